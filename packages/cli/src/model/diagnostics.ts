@@ -1,0 +1,40 @@
+/**
+ * Findings are values; words are elsewhere. The pure core yields these, and a reporter turns them into text, JSON or an
+ * annotation of a CI system. `args` fill the message of `code` in terminal/messages.
+ */
+export type Severity = "error" | "warning" | "note";
+
+/** Lines count from 1, as editors and BuildKit count them; `endLine` is included. */
+export interface Range {
+  readonly line: number;
+  readonly endLine: number;
+}
+
+export interface Diagnostic {
+  readonly code: DiagnosticCode;
+  readonly severity: Severity;
+  readonly args: Readonly<Record<string, string | number>>;
+  readonly range?: Range;
+}
+
+/** Every finding's code. Each has a documentation page in docs/diagnostics and a message in terminal/messages. */
+export type DiagnosticCode = keyof typeof DIAGNOSTICS;
+
+/** The frozen table of findings: what each is about, in a few words. */
+export const DIAGNOSTICS = Object.freeze({
+  NO_COMMAND: "the image has neither ENTRYPOINT nor CMD",
+  EXISTING_INIT: "another init is already in front",
+  BASE_ASSUMED: "the base image's command comes from the built-in table",
+  BASE_RESOLVED: "the base image's command was read from an image",
+  JSON_FORM_MALFORMED: "looks like the exec form but is not valid JSON",
+  SHELL_FORM_NO_EXEC: "the shell form starts a shell that stays in front of the program",
+  CMD_LIKE_FLAG: "CMD starts with an option and there is no ENTRYPOINT",
+  STOPSIGNAL_KILL: "STOPSIGNAL is a signal that no process can handle",
+  BLANK_CONTINUATION: "a blank line inside a continued instruction",
+  DOCKERIGNORE_LOST: "a .dockerignore of this Dockerfile is not read when it is piped",
+  DOCKERIGNORE_HIDES_INIT: "the .dockerignore hides the init from the build",
+  PLATFORM_ABSENT: "the index names a platform whose image is not there",
+  PLATFORM_LEFT_ALONE: "a platform was not wrapped",
+  ATTESTATION_DROPPED: "an attestation of the old image was dropped",
+  SIGNATURE_STALE: "signatures and referrers name the old digest",
+} as const);

@@ -1,0 +1,88 @@
+/**
+ * One error class, one frozen table of codes. Anything else that is thrown is a bug (exit 70).
+ */
+
+/** Exit codes, stable and documented in docs/exit-codes.md. */
+export const EXIT = Object.freeze({
+  done: 0,
+  wouldChange: 1,
+  usage: 2,
+  input: 3,
+  auth: 4,
+  refused: 5,
+  remote: 6,
+  output: 7,
+  bug: 70,
+} as const);
+
+export type Exit = (typeof EXIT)[keyof typeof EXIT];
+
+/** Every error code and the exit code it ends with. Each has a section in docs/errors.md. */
+export const ERROR_EXIT = Object.freeze({
+  // 2: the call's words are off
+  USAGE: EXIT.usage,
+  // 3: input missing, unparsable or unsupported
+  INPUT_NOT_FOUND: EXIT.input,
+  INPUT_UNREADABLE: EXIT.input,
+  DOCKERFILE_SYNTAX: EXIT.input,
+  STAGE_NOT_FOUND: EXIT.input,
+  IMAGE_NOT_FOUND: EXIT.input,
+  ARCHIVE_INVALID: EXIT.input,
+  ARCHIVE_TRUNCATED: EXIT.input,
+  IMAGE_INVALID: EXIT.input,
+  BLOB_CORRUPT: EXIT.input,
+  LOCATOR_INVALID: EXIT.input,
+  // 4: authentication
+  AUTH_REQUIRED: EXIT.auth,
+  // 5: refused, for the right answer cannot be known or nothing right can be done
+  BASE_UNKNOWN: EXIT.refused,
+  BASE_UNEXPANDED: EXIT.refused,
+  MUST_BE_PID1: EXIT.refused,
+  NOT_LINUX: EXIT.refused,
+  NO_INIT_FOR_PLATFORM: EXIT.refused,
+  PATH_TAKEN: EXIT.refused,
+  PROOF_FAILED: EXIT.refused,
+  UNSAFE_EDIT: EXIT.refused,
+  SYNTAX_TOO_OLD: EXIT.refused,
+  HARD_LINKED: EXIT.refused,
+  UNSUPPORTED_IMAGE: EXIT.refused,
+  CONTEXT_IGNORED: EXIT.refused,
+  TAG_REQUIRED: EXIT.refused,
+  // 6: a remote failed; the same call may succeed later
+  DAEMON_UNREACHABLE: EXIT.remote,
+  DAEMON_FAILED: EXIT.remote,
+  REGISTRY_FAILED: EXIT.remote,
+  // 7: the output could not be written; what was there is intact
+  OUTPUT_NOT_WRITTEN: EXIT.output,
+} as const);
+
+export type ErrorCode = keyof typeof ERROR_EXIT;
+
+export interface ErrorDetails {
+  /** What to do about it: one sentence, with the flag that settles it where there is one. */
+  readonly hint?: string;
+  /** The place: `file:line`, a reference, a path in an archive. */
+  readonly where?: string;
+  /** An excerpt of the source, ready to print. */
+  readonly excerpt?: string;
+  readonly cause?: unknown;
+}
+
+/** A failure that the user can act on. `exit` follows from `code` alone. */
+export class InitwrapError extends Error {
+  override readonly name = "InitwrapError";
+  readonly code: ErrorCode;
+  readonly exit: Exit;
+  readonly hint: string | undefined;
+  readonly where: string | undefined;
+  readonly excerpt: string | undefined;
+
+  constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    this.code = code;
+    this.exit = ERROR_EXIT[code];
+    this.hint = details.hint;
+    this.where = details.where;
+    this.excerpt = details.excerpt;
+  }
+}

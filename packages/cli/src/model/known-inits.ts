@@ -1,0 +1,68 @@
+/**
+ * The init programs that images already carry, known by the file name of the first argument.
+ *
+ * `transparent` ones do the same job as ours: an image that starts with one is left alone unless a replacement is asked
+ * for. `supervisor` ones run a tree of services and insist on being PID 1, so nothing may go in front of them.
+ */
+export interface KnownInit {
+  readonly name: string;
+  readonly kind: "transparent" | "supervisor";
+}
+
+const TRANSPARENT: Readonly<Record<string, string>> = {
+  tini: "tini",
+  "tini-static": "tini",
+  "docker-init": "tini",
+  "tini-amd64": "tini",
+  "tini-arm64": "tini",
+  "dumb-init": "dumb-init",
+  catatonit: "catatonit",
+  pid1: "pid1",
+};
+
+const SUPERVISOR: Readonly<Record<string, string>> = {
+  systemd: "systemd",
+  my_init: "my_init",
+  "s6-svscan": "s6",
+  "s6-overlay-suexec": "s6-overlay",
+  "runsvdir-start": "runit",
+};
+
+/** Absolute paths whose last component alone says too little: `/init` is s6-overlay's, `/sbin/init` a system's. */
+const SUPERVISOR_PATHS: Readonly<Record<string, string>> = {
+  "/init": "s6-overlay",
+  "/sbin/init": "systemd or another system init",
+  "/usr/sbin/init": "systemd or another system init",
+  "/lib/systemd/systemd": "systemd",
+  "/usr/lib/systemd/systemd": "systemd",
+};
+
+/** The init that `argv` starts with, or undefined. Looks through interpreters and `env`/`exec` wrappers. */
+export function knownInit(argv: readonly string[]): KnownInit | undefined {
+  const program = argv[firstProgram(argv)];
+  if (program === undefined) return undefined;
+  const path = SUPERVISOR_PATHS[program];
+  if (path !== undefined) return { name: path, kind: "supervisor" };
+  const base = program.slice(program.lastIndexOf("/") + 1);
+  const supervisor = own(SUPERVISOR, base);
+  if (supervisor !== undefined) return { name: supervisor, kind: "supervisor" };
+  const transparent = own(TRANSPARENT, base);
+  if (transparent !== undefined) return { name: transparent, kind: "transparent" };
+  return undefined;
+}
+
+/** Index of the word that names the program really executed, behind `env [VAR=x]`, or a script's interpreter. */
+function firstProgram(argv: readonly string[]): number {
+  let index = 0;
+  if (argv[0] === "/usr/bin/env" || argv[0] === "env") {
+    index = 1;
+    while (/^(-[iS]|[A-Za-z_]\w*=)/.test(argv[index] ?? "")) index++;
+  } else if (/(^|\/)python[\d.]*$/.test(argv[0] ?? "") && /(^|\/)my_init$/.test(argv[1] ?? "")) {
+    index = 1;
+  }
+  return index;
+}
+
+function own<T>(table: Readonly<Record<string, T>>, key: string): T | undefined {
+  return Object.hasOwn(table, key) ? table[key] : undefined;
+}
