@@ -1,0 +1,64 @@
+/**
+ * One failure, shown to a person on stderr or to a program on stdout. The JSON's fields are named here one by one, so that
+ * nothing internal of a library's error gets out.
+ */
+import { EXIT, type Exit, InitwrapError } from "../model/errors.ts";
+import { type Paint, paintFor } from "./colour.ts";
+import { writeLine } from "./streams.ts";
+
+export interface PresentOptions {
+  readonly json: boolean;
+}
+
+/** Shows `error` and returns the exit code that the run must end with. */
+export function presentError(error: unknown, options: PresentOptions): Exit {
+  const shown = asInitwrapError(error);
+  if (shown === undefined) return presentBug(error, options);
+  if (options.json) {
+    process.stdout.write(`${JSON.stringify(errorDocument(shown), undefined, 2)}\n`);
+  } else {
+    writeLine(formatError(shown, paintFor(process.stderr)));
+  }
+  return shown.exit;
+}
+
+/** The published shape of a failure under `--json`. */
+export function errorDocument(error: InitwrapError): object {
+  const { code, message, exit, where, hint } = error;
+  return { version: 1, error: { code, message, exit, ...(where ? { where } : {}), ...(hint ? { hint } : {}) } };
+}
+
+function formatError(error: InitwrapError, paint: Paint): string {
+  const lines = [
+    `${paint(["bold", "red"], "error")}${paint("dim", `[${error.code}]`)}: ${error.where ? `${error.where}: ` : ""}${error.message}`,
+  ];
+  if (error.excerpt) lines.push(error.excerpt);
+  if (error.hint) lines.push(`${paint("cyan", "hint")}: ${error.hint}`);
+  return lines.join("\n");
+}
+
+function presentBug(error: unknown, options: PresentOptions): Exit {
+  const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  if (options.json) {
+    const message = error instanceof Error ? error.message : String(error);
+    process.stdout.write(
+      `${JSON.stringify({ version: 1, error: { code: "BUG", message, exit: EXIT.bug } }, undefined, 2)}\n`,
+    );
+  }
+  writeLine(
+    `${paintFor(process.stderr)(["bold", "red"], "bug")}: this should not have happened; please report it with what follows\n${text}`,
+  );
+  return EXIT.bug;
+}
+
+/** Our own errors as they are; oclif's complaints about the command line as a usage error; anything else is a bug. */
+function asInitwrapError(error: unknown): InitwrapError | undefined {
+  if (error instanceof InitwrapError) return error;
+  if (!(error instanceof Error) || !("oclif" in error)) return undefined;
+  const [first = "", ...rest] = error.message.split("\n");
+  const detail = rest.filter((line) => line.trim() !== "" && !line.startsWith("See more help")).join("\n");
+  return new InitwrapError("USAGE", first.replace(/\.$/, ""), {
+    hint: `${detail === "" ? "" : `${detail}\n`}initwrap help, or the command with --help, lists what it takes`,
+    cause: error,
+  });
+}
