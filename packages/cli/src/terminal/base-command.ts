@@ -52,7 +52,7 @@ export abstract class BaseCommand extends Command {
   protected override async catch(error: Error): Promise<void> {
     const interrupted = this.interrupt?.exitCode();
     if (interrupted !== undefined) {
-      if (!this.argvHas("--quiet", "-q")) writeLine("interrupted; nothing was changed");
+      if (!this.argvHas("--quiet", "-q")) writeLine("interrupted");
       process.exitCode = interrupted;
       return;
     }

@@ -1,0 +1,102 @@
+/**
+ * Builds both packages: one esbuild bundle each, type declarations, and the manifest that spares oclif loading every
+ * command at start. The inits are not built here: they are committed, and packages/init-core/build.mjs makes them.
+ */
+import { spawnSync } from "node:child_process";
+import { cpSync, existsSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { environment, fail, install, node, ROOT, run } from "./workspace.mjs";
+
+/** Builds when a source is newer than the last build. */
+export function build({ force = false } = {}) {
+  const stamp = join(ROOT, "packages/cli/dist/.built");
+  if (!force && existsSync(stamp) && !newerThan(statSync(stamp).mtimeMs)) return;
+  run(node(), [join(ROOT, "scripts/build.mjs")], { stdio: ["ignore", 2, 2] });
+}
+
+function newerThan(time) {
+  const roots = [
+    "packages/cli/src",
+    "packages/cli/bin",
+    "packages/cli/package.json",
+    "packages/init-core/lib",
+    "templates",
+    "scripts",
+  ];
+  const newer = (path) => {
+    const stat = statSync(path);
+    if (!stat.isDirectory()) return stat.mtimeMs > time;
+    return readdirSync(path).some((name) => newer(join(path, name)));
+  };
+  return roots.some((path) => existsSync(join(ROOT, path)) && newer(join(ROOT, path)));
+}
+
+async function main() {
+  const { build: bundle } = await import("esbuild");
+  const cli = join(ROOT, "packages/cli");
+  const core = join(ROOT, "packages/init-core");
+  const shared = {
+    bundle: true,
+    format: "esm",
+    platform: "node",
+    target: "node22",
+    minifySyntax: true,
+    legalComments: "none",
+    logLevel: "warning",
+    // Bundled CommonJS modules call require for Node's own modules, which an ES module does not have.
+    banner: {
+      js: 'import { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url);',
+    },
+  };
+  for (const folder of [cli, core]) rmSync(join(folder, "dist"), { recursive: true, force: true });
+  await bundle({
+    ...shared,
+    entryPoints: entries(core, "lib"),
+    outdir: join(core, "dist"),
+    external: ["node-gyp-build"],
+  });
+  await bundle({
+    ...shared,
+    entryPoints: ["start", "main", "index"].map((name) => join(cli, `src/${name}.ts`)),
+    outdir: join(cli, "dist"),
+    splitting: true,
+    chunkNames: "chunks/[name]-[hash]",
+    external: ["@initwrap/init-core"],
+    define: { "process.env.NODE_ENV": '"production"' },
+  });
+  cpSync(join(ROOT, "templates"), join(cli, "templates"), { recursive: true });
+  for (const folder of [core, cli]) {
+    const types = spawnSync("tsc", ["-p", join(folder, "tsconfig.json")], {
+      env: environment(),
+      stdio: ["ignore", 2, 2],
+    });
+    if (types.status !== 0) fail(`the type declarations of ${folder} could not be made`);
+  }
+  await manifest(cli);
+  writeFileSync(join(cli, "dist/.built"), "");
+}
+
+/** The modules that packages/init-core publishes: those its `exports` name. */
+function entries(folder, source) {
+  const { exports } = createRequire(import.meta.url)(join(folder, "package.json"));
+  return Object.values(exports)
+    .map((entry) => /^\.\/dist\/(.+)\.js$/.exec(entry.default ?? "")?.[1])
+    .filter(Boolean)
+    .map((name) => join(folder, source, `${name}.ts`));
+}
+
+/** oclif.manifest.json, by oclif's own generator, with a start that is not slowed by its update check. */
+async function manifest(cli) {
+  const result = spawnSync(process.execPath, [join(cli, "node_modules/oclif/bin/run.js"), "manifest", cli], {
+    cwd: cli,
+    env: { ...environment(), NODE_ENV: "production" },
+    encoding: "utf8",
+  });
+  if (result.status !== 0) fail(`oclif manifest failed:\n${result.stdout}${result.stderr}`);
+}
+
+if (process.argv[1] === join(ROOT, "scripts/build.mjs")) {
+  install();
+  await main();
+}

@@ -1,0 +1,22 @@
+/** Every check that is not a test: format, lint, types, dead code, the packages' shape, and the inits bit for bit. */
+import { spawnSync } from "node:child_process";
+import { build } from "./build.mjs";
+import { environment, install, node, ROOT, say } from "./workspace.mjs";
+
+install();
+build({ force: true });
+const checks = [
+  ["biome", ["check", "--error-on-warnings", "."]],
+  ["tsc", ["--noEmit", "-p", "tsconfig.json"]],
+  ["knip", []],
+  ["publint", ["--strict", "--pack", "npm", "packages/cli"]],
+  ["publint", ["--strict", "--pack", "npm", "packages/init-core"]],
+];
+let failed = 0;
+for (const [program, args] of checks) {
+  say([program, ...args].join(" "));
+  const result = spawnSync(program, args, { cwd: ROOT, env: environment(), stdio: ["ignore", 2, 2] });
+  if (result.status !== 0) failed++;
+}
+say(`checks run with ${node()}: ${checks.length - failed} passed, ${failed} failed`);
+process.exitCode = failed === 0 ? 0 : 1;

@@ -1,0 +1,104 @@
+/**
+ * `npm test`: sets everything up and runs every test.
+ *
+ * As root on Debian it installs what the tests need and starts the engines. Elsewhere it uses what is there, and names at
+ * the end what it could not run. With CI=true nothing may be missing. Arguments are handed to Vitest.
+ * The last line is `N passed, N failed, N skipped`.
+ */
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { build } from "./build.mjs";
+import { environment, fail, install, node, ROOT, say } from "./workspace.mjs";
+
+const CI = process.env.CI === "true";
+const PACKAGES = readFileSync(join(ROOT, "test/support/debian-packages.txt"), "utf8")
+  .split("\n")
+  .map((line) => line.replace(/#.*/, "").trim())
+  .filter(Boolean);
+const ENGINES = ["modern", "modern-graph", "classic", "registry"];
+
+const isDebianRoot = existsSync("/usr/bin/apt-get") && process.getuid?.() === 0;
+const missing = [];
+
+install();
+build();
+if (isDebianRoot) installPackages();
+const variables = isDebianRoot ? startEngines() : {};
+process.exitCode = await test(variables);
+
+/** Debian's packages that are not there yet. */
+function installPackages() {
+  const status = spawnSync("dpkg-query", ["-W", "-f", "${Package} ${db:Status-Status}\n", ...PACKAGES], {
+    encoding: "utf8",
+  });
+  const present = new Set(
+    status.stdout
+      .split("\n")
+      .filter((line) => line.endsWith(" installed"))
+      .map((line) => line.split(" ")[0]),
+  );
+  const wanted = PACKAGES.filter((name) => !present.has(name));
+  if (wanted.length === 0) return;
+  say(`installing ${wanted.join(" ")}`);
+  const apt = (...args) =>
+    spawnSync("apt-get", args, {
+      env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" },
+      stdio: ["ignore", "ignore", 2],
+    }).status === 0;
+  if (!apt("update", "-q") || !apt("install", "-yq", "--no-install-recommends", ...wanted)) {
+    if (CI) fail("apt-get could not install what the tests need");
+    missing.push(`Debian packages: ${wanted.join(" ")}`);
+  }
+}
+
+/** The variables that name each engine's socket and client. */
+function startEngines() {
+  const support = join(ROOT, "test/support/engines");
+  const found = {};
+  for (const [script, ...args] of [...ENGINES.map((name) => ["up.sh", name]), ["base-image.sh"]]) {
+    say(`starting ${args[0] ?? "the base image's build"}`);
+    const result = spawnSync("bash", [join(support, script), ...args], {
+      encoding: "utf8",
+      stdio: ["ignore", "pipe", 2],
+    });
+    const [name, value] = result.stdout.trim().split("=");
+    if (result.status === 0 && name && value) found[name] = value;
+    else if (CI) fail(`${script} ${args.join(" ")} failed; with CI=true every engine must be there`);
+    else missing.push(`${script} ${args.join(" ")}`);
+  }
+  return found;
+}
+
+async function test(found) {
+  const report = join(ROOT, ".cache", "test-report.json");
+  mkdirSync(join(ROOT, ".cache"), { recursive: true });
+  const vitest = join(ROOT, "node_modules/vitest/vitest.mjs");
+  const args = [
+    "run",
+    "--reporter=default",
+    "--reporter=json",
+    `--outputFile.json=${report}`,
+    ...process.argv.slice(2),
+  ];
+  const result = spawnSync(node(), [vitest, ...args], {
+    cwd: ROOT,
+    stdio: ["ignore", "inherit", "inherit"],
+    env: { ...environment(), ...found },
+  });
+  if (!existsSync(report)) fail("the tests did not run");
+  const { numPassedTests, numFailedTests, numFailedTestSuites, numPendingTests, testResults } = JSON.parse(
+    readFileSync(report, "utf8"),
+  );
+  const skipped = testResults
+    .flatMap((file) => file.assertionResults)
+    .filter((test) => test.status === "skipped" || test.status === "pending");
+  for (const name of missing) say(`NOT AVAILABLE: ${name}`);
+  for (const test of skipped) say(`NOT RUN: ${test.fullName}`);
+  // A file that cannot be loaded has no failed test of its own, and must not pass for that.
+  const failed = numFailedTests || (result.status === 0 ? 0 : Math.max(1, numFailedTestSuites));
+  process.stdout.write(`${numPassedTests} passed, ${failed} failed, ${numPendingTests} skipped\n`);
+  if (numPassedTests === 0) return 1;
+  if (CI && skipped.length > 0) return 1;
+  return result.status ?? 1;
+}
