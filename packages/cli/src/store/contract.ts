@@ -3,17 +3,26 @@
  *
  * Contract, checked by one suite over every adapter (test/contract):
  * - `read` returns bytes whose digest and size are those of the descriptor, or throws BLOB_CORRUPT; for small JSON only.
+ * - `read` and `open` throw IMAGE_NOT_FOUND for a blob that the medium does not hold; a sparse index is normal.
  * - `open` streams a blob once, from its first byte; the caller verifies it as it flows.
  * - `has` is true only when a later `commit` may rely on the blob; a registry may mount it to make it so.
- * - `put` is atomic for each blob: after a failure the blob is absent, never partial.
+ * - `put` is atomic for each blob: after a failure the blob is absent, never partial. It verifies digest and size and
+ *   throws BLOB_CORRUPT when they differ.
  * - nothing is visible to other readers under its name before `commit`; children are put before parents.
  * - `close` may be called at any time and twice; without a `commit` before it, nothing has changed.
  */
 import type { Descriptor } from "../model/descriptor.ts";
 
+/** What a locator names: an index or a manifest, and every full reference (`docker.io/library/app:1`) it goes by there. */
+export interface Root {
+  readonly descriptor: Descriptor;
+  readonly names: readonly string[];
+}
+
+/** A medium opened for reading one image. */
 export interface Source {
-  /** The descriptor of what the locator names: an index or a manifest. */
-  root(): Promise<Descriptor>;
+  /** What the locator names. Throws IMAGE_NOT_FOUND when there is nothing, LOCATOR_INVALID when it names several. */
+  root(): Promise<Root>;
   /** An index, manifest or config: whole and verified. At most 8 MiB. */
   read(descriptor: Descriptor): Promise<Uint8Array>;
   /** A blob of any size as a stream. */
@@ -21,10 +30,59 @@ export interface Source {
   close(): Promise<void>;
 }
 
+/** A medium opened for writing one image. */
 export interface Sink {
   has(descriptor: Descriptor): Promise<boolean>;
   put(descriptor: Descriptor, content: AsyncIterable<Uint8Array>): Promise<void>;
-  /** Publishes `root` under the sink's name, when everything it refers to has been put. */
-  commit(root: Descriptor): Promise<void>;
+  /** Publishes `root` under the sink's names, when everything it refers to has been put. */
+  commit(root: Descriptor): Promise<Receipt>;
   close(): Promise<void>;
+}
+
+/** What `commit` made visible. */
+export interface Receipt {
+  /** The digest by which the medium now knows the image: the root's, or the image ID where a medium keeps no manifest. */
+  readonly digest: string;
+  /** The names it now goes by, in full. */
+  readonly names: readonly string[];
+  /** Bytes written to disk or sent, headers and tails included. */
+  readonly bytesMoved: number;
+}
+
+/** Outside facts that an adapter may use; adapters read no globals. */
+export interface StoreContext {
+  /** The environment: DOCKER_HOST, DOCKER_CONFIG, REGISTRY_AUTH_FILE and the like. */
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Aborts every wait; a sink that is aborted leaves nothing behind. */
+  readonly signal?: AbortSignal;
+  /** Called as blobs move: the blob, bytes done so far, bytes in all where known. */
+  readonly onProgress?: (descriptor: Descriptor, done: number, total: number) => void;
+}
+
+export interface SourceOptions extends StoreContext {
+  /**
+   * False when the caller will not `open` any layer, so that a daemon need not be asked for gigabytes. The layer sizes
+   * of a medium that keeps none (Docker's graph driver) are then 0.
+   */
+  readonly layers: boolean;
+  /**
+   * When the same place is also the sink and will be rewritten: an archive then first recovers from a run that was
+   * killed, and refuses what could not be rewritten (hard links).
+   */
+  readonly inPlace?: boolean;
+}
+
+export interface SinkOptions extends StoreContext {
+  /** Full references for the result; empty keeps those of the source, where the medium has names. */
+  readonly names: readonly string[];
+  /** The source of the transfer: a sink of the same kind takes carried blobs from it the cheap way (same file, link, mount). */
+  readonly from?: Source;
+}
+
+/** A kind of place that holds images: one row of the table in media.ts. `location` is the locator without its scheme. */
+export interface Medium {
+  /** `docker-archive`, `oci`, `registry`...: what a locator starts with, before the colon. */
+  readonly scheme: string;
+  source(location: string, options: SourceOptions): Promise<Source>;
+  sink(location: string, options: SinkOptions): Promise<Sink>;
 }

@@ -1,0 +1,261 @@
+/**
+ * A client for the Docker Engine API: HTTP over a unix socket or TCP, nothing more than initwrap needs.
+ *
+ * Every call ends: a daemon that does not answer within the time limit is DAEMON_UNREACHABLE. Each reason for a failed
+ * connection has its own message, because each has another remedy: no socket (no engine), permission denied (no group
+ * membership), refused (a socket that nobody listens on).
+ *
+ * Source: Docker Engine API reference, v1.24 to v1.48; the same calls are answered by podman's compatible API.
+ */
+import { request as httpRequest, type IncomingMessage } from "node:http";
+import { request as httpsRequest } from "node:https";
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { InitwrapError } from "../model/errors.ts";
+
+/** Where an engine listens. */
+export type Endpoint =
+  | { readonly kind: "unix"; readonly path: string }
+  | { readonly kind: "tcp"; readonly host: string; readonly port: number; readonly tls?: EndpointTls };
+
+/** PEM texts of the authority, the client certificate and its key. */
+export interface EndpointTls {
+  readonly ca?: string;
+  readonly cert?: string;
+  readonly key?: string;
+  readonly skipVerify?: boolean;
+}
+
+export const DEFAULT_SOCKET = "/var/run/docker.sock";
+
+/** Reads `unix:///path`, `tcp://host:port` or `http(s)://host:port`. Throws LOCATOR_INVALID for anything else. */
+export function parseEndpoint(text: string, tls?: EndpointTls): Endpoint {
+  if (text.startsWith("unix://")) return { kind: "unix", path: text.slice("unix://".length) || DEFAULT_SOCKET };
+  const match = /^(tcp|https?):\/\/(\[[0-9a-fA-F:]+\]|[^/:]+)(?::(\d{1,5}))?\/?$/.exec(text);
+  if (!match) {
+    throw new InitwrapError("LOCATOR_INVALID", `not a Docker endpoint: ${text}`, {
+      hint: "Use unix:///path/to/docker.sock or tcp://host:port.",
+    });
+  }
+  const [, scheme, host, port] = match as unknown as [string, string, string, string?];
+  const secure = tls ?? (scheme === "https" ? {} : undefined);
+  return {
+    kind: "tcp",
+    host: host.replace(/^\[|\]$/g, ""),
+    port: port === undefined ? (secure ? 2376 : 2375) : Number(port),
+    ...(secure ? { tls: secure } : {}),
+  };
+}
+
+export interface EngineOptions {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly signal?: AbortSignal;
+  /** Milliseconds without a byte before a call is given up; 30 000 unless told. */
+  readonly timeout?: number;
+}
+
+export interface EngineRequest {
+  readonly method?: "GET" | "POST" | "DELETE" | "HEAD";
+  readonly query?: Readonly<Record<string, string | readonly string[] | undefined>>;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: AsyncIterable<Uint8Array> | Uint8Array;
+  readonly signal?: AbortSignal;
+  /** Milliseconds without a byte; 0 waits for ever (loading a large image shows nothing for minutes). */
+  readonly timeout?: number;
+}
+
+/** What `GET /images/{name}/json` says, as far as it is used. */
+export interface ImageInspect {
+  readonly Id: string;
+  readonly RepoTags?: readonly string[] | null;
+  readonly RepoDigests?: readonly string[] | null;
+  readonly Os: string;
+  readonly Architecture: string;
+  readonly Variant?: string;
+  readonly Config?: unknown;
+  readonly Created?: string;
+  readonly Size?: number;
+  readonly RootFS?: { readonly Type: string; readonly Layers?: readonly string[] | null };
+  readonly [field: string]: unknown;
+}
+
+/** What a caller needs to know about an image in the daemon; `config` is the config's `config` section. */
+export interface DaemonImage {
+  readonly id: string;
+  readonly config: unknown;
+  readonly os: string;
+  readonly architecture: string;
+  readonly variant?: string;
+}
+
+/**
+ * The image that the local engine holds under `reference`, or undefined when it has none of that name.
+ * Throws DAEMON_UNREACHABLE or DAEMON_FAILED; never waits for longer than the time limit.
+ */
+export async function inspectDaemonImage(reference: string, options: EngineOptions): Promise<DaemonImage | undefined> {
+  const image = await new DockerEngine(engineEndpoint(options.env), options).inspect(reference);
+  if (!image) return undefined;
+  return {
+    id: image.Id,
+    config: image.Config,
+    os: image.Os,
+    architecture: image.Architecture,
+    ...(image.Variant ? { variant: image.Variant } : {}),
+  };
+}
+
+/** The endpoint that the environment names: DOCKER_HOST, else the default socket. */
+export function engineEndpoint(env: EngineOptions["env"]): Endpoint {
+  return parseEndpoint(env["DOCKER_HOST"] || `unix://${DEFAULT_SOCKET}`);
+}
+
+export class DockerEngine {
+  readonly endpoint: Endpoint;
+  readonly #options: Pick<EngineOptions, "signal" | "timeout">;
+
+  constructor(endpoint: Endpoint, options: Pick<EngineOptions, "signal" | "timeout"> = {}) {
+    this.endpoint = endpoint;
+    this.#options = options;
+  }
+
+  /** The endpoint as people write it. */
+  get address(): string {
+    return this.endpoint.kind === "unix"
+      ? `unix://${this.endpoint.path}`
+      : `tcp://${this.endpoint.host}:${this.endpoint.port}`;
+  }
+
+  /** `GET /images/{name}/json`; undefined for 404. */
+  async inspect(reference: string, query: EngineRequest["query"] = {}): Promise<ImageInspect | undefined> {
+    return this.json<ImageInspect>(`/images/${encodeURIComponent(reference)}/json`, { query });
+  }
+
+  /** A call that answers JSON; undefined for 404. Any other status than 2xx is DAEMON_FAILED with the engine's words. */
+  async json<T>(path: string, request: EngineRequest = {}): Promise<T | undefined> {
+    const response = await this.request(path, request);
+    const body = await collect(response, 64 << 20);
+    const status = response.statusCode ?? 0;
+    if (status === 404) return undefined;
+    if (status < 200 || status > 299) throw this.failure(path, status, body);
+    if (body.length === 0) return undefined;
+    try {
+      return JSON.parse(new TextDecoder().decode(body)) as T;
+    } catch (cause) {
+      throw new InitwrapError("DAEMON_FAILED", `${this.address} did not answer with JSON to ${path}`, {
+        hint: "Is it a Docker Engine that listens there?",
+        cause,
+      });
+    }
+  }
+
+  /** One HTTP exchange; the caller reads the answer's body to its end. */
+  async request(path: string, request: EngineRequest = {}): Promise<IncomingMessage> {
+    const { endpoint } = this;
+    const timeout = request.timeout ?? this.#options.timeout ?? 30_000;
+    const signal = request.signal ?? this.#options.signal;
+    const { body } = request;
+    const headers: Record<string, string | number> = { Host: "docker", ...request.headers };
+    if (body instanceof Uint8Array) headers["Content-Length"] = body.length;
+    const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
+    const tls = endpoint.kind === "tcp" ? endpoint.tls : undefined;
+    const outgoing = (tls ? httpsRequest : httpRequest)({
+      ...(endpoint.kind === "unix" ? { socketPath: endpoint.path } : { host: endpoint.host, port: endpoint.port }),
+      ...(tls
+        ? {
+            ca: tls.ca,
+            cert: tls.cert,
+            key: tls.key,
+            rejectUnauthorized: !tls.skipVerify,
+            servername: endpointName(endpoint),
+          }
+        : {}),
+      agent: false,
+      method: request.method ?? "GET",
+      path: path + queryString(request.query),
+      headers,
+      ...(signal ? { signal } : {}),
+    });
+    if (timeout > 0) {
+      outgoing.setTimeout(timeout, () => outgoing.destroy(new Error(`no answer within ${timeout / 1000} s`)));
+    }
+    outgoing.on("response", resolve);
+    outgoing.on("error", (cause) => reject(signal?.aborted ? signal.reason : this.#unreachable(cause)));
+    if (body === undefined || body instanceof Uint8Array) outgoing.end(body);
+    // A daemon may answer, with an error, before it has read the whole body: then the answer counts, not the broken pipe.
+    else pipeline(Readable.from(body, { objectMode: false }), outgoing).catch((cause) => reject(cause));
+    return promise;
+  }
+
+  /** The coded error for an answer that is none of 2xx. */
+  failure(path: string, status: number, body: Uint8Array): InitwrapError {
+    let message = new TextDecoder().decode(body.subarray(0, 2000)).trim();
+    try {
+      message = String((JSON.parse(message) as { message?: unknown }).message ?? message);
+    } catch {
+      // The body is not JSON: a proxy's page, or a plain line. It is shown as it is.
+    }
+    return new InitwrapError("DAEMON_FAILED", `the engine refused ${path} (${status}): ${message}`, {
+      where: this.address,
+    });
+  }
+
+  #unreachable(cause: Error & { code?: string }): InitwrapError {
+    const [reason, hint] = explain(this.endpoint, cause);
+    return new InitwrapError("DAEMON_UNREACHABLE", `cannot reach the Docker Engine at ${this.address}: ${reason}`, {
+      hint,
+      where: this.address,
+      cause,
+    });
+  }
+}
+
+function explain(endpoint: Endpoint, cause: Error & { code?: string }): [reason: string, hint: string] {
+  switch (cause.code) {
+    case "ENOENT":
+      return ["there is no socket", "Start the engine, or set DOCKER_HOST to where it listens."];
+    case "EACCES":
+    case "EPERM":
+      return ["permission denied", "Join the socket's group (often `docker`), or run as a user who may use it."];
+    case "ECONNREFUSED":
+      return endpoint.kind === "unix"
+        ? ["the socket is there, but nothing listens on it", "Start the engine again."]
+        : ["connection refused", "Check the port, and that the engine runs."];
+    case "ENOTSOCK":
+    case "ENOTDIR":
+      return ["the path is no socket", "Set DOCKER_HOST to the engine's socket."];
+    case "ENOTFOUND":
+    case "EAI_AGAIN":
+      return ["the host's name cannot be resolved", "Check DOCKER_HOST."];
+    default:
+      return [cause.message, "Is the engine running and healthy?"];
+  }
+}
+
+function endpointName(endpoint: Endpoint): string | undefined {
+  // TLS forbids IP addresses as a server name (RFC 6066, section 3).
+  return endpoint.kind === "tcp" && /[a-zA-Z]/.test(endpoint.host) && !endpoint.host.includes(":")
+    ? endpoint.host
+    : undefined;
+}
+
+function queryString(query: EngineRequest["query"] = {}): string {
+  const parts = new URLSearchParams();
+  for (const [name, value] of Object.entries(query)) {
+    if (value === undefined) continue;
+    for (const one of typeof value === "string" ? [value] : value) parts.append(name, one);
+  }
+  const text = parts.toString();
+  return text === "" ? "" : `?${text}`;
+}
+
+/** Reads a body whole; throws DAEMON_FAILED when it is larger than `limit` bytes. */
+export async function collect(body: AsyncIterable<Uint8Array>, limit: number): Promise<Uint8Array> {
+  const parts: Uint8Array[] = [];
+  let size = 0;
+  for await (const part of body) {
+    size += part.length;
+    if (size > limit) throw new InitwrapError("DAEMON_FAILED", `an answer of more than ${limit} bytes`);
+    parts.push(part);
+  }
+  return Buffer.concat(parts);
+}
