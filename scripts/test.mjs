@@ -29,7 +29,9 @@ process.exitCode = await test(variables);
 
 /** Debian's packages that are not there yet. */
 function installPackages() {
-  const status = spawnSync("dpkg-query", ["-W", "-f", "${Package} ${db:Status-Status}\n", ...PACKAGES], {
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: dpkg-query has placeholders of the same shape.
+  const format = "${Package} ${db:Status-Status}\n";
+  const status = spawnSync("dpkg-query", ["-W", "-f", format, ...PACKAGES], {
     encoding: "utf8",
   });
   const present = new Set(
