@@ -37,30 +37,34 @@ const SUPERVISOR_PATHS: Readonly<Record<string, string>> = {
   "/usr/lib/systemd/systemd": "systemd",
 };
 
-/** The init that `argv` starts with, or undefined. Looks through interpreters and `env`/`exec` wrappers. */
+/**
+ * The init that `argv` starts with, or undefined. Looks through the wrappers that give way to the program they start:
+ * `env [VAR=x]`, an interpreter in front of a script, and a shell whose text is `exec PROGRAM ...`.
+ */
 export function knownInit(argv: readonly string[]): KnownInit | undefined {
-  const program = argv[firstProgram(argv)];
+  const program = programOf(argv);
   if (program === undefined) return undefined;
-  const path = SUPERVISOR_PATHS[program];
+  const path = own(SUPERVISOR_PATHS, program);
   if (path !== undefined) return { name: path, kind: "supervisor" };
   const base = program.slice(program.lastIndexOf("/") + 1);
   const supervisor = own(SUPERVISOR, base);
   if (supervisor !== undefined) return { name: supervisor, kind: "supervisor" };
   const transparent = own(TRANSPARENT, base);
-  if (transparent !== undefined) return { name: transparent, kind: "transparent" };
-  return undefined;
+  return transparent === undefined ? undefined : { name: transparent, kind: "transparent" };
 }
 
-/** Index of the word that names the program really executed, behind `env [VAR=x]`, or a script's interpreter. */
-function firstProgram(argv: readonly string[]): number {
-  let index = 0;
-  if (argv[0] === "/usr/bin/env" || argv[0] === "env") {
-    index = 1;
-    while (/^(-[iS]|[A-Za-z_]\w*=)/.test(argv[index] ?? "")) index++;
-  } else if (/(^|\/)python[\d.]*$/.test(argv[0] ?? "") && /(^|\/)my_init$/.test(argv[1] ?? "")) {
-    index = 1;
+/** The word that names the program really executed. */
+function programOf(argv: readonly string[]): string | undefined {
+  const [first, ...rest] = argv;
+  const base = first?.slice(first.lastIndexOf("/") + 1) ?? "";
+  if (base === "env")
+    return programOf(rest.slice(rest.findIndex((word) => !/^(?:-[i0]|[A-Za-z_]\w*=.*)$/s.test(word))));
+  if (/^python[\d.]*$/.test(base)) return rest.find((word) => !word.startsWith("-")) ?? first;
+  if (/^(?:ba|da|a|z|k)?sh$/.test(base)) {
+    const script = /^-[a-z]*c$/.test(rest[0] ?? "") ? rest[1] : undefined;
+    return /^\s*exec\s+([^\s;&|<>()$`"'\\]+)/.exec(script ?? "")?.[1] ?? first;
   }
-  return index;
+  return first;
 }
 
 function own<T>(table: Readonly<Record<string, T>>, key: string): T | undefined {

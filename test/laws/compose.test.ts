@@ -1,0 +1,128 @@
+/** The laws of the one rule, over any invocation and any init options. */
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import {
+  composeEntrypoint,
+  decompose,
+  INIT_PATH,
+  type Init,
+  initPrefix,
+} from "../../packages/cli/src/model/compose.ts";
+import { argvOf, type Invocation, sameArgv } from "../../packages/cli/src/model/invocation.ts";
+
+const word = fc.oneof(
+  fc.string(),
+  fc.constantFrom("--", "-g", INIT_PATH, "/sbin/tini", "dumb-init", "/init", "/bin/sh", "-c", "exec app", ""),
+);
+const list = fc.option(fc.array(word, { maxLength: 5 }), { nil: null });
+const invocation: fc.Arbitrary<Invocation> = fc.record({ entrypoint: list, cmd: list });
+const option = fc.constantFrom("-g", "-v", "--rewrite=TERM:INT", "--grace=5s");
+const init: fc.Arbitrary<Init> = fc.record({
+  path: fc.constant(INIT_PATH),
+  options: fc.array(option, { maxLength: 3 }),
+});
+
+describe("composeEntrypoint", () => {
+  it("puts the prefix before the entrypoint and leaves cmd alone, or changes nothing", () => {
+    fc.assert(
+      fc.property(invocation, init, (x, i) => {
+        const result = composeEntrypoint(x, i);
+        if (result.kind !== "composed") return;
+        const original = decompose(x)?.invocation ?? x;
+        expect(result.invocation.entrypoint).toEqual([...initPrefix(i), ...(original.entrypoint ?? [])]);
+        expect(result.invocation.cmd).toBe(x.cmd);
+      }),
+    );
+  });
+
+  it("twice is the same as once", () => {
+    fc.assert(
+      fc.property(invocation, init, (x, i) => {
+        const once = composeEntrypoint(x, i);
+        if (once.kind !== "composed") return;
+        expect(composeEntrypoint(once.invocation, i)).toMatchObject({ kind: "unchanged", reason: "already" });
+      }),
+    );
+  });
+
+  it("is undone by decompose", () => {
+    fc.assert(
+      fc.property(invocation, init, (x, i) => {
+        fc.pre(x.entrypoint?.[0] !== INIT_PATH);
+        const result = composeEntrypoint(x, i);
+        if (result.kind !== "composed") return;
+        const back = decompose(result.invocation);
+        expect(back?.init).toEqual(i);
+        expect(sameArgv(back!.invocation.entrypoint, x.entrypoint)).toBe(true);
+        expect(back!.invocation.cmd).toBe(x.cmd);
+      }),
+    );
+  });
+
+  it("keeps the original argv as a suffix of the result's", () => {
+    fc.assert(
+      fc.property(invocation, init, (x, i) => {
+        const result = composeEntrypoint(x, i);
+        if (result.kind !== "composed") return;
+        const argv = argvOf(decompose(x)?.invocation ?? x);
+        expect(argvOf(result.invocation).slice(-argv.length || Number.POSITIVE_INFINITY)).toEqual(argv);
+      }),
+    );
+  });
+
+  it("exchanges other options of our init and never stacks it", () => {
+    fc.assert(
+      fc.property(invocation, init, init, (x, first, second) => {
+        fc.pre(x.entrypoint?.[0] !== INIT_PATH);
+        const once = composeEntrypoint(x, first);
+        if (once.kind !== "composed") return;
+        const renewed = composeEntrypoint(once.invocation, second);
+        const direct = composeEntrypoint(x, second);
+        if (renewed.kind === "unchanged") expect(initPrefix(first)).toEqual(initPrefix(second));
+        else if (renewed.kind === "composed" && direct.kind === "composed") {
+          expect(renewed.invocation).toEqual(direct.invocation);
+        } else throw new Error("renewing must compose as the first time did");
+      }),
+    );
+  });
+});
+
+describe("existing inits", () => {
+  const plain: Init = { path: INIT_PATH, options: [] };
+  it.each([
+    [["/sbin/tini", "--", "app"], "tini"],
+    [["/usr/bin/dumb-init", "--", "app"], "dumb-init"],
+    [["catatonit", "--", "app"], "catatonit"],
+    [["/usr/libexec/docker/docker-init", "--", "app"], "tini"],
+    [["/bin/sh", "-c", "exec tini -- app $PORT"], "tini"],
+    [["/usr/bin/env", "A=1", "tini", "--", "app"], "tini"],
+  ])("%j is left in front", (entrypoint, name) => {
+    const result = composeEntrypoint({ entrypoint, cmd: null }, plain);
+    expect(result).toMatchObject({ kind: "unchanged", reason: "existing-init", notes: [{ init: name }] });
+  });
+
+  it.each([
+    [["/init"], "s6-overlay"],
+    [["/sbin/my_init", "--", "app"], "my_init"],
+    [["/usr/bin/python3", "-u", "/sbin/my_init"], "my_init"],
+    [["/usr/bin/python3", "/sbin/my_init"], "my_init"],
+    [["/bin/sh", "-c", "exec /sbin/my_init --quiet"], "my_init"],
+    [["/usr/lib/systemd/systemd"], "systemd"],
+  ])("%j must be PID 1 itself", (entrypoint, name) => {
+    const result = composeEntrypoint({ entrypoint, cmd: null }, plain);
+    expect(result).toMatchObject({ kind: "refused", note: { init: name } });
+  });
+
+  it.each([
+    [["/bin/sh", "-c", "tini -- app; echo done"]],
+    [["/usr/bin/env"]],
+    [["/opt/tinily"]],
+    [["python3", "app.py", "/sbin/my_init"]],
+  ])("%j is no init", (entrypoint) => {
+    expect(composeEntrypoint({ entrypoint, cmd: null }, plain).kind).toBe("composed");
+  });
+
+  it("an init in CMD counts, for it is what runs first", () => {
+    expect(composeEntrypoint({ entrypoint: null, cmd: ["/sbin/tini", "app"] }, plain).kind).toBe("unchanged");
+  });
+});
