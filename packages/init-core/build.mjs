@@ -1,0 +1,240 @@
+#!/usr/bin/env node
+// Builds the init for every architecture and packs each into its ready-made image layer.
+//
+//   node build.mjs            writes inits/
+//   node build.mjs --check    rebuilds elsewhere and fails unless what is committed is the same, bit for bit
+//
+// The layer is packed here, once per release, and never at run time: gzip's output differs between zlib versions, and
+// one digest for every image that uses the init lets registries and nodes store and pull it once. For the same reason
+// --check compares the compressed layer by its checksum and by what it unpacks to, not by compressing again.
+//
+// An architecture is one folder of src/sys with an arch.h and a targets.json (platform, clang triple, extra flags).
+
+import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { delimiter, dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { constants, gunzipSync, gzipSync } from "node:zlib";
+
+const root = dirname(fileURLToPath(import.meta.url));
+const inits = join(root, "inits");
+const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+
+/** Dockerfile heredocs, which may carry the init, refuse longer lines: the limit of BuildKit's parser, in bytes. */
+const LONGEST_LINE = 65_536;
+
+const COMPILE = [
+  "-std=c11",
+  "-Wall",
+  "-Wextra",
+  "-Werror",
+  "-Oz",
+  "-ffreestanding",
+  "-fno-builtin",
+  "-fno-stack-protector",
+  "-fno-asynchronous-unwind-tables",
+  "-fno-unwind-tables",
+  "-fno-strict-aliasing",
+  "-fno-ident",
+  "-fno-pic",
+  "-ffunction-sections",
+  "-fdata-sections",
+  "-nostdlibinc",
+  `-DVERSION="${version}"`,
+];
+const LINK = [
+  "-nostdlib",
+  "-static",
+  "-fuse-ld=lld-19",
+  "-Wl,--gc-sections,--build-id=none,-z,noseparate-code,--no-rosegment,-z,noexecstack,-e,_start,-s",
+  "-Wl,--icf=all",
+];
+
+function find(program) {
+  for (const directory of (process.env.PATH ?? "").split(delimiter)) {
+    const file = join(directory, program);
+    if (existsSync(file)) return file;
+  }
+  throw new Error(`${program} is not in PATH; on Debian: apt-get install --no-install-recommends clang-19 lld-19`);
+}
+
+const sha256 = (bytes) => createHash("sha256").update(bytes).digest("hex");
+
+function targets() {
+  const sys = join(root, "src", "sys");
+  return readdirSync(sys, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory() && existsSync(join(sys, entry.name, "targets.json")))
+    .flatMap((entry) =>
+      JSON.parse(readFileSync(join(sys, entry.name, "targets.json"), "utf8")).map((target) => ({
+        ...target,
+        architecture: entry.name,
+      })),
+    )
+    .sort((a, b) => (a.platform < b.platform ? -1 : 1));
+}
+
+function compile(target, to) {
+  const sources = readdirSync(join(root, "src"))
+    .filter((name) => name.endsWith(".c"))
+    .sort()
+    .map((name) => `src/${name}`)
+    .concat("src/sys/memory.c");
+  // One translation unit: the compiler sees everything, and the result does not depend on the order of the link.
+  const unit = sources.map((name) => `#include "${name}"\n`).join("");
+  execFileSync(
+    find("clang-19"),
+    [
+      `--target=${target.triple}`,
+      ...target.flags,
+      ...COMPILE,
+      ...LINK,
+      "-I.",
+      `-Isrc/sys/${target.architecture}`,
+      "-Isrc",
+      "-x",
+      "c",
+      "-",
+      "-o",
+      to,
+    ],
+    { cwd: root, input: unit, stdio: ["pipe", "inherit", "inherit"] },
+  );
+  // A heredoc ends in a newline, so the file must: the loader reads only what the program headers name.
+  const bytes = Buffer.concat([readFileSync(to), Buffer.from("\n")]);
+  let line = 0;
+  for (const byte of bytes) {
+    line = byte === 10 ? 0 : line + 1;
+    if (line > LONGEST_LINE) throw new Error(`${target.platform}: a line is longer than ${LONGEST_LINE} bytes`);
+  }
+  if (!bytes.includes(`initwrap ${version}`)) throw new Error(`${target.platform}: the version is not in the file`);
+  return bytes;
+}
+
+/**
+ * The layer's tar: exactly one entry, `initwrap` in the root, and no directory entry, for one of `sbin/` would replace
+ * the symbolic link that it is in a usr-merged image. Format: POSIX ustar.
+ */
+function tar(bytes) {
+  const header = Buffer.alloc(512);
+  const octal = (value, at, size) => header.write(value.toString(8).padStart(size - 1, "0"), at, "latin1");
+  header.write("initwrap", 0);
+  octal(0o755, 100, 8);
+  octal(0, 108, 8);
+  octal(0, 116, 8);
+  octal(bytes.length, 124, 12);
+  octal(0, 136, 12);
+  header.write("        ", 148);
+  header.write("0", 156);
+  header.write("ustar\x0000", 257, "latin1");
+  const sum = header.reduce((total, byte) => total + byte, 0);
+  header.write(`${sum.toString(8).padStart(6, "0")}\x00 `, 148, "latin1");
+  const padding = Buffer.alloc((512 - (bytes.length % 512)) % 512);
+  return Buffer.concat([header, bytes, padding, Buffer.alloc(1024)]);
+}
+
+function pack(bytes) {
+  const layer = tar(bytes);
+  const compressed = gzipSync(layer, { level: constants.Z_BEST_COMPRESSION });
+  compressed[9] = 0xff; // the field that names the packing machine's operating system: "unknown"
+  const facts = {
+    digest: `sha256:${sha256(compressed)}`,
+    diffId: `sha256:${sha256(layer)}`,
+    size: compressed.length,
+    initSha256: sha256(bytes),
+    version,
+  };
+  return { layer, compressed, facts };
+}
+
+/** Builds all platforms into `scratch`; returns name -> bytes of the init. */
+function buildAll() {
+  const scratch = mkdtempSync(join(tmpdir(), "initwrap-build-"));
+  try {
+    return targets().map((target) => ({ target, bytes: compile(target, join(scratch, target.platform)) }));
+  } finally {
+    rmSync(scratch, { recursive: true });
+  }
+}
+
+function write() {
+  rmSync(inits, { recursive: true, force: true });
+  const sums = [];
+  for (const { target, bytes } of buildAll()) {
+    const directory = join(inits, target.platform);
+    const { compressed, facts } = pack(bytes);
+    const files = {
+      initwrap: bytes,
+      "layer.json": Buffer.from(`${JSON.stringify(facts, null, 2)}\n`),
+      "layer.tar.gz": compressed,
+    };
+    mkdirSync(directory, { recursive: true });
+    for (const [name, content] of Object.entries(files)) {
+      const file = join(directory, name);
+      writeFileSync(file, content);
+      chmodSync(file, name === "initwrap" ? 0o755 : 0o644);
+      sums.push(`${sha256(content)}  ${target.platform}/${name}\n`);
+    }
+    console.log(
+      `${target.platform.padEnd(16)} ${String(bytes.length).padStart(6)} bytes, layer ${facts.size} ${facts.digest}`,
+    );
+  }
+  writeFileSync(join(inits, "SHA256SUMS"), sums.join(""));
+}
+
+function check() {
+  const problems = [];
+  const expect = (condition, problem) => condition || problems.push(problem);
+  const committed = new Map(
+    readFileSync(join(inits, "SHA256SUMS"), "utf8")
+      .trimEnd()
+      .split("\n")
+      .map((line) => [line.slice(66), line.slice(0, 64)]),
+  );
+  const built = buildAll();
+  for (const { target, bytes } of built) {
+    const file = (name) => join(inits, target.platform, name);
+    for (const name of ["initwrap", "layer.json", "layer.tar.gz"]) {
+      const key = `${target.platform}/${name}`;
+      if (!existsSync(file(name))) {
+        problems.push(`${key} is not committed`);
+        continue;
+      }
+      expect(committed.get(key) === sha256(readFileSync(file(name))), `${key} is not what SHA256SUMS says`);
+      committed.delete(key);
+    }
+    if (!existsSync(file("initwrap")) || !existsSync(file("layer.tar.gz")) || !existsSync(file("layer.json"))) continue;
+    expect(readFileSync(file("initwrap")).equals(bytes), `${target.platform}/initwrap is not what the source builds`);
+    expect((statSync(file("initwrap")).mode & 0o111) !== 0, `${target.platform}/initwrap is not executable`);
+    const compressed = readFileSync(file("layer.tar.gz"));
+    const layer = tar(bytes);
+    expect(
+      gunzipSync(compressed).equals(layer),
+      `${target.platform}/layer.tar.gz does not unpack to the rebuilt layer`,
+    );
+    const facts = JSON.parse(readFileSync(file("layer.json"), "utf8"));
+    expect(facts.digest === `sha256:${sha256(compressed)}`, `${target.platform}/layer.json: wrong digest`);
+    expect(facts.diffId === `sha256:${sha256(layer)}`, `${target.platform}/layer.json: wrong diffId`);
+    expect(facts.size === compressed.length, `${target.platform}/layer.json: wrong size`);
+    expect(facts.initSha256 === sha256(bytes), `${target.platform}/layer.json: wrong initSha256`);
+    expect(facts.version === version, `${target.platform}/layer.json: wrong version`);
+  }
+  for (const name of committed.keys()) problems.push(`${name} is in SHA256SUMS, but no target builds it`);
+  for (const problem of problems) console.error(problem);
+  if (problems.length > 0) process.exit(1);
+  console.log(`${built.length} inits are, bit for bit, what the source builds`);
+}
+
+if (process.argv.includes("--check")) check();
+else write();

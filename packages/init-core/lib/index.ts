@@ -1,0 +1,9 @@
+/**
+ * The shipped inits, their ready-packed image layers, and the init's own reading of a command line.
+ *
+ * @module
+ */
+export { InitCoreError, type InitCoreErrorCode } from "./errors.ts";
+export { type Init, initFor, initPlatforms } from "./init.ts";
+export { type Duration, type InitOptions, parseOptions } from "./parse-options.ts";
+export type { InitPlatform } from "./platform.ts";

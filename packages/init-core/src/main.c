@@ -1,0 +1,135 @@
+/* initwrap: runs one command as the init of a container. The order of the steps is the design; each is explained in the
+   file that implements it. */
+#include "log.h"
+#include "reap.h"
+#include "spawn.h"
+#include "supervise.h"
+#include "sys/sys.h"
+#include "texts.h"
+
+START;
+
+enum { EXIT_OWN_FAILURE = 125, EXIT_OWN_FAILURE_OF_PEERS = 1 };
+
+static int own_failure(const struct options *options)
+{
+	return options->personality == INITWRAP ? EXIT_OWN_FAILURE : EXIT_OWN_FAILURE_OF_PEERS;
+}
+
+static void block_every_signal(struct signal_set *before)
+{
+	struct signal_set every;
+	for (size_t i = 0; i < sizeof every / sizeof *every.bits; i++)
+		every.bits[i] = ~0ul;
+	SYS(NR_rt_sigprocmask, 2 /* SIG_SETMASK */, &every, before, sizeof every);
+}
+
+/* With SIGCHLD ignored, which is inherited through exec, the kernel would discard every exit code. */
+static bool stop_ignoring_children(void)
+{
+	uintptr_t standard[SIGACTION_WORDS] = { 0 }, before[SIGACTION_WORDS];
+	SYS(NR_rt_sigaction, SIG_CHLD, standard, before, sizeof(struct signal_set));
+	return before[SIGACTION_HANDLER] == 1; /* SIG_IGN */
+}
+
+/* PID 1 is given the orphans; any other process has to ask for them. tini asks only with -s, and says so if not. */
+static bool adopt_orphans(const struct options *options)
+{
+	int32_t already = 0;
+	if (options->subreaper) {
+		long error = SYS(NR_prctl, PR_BECOME_SUBREAPER, 1, 0, 0, 0);
+		if (error < 0 && options->personality == TINI) {
+			complain(options, "Failed to register as child subreaper: %e\n", (int)-error);
+			return false;
+		}
+		tell(options, LEVEL_TRACE, "Registered as child subreaper\n");
+		return true;
+	}
+	SYS(NR_prctl, PR_IS_SUBREAPER, &already, 0, 0, 0);
+	if (!already)
+		tell(options, LEVEL_WARNING,
+		     "Tini is not running as PID 1 and isn't registered as a child subreaper.\n"
+		     "Zombie processes will not be re-parented to Tini, so zombie reaping won't work.\n"
+		     "To fix the problem, use the -s option or set the environment variable TINI_SUBREAPER to register Tini "
+		     "as a child subreaper, or run Tini as PID 1.\n");
+	return true;
+}
+
+/* A parent that died before the kernel was asked sends no signal any more, so the init sends it to itself. */
+static void follow_parent(const struct options *options, int self)
+{
+	long parent = SYS(NR_getppid, 0);
+	SYS(NR_prctl, PR_PARENT_DEATH_SIGNAL, options->parent_death_signal, 0, 0, 0);
+	if (SYS(NR_getppid, 0) != parent)
+		sys_kill(self, options->parent_death_signal);
+}
+
+/* dumb-init gives up its terminal for the child's session to take. When it led the terminal's session, the kernel says
+   so with HUP and CONT, which are not for the child. */
+static uint8_t leave_terminal(const struct options *options, int self)
+{
+	long error = SYS(NR_ioctl, 0, TTY_LEAVE, 0);
+	if (error < 0) {
+		tell(options, LEVEL_INFO, "Unable to detach from controlling tty (errno=%d %s).\n", (int)-error,
+		     error == -E_NOTTY ? "Inappropriate ioctl for device" : "ioctl");
+		return 0;
+	}
+	if (SYS(NR_getsid, 0) != self)
+		return 0;
+	tell(options, LEVEL_INFO, "Detached from controlling tty, ignoring the first SIGHUP and SIGCONT.\n");
+	return 3;
+}
+
+/* Called by _start with what the kernel leaves on the stack: argc, argv, NULL, environment, NULL. */
+_Noreturn void start(long *stack)
+{
+	struct inheritance inheritance;
+	block_every_signal(&inheritance.blocked);
+
+	char **argv = (char **)(stack + 1);
+	inheritance.environment = argv + stack[0] + 1;
+
+	struct options options;
+	options_parse(&options, argv, inheritance.environment);
+	if (options.request != REQUEST_RUN)
+		sys_exit(present(&options, stack[0] ? argv[0] : "initwrap"));
+
+	struct supervision state;
+	state.options = &options;
+	state.self = (int)SYS(NR_getpid, 0);
+	state.main = 0;
+	state.status = 0;
+	state.ended = state.childless = state.stop_sent = false;
+	state.phase = RUNNING;
+	state.hand_off = 0;
+	state.forwarded = state.reaped = 0;
+
+	inheritance.children_ignored = stop_ignoring_children();
+	if (options.parent_death_signal)
+		follow_parent(&options, state.self);
+	if (state.self != 1 && !adopt_orphans(&options))
+		sys_exit(own_failure(&options));
+	if (options.session)
+		state.hand_off = leave_terminal(&options, state.self);
+
+	if (!options.pause) {
+		state.main = spawn(&options, state.self, &inheritance);
+		if (state.main < 0) {
+			complain(&options, "cannot fork: %e\n", -state.main);
+			sys_exit(own_failure(&options));
+		}
+		if (options.personality == TINI)
+			tell(&options, LEVEL_INFO, "Spawned child process '%s' with pid '%d'\n", *options.command, state.main);
+		else if (options.personality == INITWRAP)
+			tell(&options, LEVEL_INFO, "started %s as pid %d\n", *options.command, state.main);
+	}
+
+	/* From here on the init may no longer give up: see supervise.c. */
+	let_go();
+	supervise(&state);
+
+	int code = exit_code(&state);
+	if (options.report)
+		report(&state, code);
+	sys_exit(code);
+}

@@ -1,0 +1,73 @@
+/* argv, environment and the name the program was started by -> struct options.
+
+   No I/O and no memory of its own: everything in the result points into argv, the environment or constants.
+   The Node addon compiles this very file, so that a command line is accepted by the CLI exactly when the init
+   will accept it. */
+#ifndef INITWRAP_OPTIONS_H
+#define INITWRAP_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "signals.h"
+
+/* Whose command line, defaults, messages and exit codes to follow; chosen by argv[0]. Bits, for the table. */
+enum personality { INITWRAP = 1, TINI = 2, DUMB_INIT = 4, CATATONIT = 8 };
+
+/* What the command line asks for. */
+enum request { REQUEST_RUN, REQUEST_HELP, REQUEST_VERSION, REQUEST_LICENSE, REQUEST_WRONG, REQUEST_NOTHING };
+
+/* Who gets the forwarded signals. */
+enum group {
+	GROUP_IF_LEADER, /* the main child's process group while the child leads one, else the child alone */
+	GROUP_ALWAYS,    /* the group; the child alone only when there is no such group */
+	GROUP_NEVER      /* the child alone */
+};
+
+struct duration {
+	int32_t seconds;
+	int32_t nanoseconds;
+};
+
+struct stage {
+	struct duration wait; /* before the next stage */
+	uint8_t signal;
+};
+
+enum { STAGES_MAX = 8, REWRITE_DROP = 255 };
+
+struct options {
+	char **command; /* NULL-terminated, a tail of argv */
+
+	/* REQUEST_WRONG: one sentence in three parts; the middle one is what the user wrote. */
+	const char *problem, *subject, *option;
+	char letter; /* the short option at fault, 0 when it was a long one or a variable */
+
+	const char *report; /* file for the report at the end, or NULL */
+	struct duration grace, stop_delay;
+	struct stage stages[STAGES_MAX];
+	uint8_t stage_count;
+
+	uint8_t request;     /* enum request */
+	uint8_t personality; /* enum personality */
+	uint8_t group;       /* enum group */
+	uint8_t verbosity;
+	uint8_t parent_death_signal; /* 0: none */
+	bool subreaper;              /* adopt orphans when not PID 1 */
+	bool session;                /* give the child a session of its own */
+	bool pause;                  /* no command at all */
+	bool warn_on_reap;
+	uint8_t rewrite[SIGNAL_LAST + 1]; /* 0: as it is, REWRITE_DROP: not at all */
+	uint8_t exit_flip[256];           /* the exit code to give, XOR the child's: zero is "unchanged" */
+};
+
+bool duration_is_zero(struct duration duration);
+
+/* Fills `options`. `argv` and `environment` end in NULL; argv[0] may be missing. */
+void options_parse(struct options *options, char **argv, char **environment);
+
+/* The sentence for REQUEST_WRONG, NUL-terminated and cut to `size` bytes, without the program's name. */
+size_t options_problem(const struct options *options, char *to, size_t size);
+
+#endif

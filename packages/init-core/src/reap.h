@@ -1,0 +1,16 @@
+/* Dead children: collecting them, and what the main child's end means for the init's own. */
+#ifndef INITWRAP_REAP_H
+#define INITWRAP_REAP_H
+
+#include "supervise.h"
+
+/* Collects every dead child there is, until none is left or the main child has ended and nothing else is awaited. */
+void reap(struct supervision *state);
+
+/* 0..255, or 128 + n for a death by signal n, then --exit-map. */
+int exit_code(const struct supervision *state);
+
+/* --report: one line of JSON. */
+void report(const struct supervision *state, int code);
+
+#endif

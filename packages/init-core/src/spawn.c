@@ -1,0 +1,226 @@
+/* The child is started like vfork(2) does it: it borrows the init's memory, and the init sleeps until the child has
+   executed the command or given up. So there is no window in which a signal could be forwarded to a child that has
+   not yet made its process group or session, still runs the init's code, or has its mask already restored: whatever
+   arrives meanwhile stays pending in the init, where everything is blocked, and is forwarded to the command itself.
+   It also costs no page tables.
+
+   Sharing memory is safe here because the child writes only to its own stack frames below the caller's, to argv and
+   to the environment, none of which the init looks at again. */
+#include "spawn.h"
+
+#include "log.h"
+#include "text.h"
+
+enum { EXIT_CANNOT_EXECUTE = 126, EXIT_NOT_FOUND = 127 };
+
+static const char default_path[] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+struct plan {
+	const struct options *options;
+	const struct inheritance *inheritance;
+	const char *path;    /* value of PATH */
+	char **listen_slot;  /* the environment's LISTEN_PID when it names the init, else NULL */
+	int self;
+};
+
+/* Makes the child's group the terminal's foreground group, if the init's was: taking it from somebody else would stop
+   the shell that started us in the background. Setting it from a background group is allowed as SIGTTOU is blocked. */
+static void take_foreground(const struct plan *plan)
+{
+	int descriptor = 0;
+	int32_t foreground;
+	bool opened = false;
+	if (SYS(NR_ioctl, descriptor, TTY_GET_GROUP, &foreground) < 0) {
+		/* Redirected stdin; there may be a controlling terminal all the same. */
+		descriptor = (int)SYS(NR_openat, AT_CWD, "/dev/tty", OPEN_READ_WRITE | OPEN_NO_TTY | OPEN_CLOEXEC, 0);
+		if (descriptor < 0)
+			return;
+		opened = true;
+		if (SYS(NR_ioctl, descriptor, TTY_GET_GROUP, &foreground) < 0)
+			foreground = -1;
+	}
+	if (foreground == SYS(NR_getpgid, plan->self)) {
+		int32_t own = (int32_t)SYS(NR_getpid, 0);
+		SYS(NR_ioctl, descriptor, TTY_SET_GROUP, &own);
+	}
+	if (opened)
+		SYS(NR_close, descriptor);
+}
+
+/* A file that the kernel does not know how to execute is a script for /bin/sh, as for execvp(3), unless its first line
+   holds a NUL: a shell would only print gibberish from a program for another machine. */
+static bool looks_like_script(const char *path)
+{
+	char start[128];
+	long descriptor = SYS(NR_openat, AT_CWD, path, OPEN_READ | OPEN_CLOEXEC, 0);
+	if (descriptor < 0)
+		return true;
+	long length = SYS(NR_read, descriptor, start, sizeof start);
+	SYS(NR_close, descriptor);
+	for (long i = 0; i < length && start[i] != '\n'; i++)
+		if (!start[i])
+			return false;
+	return true;
+}
+
+enum attempt { EXECUTE, LOOK };
+
+/* Executes `path` and returns only with an error; or just looks whether it is there. */
+static int attempt(enum attempt what, const char *path, char **command, char **environment)
+{
+	if (what == LOOK)
+		return (int)SYS(NR_faccessat, AT_CWD, path, 0);
+	int error = (int)SYS(NR_execve, path, command, environment);
+	if (error == -E_NOEXEC && looks_like_script(path)) {
+		/* argv[-1] is a word of the init's own command line: room for the shell's name. */
+		char *name = command[0];
+		command[-1] = (char *)"/bin/sh";
+		command[0] = (char *)path;
+		SYS(NR_execve, command[-1], command - 1, environment);
+		command[0] = name;
+	}
+	return error;
+}
+
+/* Tries `command` in each directory of PATH, going on after the errors that execvp(3) goes on after. */
+static int search(enum attempt what, const char *path, char **command, char **environment)
+{
+	size_t name_length = text_length(*command);
+	int error = -E_NOENT;
+
+	for (const char *at = *command; *at; at++)
+		if (*at == '/')
+			return attempt(what, *command, command, environment);
+	if (!name_length || name_length > 255)
+		return error;
+	for (;;) {
+		const char *end = path;
+		while (*end && *end != ':')
+			end++;
+		size_t length = (size_t)(end - path);
+		if (length < 4096) {
+			/* As long as needed and no longer: this is the init's stack, whose pages stay. */
+			char candidate[length + name_length + 2];
+			char *to = candidate;
+			for (size_t i = 0; i < length; i++)
+				*to++ = path[i];
+			if (length)
+				*to++ = '/';
+			for (size_t i = 0; i <= name_length; i++)
+				to[i] = (*command)[i];
+			int now = attempt(what, candidate, command, environment);
+			if (what == LOOK && !now)
+				return 0;
+			if (now == -E_ACCES)
+				error = now;
+			else if (now != -E_NOENT && now != -E_NOTDIR && now != -E_NODEV)
+				return now;
+		}
+		if (!*end)
+			return error;
+		path = end + 1;
+	}
+}
+
+static int exit_for(const struct options *options, int error)
+{
+	bool missing = error == -E_NOENT || error == -E_NOTDIR || error == -E_LOOP || error == -E_NAMETOOLONG;
+	switch (options->personality) {
+	case TINI:
+		return error == -E_NOENT ? EXIT_NOT_FOUND : error == -E_ACCES ? EXIT_CANNOT_EXECUTE : 1;
+	case DUMB_INIT:
+		return 2;
+	case CATATONIT:
+		return 1;
+	default:
+		return missing ? EXIT_NOT_FOUND : EXIT_CANNOT_EXECUTE;
+	}
+}
+
+static void explain(const struct plan *plan, int error)
+{
+	const struct options *options = plan->options;
+	const char *name = *options->command;
+	switch (options->personality) {
+	case TINI:
+		complain(options, "exec %s failed: %e\n", name, -error);
+		break;
+	case CATATONIT:
+		complain(options, "failed to exec pid1: %e\n", -error);
+		break;
+	default:
+		/* There, and yet not found: what is missing is the program it is for. */
+		if (options->personality == INITWRAP && error == -E_NOENT
+		    && !search(LOOK, plan->path, options->command, NULL))
+			complain(options, "%s: its interpreter (#! line or dynamic loader) does not exist\n", name);
+		else
+			complain(options, "%s: %e\n", name, -error);
+	}
+}
+
+/* The child, up to the moment it becomes the command. Not inlined: its frames must lie below its caller's. */
+__attribute__((noinline)) _Noreturn static void run_child(const struct plan *plan)
+{
+	const struct options *options = plan->options;
+	char listen[24] = "LISTEN_PID=";
+	uintptr_t action[SIGACTION_WORDS] = { 0 };
+	int error;
+
+	if (options->personality == DUMB_INIT)
+		tell(options, LEVEL_INFO, "Child spawned with PID %d.\n", (int)SYS(NR_getpid, 0));
+	if (options->session) {
+		SYS(NR_setsid, 0);
+		error = (int)SYS(NR_ioctl, 0, TTY_TAKE, 0);
+		if (error < 0)
+			tell(options, LEVEL_INFO, "Unable to attach to controlling tty (errno=%d %s).\n", -error,
+			     error == -E_NOTTY ? "Inappropriate ioctl for device" : "ioctl");
+		tell(options, LEVEL_INFO, "setsid complete.\n");
+	} else if (options->personality != DUMB_INIT) {
+		SYS(NR_setpgid, 0, 0);
+		take_foreground(plan);
+	}
+
+	if (plan->listen_slot) {
+		listen[11 + text_decimal(listen + 11, (uint32_t)SYS(NR_getpid, 0))] = 0;
+		*plan->listen_slot = listen;
+	}
+	if (plan->inheritance->children_ignored) {
+		action[SIGACTION_HANDLER] = 1; /* SIG_IGN */
+		SYS(NR_rt_sigaction, SIG_CHLD, action, NULL, sizeof(struct signal_set));
+	}
+	SYS(NR_rt_sigprocmask, 2 /* SIG_SETMASK */, &plan->inheritance->blocked, NULL, sizeof(struct signal_set));
+
+	error = search(EXECUTE, plan->path, options->command, plan->inheritance->environment);
+	explain(plan, error);
+	sys_exit(exit_for(options, error));
+}
+
+int spawn(const struct options *options, int self, const struct inheritance *inheritance)
+{
+	struct plan plan = { options, inheritance, default_path, NULL, self };
+	for (char **slot = inheritance->environment; *slot; slot++) {
+		const char *value;
+		if ((*slot)[0] == 'P' && (value = text_after(*slot, "PATH=")))
+			plan.path = value;
+		else if ((*slot)[0] == 'L' && (value = text_after(*slot, "LISTEN_PID="))
+			 && text_number(&value, INT32_MAX / 10 - 1) == self && !*value)
+			plan.listen_slot = slot;
+	}
+
+	int pid = (int)CLONE_SAME_STACK(CLONE_SHARE_AND_WAIT | SIG_CHLD);
+	if (pid == 0)
+		run_child(&plan);
+	return pid;
+}
+
+void let_go(void)
+{
+	SYS(NR_chdir, "/");
+	if (SYS(NR_close_range, 3, ~0u, 0) >= 0)
+		return;
+	/* Before Linux 5.9 one at a time, up to the limit under which they were most likely opened. */
+	uint64_t limit[2] = { 1024, 0 };
+	SYS(NR_prlimit64, 0, 7 /* RLIMIT_NOFILE */, NULL, limit);
+	for (uint64_t descriptor = 3; descriptor < limit[0] && descriptor < 65536; descriptor++)
+		SYS(NR_close, descriptor);
+}

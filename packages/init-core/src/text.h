@@ -1,0 +1,27 @@
+/* Strings and numbers for a program without a libc. No I/O, no state: shared with the Node addon. */
+#ifndef INITWRAP_TEXT_H
+#define INITWRAP_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Bytes before the terminating NUL. */
+size_t text_length(const char *text);
+
+/* Whether both are the same, byte for byte. */
+bool text_equal(const char *left, const char *right);
+
+/* The rest of `text` after `prefix`, or NULL when it does not begin with it. */
+const char *text_after(const char *text, const char *prefix);
+
+/* The part of `path` after its last slash. */
+const char *text_basename(const char *path);
+
+/* Reads decimal digits at *cursor and moves it past them. -1 when there are none or they exceed `limit`. */
+int32_t text_number(const char **cursor, int32_t limit);
+
+/* Writes `value` in decimal, without NUL, at `to` (10 bytes suffice) and returns how many digits it wrote. */
+size_t text_decimal(char *to, uint32_t value);
+
+#endif
