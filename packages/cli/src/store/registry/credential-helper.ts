@@ -52,7 +52,8 @@ export async function askCredentialHelper(
     // The output may hold a secret, so neither it nor the parser's words about it are shown.
     throw failed("its answer is not JSON");
   }
-  if (typeof answer?.Username !== "string" || typeof answer.Secret !== "string") throw failed("its answer has no secret");
+  if (typeof answer?.Username !== "string" || typeof answer.Secret !== "string")
+    throw failed("its answer has no secret");
   return answer.Username === "" && answer.Secret === ""
     ? undefined
     : { username: answer.Username, secret: answer.Secret };

@@ -95,9 +95,9 @@ export function exchangeFailure(asked: Asked, error: unknown): InitwrapError {
   if (error instanceof InitwrapError) return error;
   const known = error instanceof ExchangeError ? error : undefined;
   const reason = known?.message ?? (error instanceof Error ? error.message : String(error));
-  return new InitwrapError(
-    "REGISTRY_FAILED",
-    `${asked.method} ${redactUrl(asked.url)} failed: ${printable(reason)}`,
-    { where: asked.where, ...(known?.hint ? { hint: known.hint } : {}), cause: error },
-  );
+  return new InitwrapError("REGISTRY_FAILED", `${asked.method} ${redactUrl(asked.url)} failed: ${printable(reason)}`, {
+    where: asked.where,
+    ...(known?.hint ? { hint: known.hint } : {}),
+    cause: error,
+  });
 }

@@ -11,7 +11,9 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 /** True for `localhost`, its subdomains, 127.0.0.0/8 and ::1. `hostname` as in `URL.hostname`, brackets allowed. */
 export function isLoopback(hostname: string): boolean {
   const host = hostname.replace(/^\[|\]$/g, "").toLowerCase();
-  return host === "localhost" || host.endsWith(".localhost") || host === "::1" || (isIP(host) === 4 && /^127\./.test(host));
+  return (
+    host === "localhost" || host.endsWith(".localhost") || host === "::1" || (isIP(host) === 4 && /^127\./.test(host))
+  );
 }
 
 /** The proxy for `url`, or undefined for a direct connection. Throws a TypeError when the variable holds no URL. */

@@ -3,6 +3,7 @@
  *
  * Sources: RFC 9110, sections 15.5.9 (408) and 10.2.3 (Retry-After); RFC 6585, section 4 (429).
  */
+import { setTimeout as sleep } from "node:timers/promises";
 import type { InitwrapError } from "../../model/errors.ts";
 
 /** All times in milliseconds. */
@@ -68,9 +69,13 @@ export function retryDelay(
 
 /**
  * Runs `operation` until it does not throw a `Transient`. Any other error passes through at once; when no attempt is
- * left, the transient's `failure` is thrown.
+ * left, the transient's `failure` is thrown. `signal` ends a wait at once, with its reason.
  */
-export async function withRetries<T>(policy: RetryPolicy, operation: (attempt: number) => Promise<T>): Promise<T> {
+export async function withRetries<T>(
+  policy: RetryPolicy,
+  operation: (attempt: number) => Promise<T>,
+  signal?: AbortSignal,
+): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     try {
       return await operation(attempt);
@@ -78,7 +83,13 @@ export async function withRetries<T>(policy: RetryPolicy, operation: (attempt: n
       if (!(error instanceof Transient)) throw error;
       const delay = retryDelay(policy, attempt, error.retryAfter, Math.random);
       if (delay === undefined) throw error.failure;
-      await new Promise((resolve) => setTimeout(resolve, delay));
+      await pause(delay, signal);
     }
   }
+}
+
+/** Waits; throws the signal's reason when it is aborted meanwhile. Milliseconds. */
+export async function pause(milliseconds: number, signal?: AbortSignal): Promise<void> {
+  signal?.throwIfAborted();
+  await sleep(milliseconds, undefined, signal ? { signal } : {}).catch(() => signal?.throwIfAborted());
 }

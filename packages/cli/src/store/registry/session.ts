@@ -1,0 +1,108 @@
+/**
+ * What many images at many registries share in one run: connections, credentials, tokens, and what was learned of hosts.
+ */
+
+import { type CredentialSource, credentialChain } from "./credentials.ts";
+import { ExchangeError } from "./failures.ts";
+import { type Endpoint, type HostSettings, hostSettings } from "./hosts.ts";
+import type { Environment } from "./proxy.ts";
+import { DEFAULT_RETRY, type RetryPolicy } from "./retry.ts";
+import { Authorizer } from "./token.ts";
+import { type TimeLimits, Transport, type TransportOptions } from "./transport.ts";
+
+/** All optional: without any, the user's own environment and files are used. */
+export interface SessionOptions {
+  /** The environment that files, proxies and credentials are found by. */
+  readonly env?: Environment;
+  /** Hosts (`name[:port]`) that may be reached over plain HTTP, or with a certificate nobody vouches for. */
+  readonly insecureRegistries?: readonly string[];
+  readonly retry?: Partial<RetryPolicy>;
+  readonly limits?: Partial<TimeLimits>;
+  /** Instead of the files and helpers of docker and podman. */
+  readonly credentials?: CredentialSource;
+  /** See TransportOptions. */
+  readonly onExchange?: TransportOptions["onExchange"];
+  readonly certificateRoots?: readonly string[];
+  /** Aborts every exchange and every wait. */
+  readonly signal?: AbortSignal;
+}
+
+/** Shared state of one run. `close` it at the end, or the process waits for idle connections. */
+export class RegistrySession {
+  readonly transport: Transport;
+  readonly hosts: HostSettings;
+  readonly retry: RetryPolicy;
+  readonly signal: AbortSignal | undefined;
+  readonly #credentials: CredentialSource;
+  readonly #authorizers = new Map<string, Authorizer>();
+  readonly #origins = new Map<string, Promise<string>>();
+
+  constructor(options: SessionOptions = {}) {
+    const env = options.env ?? process.env;
+    this.hosts = hostSettings(env, options.insecureRegistries);
+    this.signal = options.signal;
+    this.retry = { ...DEFAULT_RETRY, ...options.retry };
+    this.#credentials = options.credentials ?? credentialChain(env);
+    this.transport = new Transport({
+      env,
+      insecure: (host) => this.hosts.insecure(host),
+      ...(options.signal ? { signal: options.signal } : {}),
+      ...(options.limits ? { limits: options.limits } : {}),
+      ...(options.onExchange ? { onExchange: options.onExchange } : {}),
+      ...(options.certificateRoots ? { certificateRoots: options.certificateRoots } : {}),
+    });
+  }
+
+  /** The one authorizer of a repository: tokens are kept in it. */
+  authorizer(endpoint: Endpoint): Authorizer {
+    const key = `${endpoint.host}/${endpoint.repository}`;
+    const known = this.#authorizers.get(key);
+    if (known) return known;
+    const authorizer = new Authorizer({
+      registry: endpoint.registry,
+      transport: this.transport,
+      retry: this.retry,
+      signal: this.signal,
+      credentials: () => this.#credentials.find(endpoint.registry, endpoint.repository),
+    });
+    this.#authorizers.set(key, authorizer);
+    return authorizer;
+  }
+
+  /**
+   * `https://host`, or `http://host` where plain HTTP is allowed and is what the host speaks.
+   *
+   * Loopback is asked in plain first, for that is what a registry on loopback nearly always speaks and nobody listens
+   * in; a host that the user named insecure is asked over TLS first, so that no password goes in plain without need.
+   */
+  origin(host: string): Promise<string> {
+    if (!this.transport.allowsPlain(host)) return Promise.resolve(`https://${host}`);
+    const known = this.#origins.get(host);
+    if (known) return known;
+    const order = this.hosts.insecure(host) ? ["https", "http"] : ["http", "https"];
+    const found = this.#firstThatSpeaks(host, order);
+    this.#origins.set(host, found);
+    return found;
+  }
+
+  close(): Promise<void> {
+    return this.transport.close();
+  }
+
+  async #firstThatSpeaks(host: string, schemes: readonly string[]): Promise<string> {
+    for (const scheme of schemes) {
+      try {
+        const response = await this.transport.exchange({ method: "GET", url: new URL(`${scheme}://${host}/v2/`) });
+        const body = await response.bytes(64 * 1024).catch(() => new Uint8Array());
+        // What Go's and nginx's TLS servers answer to plain HTTP.
+        const wantsTls = response.status === 400 && /HTTPS/.test(new TextDecoder().decode(body));
+        if (!wantsTls) return `${scheme}://${host}`;
+      } catch (error) {
+        if (!(error instanceof ExchangeError)) throw error;
+      }
+    }
+    // Neither answered: let the first real request fail, with its retries and its message.
+    this.#origins.delete(host);
+    return `${schemes[0]}://${host}`;
+  }
+}

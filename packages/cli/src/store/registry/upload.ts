@@ -1,0 +1,329 @@
+/**
+ * Brings one blob into a repository, with a digest and size check before the registry is told that it is complete.
+ *
+ * Three ways, each of which starts anew when its connection breaks:
+ * - small content is read into memory first, then sent in one PUT;
+ * - content that can be read again is streamed in one PUT, and streamed again from its first byte after a failure;
+ * - content that can be read only once goes in pieces (PATCH), each kept in memory until the registry has it. A registry
+ *   that lost a piece half-way cannot always be told to continue; then the failure is reported.
+ *
+ * Source: distribution-spec, "Pushing a blob monolithically" and "Pushing a blob in chunks".
+ */
+import { createHash } from "node:crypto";
+import { Readable } from "node:stream";
+import type { Descriptor } from "../../model/descriptor.ts";
+import { InitwrapError } from "../../model/errors.ts";
+import type { RegistryClient } from "./client.ts";
+import { ExchangeError } from "./failures.ts";
+import { Transient } from "./retry.ts";
+import type { ExchangeResponse } from "./transport.ts";
+
+/** Up to here content is sent from memory. Bytes. */
+const SMALL = 4 * 1024 * 1024;
+/** The size of a piece. Bytes; Amazon's registry takes none under 5 MiB. */
+const PIECE = 8 * 1024 * 1024;
+
+/** Complaints about an upload that a new one gets over. Source: distribution-spec, "Error Codes". */
+const UPLOAD_LOST = ["BLOB_UPLOAD_UNKNOWN", "BLOB_UPLOAD_INVALID", "DIGEST_INVALID", "SIZE_INVALID", "RANGE_INVALID"];
+
+/** An upload that the registry has opened: where its next request goes. */
+export interface Upload {
+  readonly location: URL;
+  /** The smallest piece the registry takes. Bytes. */
+  readonly minimum: number;
+}
+
+/**
+ * Asks the registry to take a blob over from another of its repositories. `mounted`, or an upload that it opened instead,
+ * or undefined when it refused.
+ */
+export async function mountBlob(
+  client: RegistryClient,
+  descriptor: Descriptor,
+  from: string,
+): Promise<"mounted" | Upload | undefined> {
+  const query = new URLSearchParams({ mount: descriptor.digest, from });
+  try {
+    return await client.call(
+      {
+        method: "POST",
+        target: `blobs/uploads/?${query}`,
+        actions: ["pull", "push"],
+        from,
+        headers: { "content-length": "0" },
+        accept: [201, 202],
+      },
+      async (response) => {
+        await response.discard();
+        return response.status === 201 ? "mounted" : uploadOf(client, response);
+      },
+    );
+  } catch (error) {
+    // No right to read the other repository, or no mounts at this registry: it is uploaded instead.
+    if (error instanceof InitwrapError && (error.code === "AUTH_REQUIRED" || error.code === "IMAGE_NOT_FOUND"))
+      return undefined;
+    throw error;
+  }
+}
+
+/** Ends an upload that will not be finished, so that the registry can clean up. Never fails. */
+export async function cancelUpload(client: RegistryClient, upload: Upload): Promise<void> {
+  await client
+    .once(
+      { method: "DELETE", target: upload.location, actions: ["pull", "push"], accept: [200, 202, 204, 404, 405] },
+      (response) => response.discard(),
+    )
+    .catch(() => {});
+}
+
+/**
+ * Uploads `content`, whose size and digest must be the descriptor's: BLOB_CORRUPT otherwise, and then nothing is stored.
+ * `opened` is an upload that a refused mount left open.
+ */
+export async function uploadBlob(
+  client: RegistryClient,
+  descriptor: Descriptor,
+  content: AsyncIterable<Uint8Array>,
+  opened?: Upload,
+): Promise<void> {
+  if (descriptor.size <= SMALL) {
+    const chunks: Uint8Array[] = [];
+    for await (const chunk of verified(descriptor, content)) chunks.push(chunk);
+    const bytes = Buffer.concat(chunks);
+    return uploadWhole(client, descriptor, () => bytes, opened);
+  }
+  if (!isRepeatable(content)) return uploadPieces(client, descriptor, content, opened);
+  try {
+    await uploadWhole(
+      client,
+      descriptor,
+      () => ({ length: descriptor.size, open: () => verified(descriptor, content) }),
+      opened,
+    );
+  } catch (error) {
+    // Some proxies in front of a registry limit the size of one request.
+    if (!(error instanceof InitwrapError) || !/ answered (404|405|411|413|501) /.test(error.message)) throw error;
+    await uploadPieces(client, descriptor, content, undefined);
+  }
+}
+
+/** Opens an upload. A new one each time, unless `opened` is still unused. */
+async function start(client: RegistryClient): Promise<Upload> {
+  return client.once(
+    {
+      method: "POST",
+      target: "blobs/uploads/",
+      actions: ["pull", "push"],
+      headers: { "content-length": "0" },
+      accept: [202],
+    },
+    async (response) => {
+      await response.discard();
+      return uploadOf(client, response);
+    },
+  );
+}
+
+async function uploadWhole(
+  client: RegistryClient,
+  descriptor: Descriptor,
+  body: () => Uint8Array | { length: number; open: () => AsyncIterable<Uint8Array> },
+  opened: Upload | undefined,
+): Promise<void> {
+  let upload = opened;
+  await client.retrying(async (attempt) => {
+    // The answer to the last attempt may be all that was lost.
+    if (attempt > 1 && (await client.headBlob(descriptor))) return;
+    const current = upload ?? (await start(client));
+    upload = undefined;
+    try {
+      await client.once(
+        {
+          method: "PUT",
+          target: withDigest(current.location, descriptor),
+          headers: { "content-type": "application/octet-stream" },
+          body: body(),
+          actions: ["pull", "push"],
+          accept: [200, 201, 204],
+          passing: UPLOAD_LOST,
+        },
+        (response) => response.discard(),
+      );
+    } catch (error) {
+      await cancelUpload(client, current);
+      // Any server that does not know the upload it opened has lost it.
+      throw error instanceof InitwrapError && error.code === "IMAGE_NOT_FOUND" ? new Transient(error) : error;
+    }
+  });
+}
+
+async function uploadPieces(
+  client: RegistryClient,
+  descriptor: Descriptor,
+  content: AsyncIterable<Uint8Array>,
+  opened: Upload | undefined,
+): Promise<void> {
+  let upload = opened ?? (await client.retrying(() => start(client)));
+  try {
+    let offset = 0;
+    for await (const piece of pieces(verified(descriptor, content), Math.max(PIECE, upload.minimum))) {
+      upload = await sendPiece(client, upload, piece, offset);
+      offset += piece.length;
+    }
+    await finish(client, upload, descriptor);
+  } catch (error) {
+    await cancelUpload(client, upload);
+    throw error;
+  }
+}
+
+async function sendPiece(client: RegistryClient, upload: Upload, piece: Uint8Array, offset: number): Promise<Upload> {
+  let current = upload;
+  let sent = 0;
+  return client.retrying(async (attempt) => {
+    if (attempt > 1) {
+      const state = await status(client, current);
+      current = state.upload;
+      sent = state.received - offset;
+      if (sent === piece.length) return current;
+      if (sent < 0 || sent > piece.length) throw lost(client, "the registry lost what was uploaded before");
+    }
+    const rest = piece.subarray(sent);
+    const first = offset + sent;
+    return client.once(
+      {
+        method: "PATCH",
+        target: current.location,
+        headers: {
+          "content-type": "application/octet-stream",
+          "content-range": `${first}-${first + rest.length - 1}`,
+        },
+        body: rest,
+        actions: ["pull", "push"],
+        accept: [201, 202, 204],
+      },
+      async (response) => {
+        await response.discard();
+        const end = /^(?:bytes=)?0-(\d+)$/.exec(response.header("range") ?? "")?.[1];
+        if (end !== undefined && Number(end) + 1 !== first + rest.length) {
+          throw new Transient(lost(client, "the registry took another number of bytes than were sent"));
+        }
+        return uploadOf(client, response, current);
+      },
+    );
+  });
+}
+
+/** How far an upload got. Throws a lasting failure when the registry no longer knows it. */
+async function status(client: RegistryClient, upload: Upload): Promise<{ upload: Upload; received: number }> {
+  return client.once(
+    { method: "GET", target: upload.location, actions: ["pull", "push"], accept: [204, 202, 200, 404, 400, 416] },
+    async (response) => {
+      await response.discard();
+      if (response.status >= 400) throw lost(client, "the registry cannot continue an interrupted upload");
+      const end = /^(?:bytes=)?0-(\d+)$/.exec(response.header("range") ?? "")?.[1];
+      // `0-0` is what registries say of an upload that has nothing yet, and of one with a single byte.
+      const received = end === undefined || end === "0" ? 0 : Number(end) + 1;
+      return { upload: uploadOf(client, response, upload), received };
+    },
+  );
+}
+
+async function finish(client: RegistryClient, upload: Upload, descriptor: Descriptor): Promise<void> {
+  await client.retrying(async (attempt) => {
+    if (attempt > 1 && (await client.headBlob(descriptor))) return;
+    await client.once(
+      {
+        method: "PUT",
+        target: withDigest(upload.location, descriptor),
+        headers: { "content-length": "0" },
+        actions: ["pull", "push"],
+        accept: [200, 201, 204],
+      },
+      (response) => response.discard(),
+    );
+  });
+}
+
+function uploadOf(client: RegistryClient, response: ExchangeResponse, before?: Upload): Upload {
+  const location = response.header("location");
+  const minimum = Number(response.header("oci-chunk-min-length") ?? before?.minimum ?? 0) || 0;
+  if (location === undefined) {
+    if (before) return { location: before.location, minimum };
+    throw new ExchangeError("the registry opened an upload without saying where", { retryable: false });
+  }
+  // 1 GiB would be no memory bound at all.
+  if (minimum > 64 * 1024 * 1024)
+    throw new ExchangeError("the registry wants pieces that are too large", { retryable: false });
+  return { location: client.session.transport.redirectTarget(response.url, location), minimum };
+}
+
+function withDigest(location: URL, descriptor: Descriptor): URL {
+  const url = new URL(location.href);
+  // The location's own query is the registry's and is kept as it is written.
+  url.search += `${url.search ? "&" : "?"}digest=${encodeURIComponent(descriptor.digest)}`;
+  return url;
+}
+
+/**
+ * The content, with its last bytes held back until size and digest are known to be right: a registry that does not check
+ * them must not end up with a whole blob that is not what its name says.
+ */
+async function* verified(
+  descriptor: Descriptor,
+  content: AsyncIterable<Uint8Array>,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const hash = createHash("sha256");
+  let size = 0;
+  let held: Uint8Array | undefined;
+  for await (const chunk of content) {
+    if (chunk.length === 0) continue;
+    size += chunk.length;
+    if (size > descriptor.size) break;
+    hash.update(chunk);
+    if (held) yield held;
+    held = chunk;
+  }
+  if (size !== descriptor.size || `sha256:${hash.digest("hex")}` !== descriptor.digest) {
+    throw new InitwrapError(
+      "BLOB_CORRUPT",
+      `the content of ${descriptor.digest} is not what its digest and size name`,
+      {
+        hint: "The source is damaged; nothing was published.",
+      },
+    );
+  }
+  if (held) yield held;
+}
+
+/** Cuts a stream into pieces of `size` bytes; the last may be shorter. */
+async function* pieces(content: AsyncIterable<Uint8Array>, size: number): AsyncGenerator<Uint8Array, void, undefined> {
+  let buffer = Buffer.allocUnsafe(size);
+  let filled = 0;
+  for await (const chunk of content) {
+    for (let at = 0; at < chunk.length; ) {
+      const part = chunk.subarray(at, at + size - filled);
+      buffer.set(part, filled);
+      filled += part.length;
+      at += part.length;
+      if (filled === size) {
+        yield buffer;
+        buffer = Buffer.allocUnsafe(size);
+        filled = 0;
+      }
+    }
+  }
+  if (filled > 0) yield buffer.subarray(0, filled);
+}
+
+/** True for content that gives a new iterator each time. A generator is its own, and a stream is read once. */
+export function isRepeatable(content: AsyncIterable<Uint8Array>): boolean {
+  return !(content instanceof Readable) && (content as unknown) !== content[Symbol.asyncIterator]();
+}
+
+function lost(client: RegistryClient, why: string): InitwrapError {
+  return new InitwrapError("REGISTRY_FAILED", `upload to ${client.where}: ${why}`, {
+    where: client.where,
+    hint: "The same call may succeed later.",
+  });
+}
