@@ -1,3 +1,5 @@
+import { hash } from "node:crypto";
+
 /** `sha256:` and 64 lower-case hex digits. Source: OCI image-spec, descriptor.md, "Digests". */
 export type Digest = `sha256:${string}`;
 
@@ -11,4 +13,9 @@ export function isDigest(text: unknown): text is Digest {
 /** The 64 hex digits of a digest: its file name in an OCI layout. */
 export function digestHex(digest: Digest): string {
   return digest.slice("sha256:".length);
+}
+
+/** The digest of `bytes`. */
+export function digestOf(bytes: Uint8Array): Digest {
+  return `sha256:${hash("sha256", bytes, "hex")}`;
 }

@@ -1,0 +1,383 @@
+/**
+ * The plan: what an image will become, computed from its small documents alone.
+ *
+ * It is data. It holds the digest of the result, because a manifest names its layers by digests that are known: the
+ * carried ones from the image, ours from the release. Applying it is store/transfer's work.
+ *
+ * Per platform the rule of model/compose decides; an index keeps every child, and only images that were asked for change.
+ */
+import { composeEntrypoint, decompose, INIT_PATH, type Init, initPrefix } from "../model/compose.ts";
+import type { Descriptor } from "../model/descriptor.ts";
+import type { Diagnostic } from "../model/diagnostics.ts";
+import { type Digest, digestOf } from "../model/digest.ts";
+import { InitwrapError } from "../model/errors.ts";
+import type { Invocation } from "../model/invocation.ts";
+import { formatPlatform, type Platform, samePlatform } from "../model/platform.ts";
+import {
+  ATTESTATION_SUBJECT,
+  BASE_NAME,
+  type InitLayer,
+  layerTypeFor,
+  originalDigest,
+  ownershipOf,
+  unwrapConfig,
+  unwrapIndex,
+  unwrapManifest,
+  wrapConfig,
+  wrapIndex,
+  wrapManifest,
+} from "./mutate.ts";
+import {
+  type ImageConfig,
+  type ImageNode,
+  type IndexNode,
+  type ManifestNode,
+  platformOf,
+  type Snapshot,
+} from "./snapshot.ts";
+import { checkImage, invocationOf, proveConfig } from "./validate.ts";
+
+export interface ImagePlanRequest {
+  readonly action: "wrap" | "undo";
+  /** The init's own options, each one word. */
+  readonly initOptions?: readonly string[];
+  /** Only these are changed; all when empty or absent. An index keeps its other platforms as they are. */
+  readonly platforms?: readonly Platform[];
+  /** BuildKit attestations of a changed image: dropped with a finding, or kept and pointed at the new digest. */
+  readonly attestations?: "drop" | "keep";
+  /** RFC 3339 time for `created` and history (SOURCE_DATE_EPOCH); without it the image's own is kept. */
+  readonly created?: string;
+  /** The init layer for a platform, or undefined when there is none. */
+  readonly initFor: (platform: Platform) => InitLayer | undefined;
+}
+
+/** What happens to one platform's image. */
+export type PlatformAction = "wrap" | "renew" | "undo" | "unchanged" | "left-alone" | "absent";
+
+export interface PlatformPlan {
+  readonly platform: string;
+  readonly action: PlatformAction;
+  /** Digests and argv as they are. */
+  readonly before: ImageState;
+  /** As they will be; equal to `before` when nothing changes. */
+  readonly after: ImageState;
+}
+
+export interface ImageState {
+  readonly manifest: Digest;
+  readonly config: Digest | null;
+  readonly entrypoint: readonly string[] | null;
+  readonly cmd: readonly string[] | null;
+}
+
+/** A blob that the result refers to, in the order in which it must be put: children before parents. */
+export type PlannedBlob =
+  /** A layer, config or manifest of the source that stays as it is. */
+  | { readonly kind: "carried"; readonly descriptor: Descriptor }
+  /** The init's layer for a platform. */
+  | { readonly kind: "init"; readonly descriptor: Descriptor; readonly platform: Platform }
+  /** A new config, manifest or index. */
+  | { readonly kind: "document"; readonly descriptor: Descriptor; readonly bytes: Uint8Array };
+
+export interface ImagePlan {
+  readonly action: "wrap" | "undo";
+  /** False when the image is already as asked for: nothing will be written. */
+  readonly changed: boolean;
+  readonly names: readonly string[];
+  /** The descriptor of the image before and after. */
+  readonly before: Descriptor;
+  readonly after: Descriptor;
+  readonly platforms: readonly PlatformPlan[];
+  readonly blobs: readonly PlannedBlob[];
+  readonly diagnostics: readonly Diagnostic[];
+}
+
+/** Plans one image. Throws the coded refusals of validate.ts, MUST_BE_PID1, NO_INIT_FOR_PLATFORM and PATH_TAKEN. */
+export function planImage(snapshot: Snapshot, request: ImagePlanRequest): ImagePlan {
+  const planner = new Planner(snapshot, request);
+  const bytes = planner.visit(snapshot.root, true);
+  const before = snapshot.root.descriptor;
+  const after: Descriptor = bytes ? { ...before, digest: digestOf(bytes), size: bytes.length } : before;
+  const changed = after.digest !== before.digest;
+  if (planner.platforms.every((plan) => plan.action === "left-alone" || plan.action === "absent")) {
+    throw new InitwrapError("IMAGE_NOT_FOUND", "the image has none of the platforms that were asked for", {
+      hint: `It has ${planner.platforms.map((plan) => plan.platform).join(", ")}.`,
+    });
+  }
+  if (changed) planner.note("SIGNATURE_STALE", "note", { digest: before.digest });
+  return {
+    action: request.action,
+    changed,
+    names: snapshot.names,
+    before,
+    after,
+    platforms: planner.platforms,
+    blobs: planner.blobs,
+    diagnostics: planner.diagnostics,
+  };
+}
+
+class Planner {
+  readonly platforms: PlatformPlan[] = [];
+  readonly diagnostics: Diagnostic[] = [];
+  readonly #blobs = new Map<string, PlannedBlob>();
+  readonly #request: ImagePlanRequest;
+  readonly #baseName: string | undefined;
+
+  constructor(snapshot: Snapshot, request: ImagePlanRequest) {
+    this.#request = request;
+    this.#baseName = snapshot.names[0];
+  }
+
+  get blobs(): readonly PlannedBlob[] {
+    return [...this.#blobs.values()];
+  }
+
+  note(code: Diagnostic["code"], severity: Diagnostic["severity"], args: Diagnostic["args"]): void {
+    this.diagnostics.push({ code, severity, args });
+  }
+
+  /** Plans a node and what is under it; the new bytes, or undefined when it stays. */
+  visit(node: ImageNode, isRoot: boolean): Uint8Array | undefined {
+    switch (node.kind) {
+      case "index":
+        return this.#index(node);
+      case "manifest":
+        return this.#manifest(node, isRoot);
+      case "absent": {
+        const platform = node.descriptor.platform ? formatPlatform(node.descriptor.platform) : node.descriptor.digest;
+        this.note("PLATFORM_ABSENT", "note", { platform });
+        const state = { manifest: node.descriptor.digest, config: null, entrypoint: null, cmd: null };
+        this.platforms.push({ platform, action: "absent", before: state, after: state });
+        return undefined;
+      }
+      case "artifact":
+        if (isRoot) {
+          throw new InitwrapError("UNSUPPORTED_IMAGE", `not a container image: ${node.reason}`, {
+            where: node.descriptor.digest,
+          });
+        }
+        this.#carryOther(node);
+        return undefined;
+      case "attestation":
+        this.#carryOther(node);
+        return undefined;
+    }
+  }
+
+  /**
+   * An index is always made from its original: where an earlier run dropped attestations, the list before it comes back
+   * first. So renewing equals wrapping anew, and undoing every platform gives the original bytes.
+   */
+  #index(node: IndexNode): Uint8Array | undefined {
+    const original = unwrapIndex(node.bytes);
+    /** Every child's bytes to be, by the digest under which the original lists it. */
+    const successors = new Map<string, Uint8Array>();
+    const platformNames = new Map<string, string>();
+    for (const child of node.children) {
+      if (child.kind === "attestation") continue;
+      const changed = this.visit(child, false);
+      const bytes = changed ?? ("bytes" in child ? child.bytes : undefined);
+      const listed = (original && child.kind === "manifest" && originalDigest(child.bytes)) || child.descriptor.digest;
+      if (bytes) successors.set(listed, bytes);
+      if (child.kind === "manifest") platformNames.set(listed, formatPlatform(platformOf(child)));
+    }
+    const children = new Map<number, Uint8Array>();
+    const dropped = new Set<number>();
+    const repointed = new Map<number, Digest>();
+    const present = new Map(node.children.map((child) => [child.descriptor.digest, child]));
+    const list = (JSON.parse(new TextDecoder().decode(original ?? node.bytes)) as { manifests: Descriptor[] })
+      .manifests;
+    list.forEach((descriptor, place) => {
+      const held = present.get(descriptor.digest);
+      const subject = descriptor.annotations?.[ATTESTATION_SUBJECT];
+      if (descriptor.annotations?.["vnd.docker.reference.type"] !== "attestation-manifest" || subject === undefined) {
+        const bytes = successors.get(descriptor.digest);
+        if (bytes && digestOf(bytes) !== descriptor.digest) children.set(place, bytes);
+        return;
+      }
+      const now = successors.get(subject);
+      const stays = now === undefined || digestOf(now) === subject;
+      if (!stays && (this.#request.attestations !== "keep" || !held)) {
+        dropped.add(place);
+        if (held) this.note("ATTESTATION_DROPPED", "warning", { platform: platformNames.get(subject) ?? subject });
+        return;
+      }
+      if (!stays) repointed.set(place, digestOf(now));
+      if (held?.kind === "attestation") this.#carryOther(held);
+    });
+    const bytes = wrapIndex(original ?? node.bytes, { children, dropped, repointed });
+    if (digestOf(bytes) === node.descriptor.digest) {
+      this.#carry(node.descriptor);
+      return undefined;
+    }
+    this.#document(node.descriptor, bytes);
+    return bytes;
+  }
+
+  #manifest(node: ManifestNode, isRoot: boolean): Uint8Array | undefined {
+    const platform = platformOf(node);
+    const wanted = this.#request.platforms ?? [];
+    if (wanted.length > 0 && !wanted.some((one) => samePlatform(one, platform))) {
+      this.#leave(node, "left-alone");
+      if (!isRoot) {
+        this.note("PLATFORM_LEFT_ALONE", "note", { platform: formatPlatform(platform), reason: "not asked for" });
+      }
+      return undefined;
+    }
+    checkImage(node);
+    return this.#request.action === "undo" ? this.#undo(node) : this.#wrap(node, platform);
+  }
+
+  #wrap(node: ManifestNode, platform: Platform): Uint8Array | undefined {
+    const where = formatPlatform(platform);
+    const layer = this.#request.initFor(platform);
+    if (!layer) {
+      throw new InitwrapError("NO_INIT_FOR_PLATFORM", `there is no init for ${where}`, {
+        hint: "Leave that platform out with --platform.",
+        where,
+      });
+    }
+    const init: Init = { path: INIT_PATH, options: this.#request.initOptions ?? [] };
+    const present = invocationOf(node.config.value);
+    const ours = ownershipOf(node.config.bytes);
+    const argv = [...(present.entrypoint ?? []), ...(present.cmd ?? [])];
+    if (argv[0] === INIT_PATH && !decompose(present)) {
+      throw new InitwrapError("PATH_TAKEN", `the image runs an ${INIT_PATH} of its own`, {
+        hint: "The init would replace that file. Move the program elsewhere in the image.",
+        where,
+      });
+    }
+    if (ours && ours.version === layer.version && ours.diffId === layer.diffId) {
+      const now = composeEntrypoint(present, init);
+      if (now.kind === "unchanged" && now.reason === "already") {
+        this.#leave(node, "unchanged");
+        return undefined;
+      }
+    }
+    // Our own older layer is taken away first: renewing an image gives what wrapping its original would have given.
+    const base = ours && originalDigest(node.bytes) ? this.#original(node) : undefined;
+    const config = base?.config ?? node.config.bytes;
+    const manifest = base?.manifest ?? node.bytes;
+    const value = JSON.parse(new TextDecoder().decode(config)) as ImageConfig;
+    const invocation = invocationOf(value);
+    const composition = composeEntrypoint(invocation, init);
+    if (composition.kind === "refused") {
+      throw new InitwrapError("MUST_BE_PID1", `${composition.note.init} must be PID 1 itself`, {
+        hint: "Nothing may go in front of it; that image has an init already.",
+        where,
+      });
+    }
+    for (const found of composition.notes) {
+      if (found.code === "NO_COMMAND") this.note("NO_COMMAND", "warning", { platform: where });
+      else this.note("EXISTING_INIT", "note", { platform: where, init: found.init });
+    }
+    if (composition.kind === "unchanged") {
+      this.#leave(node, "unchanged");
+      return undefined;
+    }
+    const { entrypoint } = composition.invocation;
+    const prefix = initPrefix(init);
+    const newConfig = wrapConfig(config, {
+      layer,
+      prefix,
+      entrypoint: (entrypoint ?? []).slice(prefix.length),
+      ...(this.#request.created === undefined ? {} : { created: this.#request.created }),
+    });
+    const after = JSON.parse(new TextDecoder().decode(newConfig)) as ImageConfig;
+    proveConfig(value, after, { entrypoint, cmd: invocation.cmd }, layer.diffId);
+    // A renewed image keeps the base name that it was given first, not the name of its own older self.
+    const baseName = base ? node.manifest.annotations?.[BASE_NAME] : this.#baseName;
+    const bytes = wrapManifest(manifest, {
+      mediaType: node.descriptor.mediaType,
+      config: { bytes: newConfig },
+      layer,
+      ...(baseName === undefined ? {} : { baseName }),
+    });
+    const carriedLayers = base ? node.manifest.layers.slice(0, -1) : node.manifest.layers;
+    for (const one of carriedLayers) this.#carry(one);
+    this.#add({
+      kind: "init",
+      platform,
+      descriptor: { mediaType: layerTypeFor(node.descriptor.mediaType), digest: layer.digest, size: layer.size },
+    });
+    this.#document(node.config.descriptor, newConfig);
+    this.#document(node.descriptor, bytes);
+    this.platforms.push({
+      platform: where,
+      action: base ? "renew" : "wrap",
+      before: stateOf(node, present),
+      after: {
+        manifest: digestOf(bytes),
+        config: digestOf(newConfig),
+        entrypoint: entrypoint ?? null,
+        cmd: invocation.cmd,
+      },
+    });
+    return bytes;
+  }
+
+  #undo(node: ManifestNode): Uint8Array | undefined {
+    const present = invocationOf(node.config.value);
+    if (!ownershipOf(node.config.bytes) || !originalDigest(node.bytes)) {
+      if (decompose(present)) {
+        throw new InitwrapError("PROOF_FAILED", "the image has our init, but was not wrapped as an image", {
+          hint: "It was built from a wrapped Dockerfile or on top of a wrapped image: build it again without.",
+          where: formatPlatform(platformOf(node)),
+        });
+      }
+      this.#leave(node, "unchanged");
+      return undefined;
+    }
+    const { config, manifest } = this.#original(node);
+    for (const layer of node.manifest.layers.slice(0, -1)) this.#carry(layer);
+    this.#document(node.config.descriptor, config);
+    this.#document(node.descriptor, manifest);
+    const invocation = invocationOf(JSON.parse(new TextDecoder().decode(config)) as ImageConfig);
+    this.platforms.push({
+      platform: formatPlatform(platformOf(node)),
+      action: "undo",
+      before: stateOf(node, present),
+      after: { manifest: digestOf(manifest), config: digestOf(config), ...invocation },
+    });
+    return manifest;
+  }
+
+  #original(node: ManifestNode): { readonly config: Uint8Array; readonly manifest: Uint8Array } {
+    const config = unwrapConfig(node.config.bytes);
+    return { config, manifest: unwrapManifest(node.bytes, config) };
+  }
+
+  #leave(node: ManifestNode, action: PlatformAction): void {
+    for (const layer of node.manifest.layers) this.#carry(layer);
+    this.#carry(node.config.descriptor);
+    this.#carry(node.descriptor);
+    const state = stateOf(node, invocationOf(node.config.value));
+    this.platforms.push({ platform: formatPlatform(platformOf(node)), action, before: state, after: state });
+  }
+
+  #carryOther(node: Extract<ImageNode, { kind: "attestation" | "artifact" }>): void {
+    if (!node.manifest) return;
+    for (const layer of node.manifest.layers) this.#carry(layer);
+    this.#carry(node.manifest.config);
+    this.#carry(node.descriptor);
+  }
+
+  #carry(descriptor: Descriptor): void {
+    this.#add({ kind: "carried", descriptor });
+  }
+
+  #document(like: Descriptor, bytes: Uint8Array): void {
+    const descriptor = { mediaType: like.mediaType, digest: digestOf(bytes), size: bytes.length };
+    this.#add({ kind: "document", descriptor, bytes });
+  }
+
+  #add(blob: PlannedBlob): void {
+    const { digest } = blob.descriptor;
+    if (!this.#blobs.has(digest)) this.#blobs.set(digest, blob);
+  }
+}
+
+function stateOf(node: ManifestNode, invocation: Invocation): ImageState {
+  return { manifest: node.descriptor.digest, config: node.config.descriptor.digest, ...invocation };
+}

@@ -1,0 +1,219 @@
+/**
+ * An image as its small documents show it: indexes, manifests and configs, with no layer opened.
+ *
+ * `readSnapshot` walks down from the root through a `read` that the caller gives; what cannot be read because the medium
+ * does not hold it becomes an `absent` node, which is normal: daemons and archives keep indexes whose other platforms
+ * were never pulled.
+ */
+import type { Descriptor } from "../model/descriptor.ts";
+import { isDigest } from "../model/digest.ts";
+import { InitwrapError } from "../model/errors.ts";
+import { decodeJson, parseJson } from "../model/json-edit.ts";
+import { isIndexType, isManifestType, OCI_INDEX, OCI_MANIFEST } from "../model/media-types.ts";
+import type { Platform } from "../model/platform.ts";
+
+export type ImageNode = IndexNode | ManifestNode | AttestationNode | ArtifactNode | AbsentNode;
+
+export interface IndexNode {
+  readonly kind: "index";
+  readonly descriptor: Descriptor;
+  readonly bytes: Uint8Array;
+  readonly children: readonly ImageNode[];
+}
+
+/** One platform's image. */
+export interface ManifestNode {
+  readonly kind: "manifest";
+  readonly descriptor: Descriptor;
+  readonly bytes: Uint8Array;
+  readonly manifest: Manifest;
+  readonly config: { readonly descriptor: Descriptor; readonly bytes: Uint8Array; readonly value: ImageConfig };
+}
+
+/** BuildKit's provenance or SBOM of another child; `subject` is that child's digest. */
+export interface AttestationNode {
+  readonly kind: "attestation";
+  readonly descriptor: Descriptor;
+  readonly subject: string;
+  /** Undefined when the medium does not hold it. */
+  readonly manifest?: Manifest;
+}
+
+/** A manifest that is no container image: carried as it is inside an index, refused as the root. */
+export interface ArtifactNode {
+  readonly kind: "artifact";
+  readonly descriptor: Descriptor;
+  readonly reason: string;
+  readonly manifest?: Manifest;
+}
+
+/** A child that the index names and the medium does not hold. */
+export interface AbsentNode {
+  readonly kind: "absent";
+  readonly descriptor: Descriptor;
+}
+
+export interface Snapshot {
+  readonly root: ImageNode;
+  /** Full references by which the source knows the image. */
+  readonly names: readonly string[];
+}
+
+/** A manifest as far as it is read; unknown fields stay in the bytes. Source: OCI image-spec, manifest.md. */
+export interface Manifest {
+  readonly schemaVersion: number;
+  readonly mediaType?: string;
+  readonly artifactType?: string;
+  readonly config: Descriptor;
+  readonly layers: readonly Descriptor[];
+  readonly annotations?: Readonly<Record<string, string>>;
+}
+
+/** A config as far as it is read. Source: OCI image-spec, config.md. */
+export interface ImageConfig {
+  readonly os: string;
+  readonly architecture: string;
+  readonly variant?: string;
+  readonly created?: string;
+  readonly config?: {
+    readonly Entrypoint?: readonly string[] | null;
+    readonly Cmd?: readonly string[] | null;
+    readonly Labels?: Readonly<Record<string, string>> | null;
+    readonly ArgsEscaped?: boolean;
+  } | null;
+  readonly rootfs: { readonly type: string; readonly diff_ids?: readonly string[] | null };
+  readonly history?: readonly { readonly created_by?: string; readonly empty_layer?: boolean }[] | null;
+}
+
+/** Reads a document by its descriptor; undefined when the medium does not hold it. */
+export type ReadDocument = (descriptor: Descriptor) => Promise<Uint8Array | undefined>;
+
+/** No real index nests deeper; the limit also ends a cycle that a hostile source could build from forged answers. */
+const MAX_NESTING = 4;
+const MAX_CHILDREN = 1000;
+
+/** Reads the tree under `root`. Throws IMAGE_INVALID or UNSUPPORTED_IMAGE for documents that are none. */
+export async function readSnapshot(root: Descriptor, names: readonly string[], read: ReadDocument): Promise<Snapshot> {
+  const node = await readNode(root, read, 0);
+  if (node.kind === "absent") {
+    throw new InitwrapError("IMAGE_NOT_FOUND", `the medium names ${root.digest} but does not hold it`);
+  }
+  return { root: node, names };
+}
+
+async function readNode(descriptor: Descriptor, read: ReadDocument, depth: number): Promise<ImageNode> {
+  const subject = attestationSubject(descriptor);
+  const bytes = await read(descriptor);
+  if (!bytes)
+    return subject === undefined ? { kind: "absent", descriptor } : { kind: "attestation", descriptor, subject };
+  const text = decodeJson(bytes, `the manifest ${descriptor.digest}`);
+  parseJson(text, `the manifest ${descriptor.digest}`);
+  const document = JSON.parse(text) as Record<string, unknown>;
+  const mediaType = typeOf(document, descriptor);
+  if (isIndexType(mediaType)) {
+    if (depth >= MAX_NESTING) throw new InitwrapError("UNSUPPORTED_IMAGE", "indexes are nested too deeply");
+    const listed = descriptorsOf(document["manifests"], "manifests", descriptor);
+    if (listed.length > MAX_CHILDREN)
+      throw new InitwrapError("UNSUPPORTED_IMAGE", `an index of ${listed.length} entries`);
+    const children = await Promise.all(listed.map((child) => readNode(child, read, depth + 1)));
+    return { kind: "index", descriptor: { ...descriptor, mediaType }, bytes, children };
+  }
+  if (!isManifestType(mediaType)) {
+    return { kind: "artifact", descriptor, reason: `its media type is ${mediaType || "not given"}` };
+  }
+  const manifest: Manifest = {
+    ...(document as unknown as Manifest),
+    config: descriptorOf(document["config"], "config", descriptor),
+    layers: descriptorsOf(document["layers"], "layers", descriptor),
+  };
+  if (subject !== undefined) return { kind: "attestation", descriptor, subject, manifest };
+  const reason = artifactReason(manifest);
+  if (reason !== undefined) return { kind: "artifact", descriptor, reason, manifest };
+  const config = await read(manifest.config);
+  if (!config) {
+    if (depth > 0) return { kind: "absent", descriptor };
+    throw new InitwrapError("IMAGE_NOT_FOUND", `the config ${manifest.config.digest} is missing`);
+  }
+  const configText = decodeJson(config, `the config ${manifest.config.digest}`);
+  parseJson(configText, `the config ${manifest.config.digest}`);
+  const value = JSON.parse(configText) as ImageConfig;
+  return {
+    kind: "manifest",
+    descriptor: { ...descriptor, mediaType },
+    bytes,
+    manifest,
+    config: { descriptor: manifest.config, bytes: config, value },
+  };
+}
+
+/** The platform of an image: its config decides, as it does for engines; a descriptor may leave it out. */
+export function platformOf(node: ManifestNode): Platform {
+  const { os, architecture, variant } = node.config.value;
+  const said = variant || node.descriptor.platform?.variant;
+  return { os, architecture, ...(said ? { variant: said } : {}) };
+}
+
+function typeOf(document: Record<string, unknown>, descriptor: Descriptor): string {
+  if (document["schemaVersion"] === 1) {
+    throw new InitwrapError("UNSUPPORTED_IMAGE", "the image has a manifest of schema 1", {
+      hint: "Push it again with a current engine, which writes schema 2 or OCI.",
+      where: descriptor.digest,
+    });
+  }
+  const own = document["mediaType"];
+  if (own !== undefined && typeof own !== "string") {
+    throw new InitwrapError("IMAGE_INVALID", "mediaType is no text", { where: descriptor.digest });
+  }
+  if (own && (isIndexType(own) || isManifestType(own)) && descriptor.mediaType && own !== descriptor.mediaType) {
+    // Two readers would take it for two things (the confusion behind CVE-2021-41190).
+    if (isIndexType(own) !== isIndexType(descriptor.mediaType)) {
+      throw new InitwrapError("IMAGE_INVALID", `a ${descriptor.mediaType} says that it is a ${own}`, {
+        where: descriptor.digest,
+      });
+    }
+  }
+  if (document["manifests"] !== undefined && (document["layers"] !== undefined || document["config"] !== undefined)) {
+    throw new InitwrapError("IMAGE_INVALID", "a document that is both an index and a manifest", {
+      where: descriptor.digest,
+    });
+  }
+  if (own) return own;
+  if (isIndexType(descriptor.mediaType) || isManifestType(descriptor.mediaType)) return descriptor.mediaType;
+  if (descriptor.mediaType) return descriptor.mediaType;
+  return Array.isArray(document["manifests"]) ? OCI_INDEX : OCI_MANIFEST;
+}
+
+const IMAGE_CONFIGS = new Set([
+  "application/vnd.docker.container.image.v1+json",
+  "application/vnd.oci.image.config.v1+json",
+]);
+
+function artifactReason(manifest: Manifest): string | undefined {
+  if (!IMAGE_CONFIGS.has(manifest.config.mediaType)) return `its config is a ${manifest.config.mediaType}`;
+  if (manifest.artifactType) return `it is an artifact of type ${manifest.artifactType}`;
+  return undefined;
+}
+
+/** Source: BuildKit, docs/attestations/attestation-storage.md. */
+function attestationSubject(descriptor: Descriptor): string | undefined {
+  const annotations = descriptor.annotations;
+  if (annotations?.["vnd.docker.reference.type"] !== "attestation-manifest") return undefined;
+  return annotations["vnd.docker.reference.digest"] ?? "";
+}
+
+function descriptorsOf(list: unknown, field: string, owner: Descriptor): readonly Descriptor[] {
+  if (list === undefined || list === null) return [];
+  if (!Array.isArray(list)) throw new InitwrapError("IMAGE_INVALID", `${field} is no list`, { where: owner.digest });
+  return list.map((item, place) => descriptorOf(item, `${field}[${place}]`, owner));
+}
+
+function descriptorOf(item: unknown, field: string, owner: Descriptor): Descriptor {
+  const descriptor = item as Descriptor | null | undefined;
+  const size = descriptor?.size;
+  if (!isDigest(descriptor?.digest) || !Number.isSafeInteger(size) || (size as number) < 0) {
+    throw new InitwrapError("IMAGE_INVALID", `${field} is no descriptor with a sha256 digest and a size`, {
+      where: owner.digest,
+    });
+  }
+  return { ...descriptor, mediaType: String(descriptor?.mediaType ?? "") };
+}

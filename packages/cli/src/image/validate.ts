@@ -1,0 +1,108 @@
+/**
+ * What must hold before an image is touched, and what must hold after.
+ *
+ * `checkImage` refuses images for which no right answer exists. `proveConfig` compares a config before and after, field by
+ * field, so that a fault in the editing shows itself as a refusal and never as a broken image.
+ */
+import { InitwrapError } from "../model/errors.ts";
+import { type Invocation, sameArgv } from "../model/invocation.ts";
+import { formatPlatform } from "../model/platform.ts";
+import { UNDO_KEY, VERSION_LABEL } from "./mutate.ts";
+import { type ImageConfig, type ManifestNode, platformOf } from "./snapshot.ts";
+
+/** The struct fields that engines match without regard to case: a second spelling would be a second value. */
+const TOP_FIELDS = ["config", "rootfs", "history", "created", "os", "architecture", "variant"];
+const CONFIG_FIELDS = ["Entrypoint", "Cmd", "Labels"];
+
+/** Throws NOT_LINUX, UNSUPPORTED_IMAGE or IMAGE_INVALID with the platform as the place. */
+export function checkImage(node: ManifestNode): void {
+  const config = node.config.value;
+  const where = node.descriptor.digest;
+  if (typeof config !== "object" || config === null || Array.isArray(config)) {
+    throw new InitwrapError("IMAGE_INVALID", "the config is no object", { where });
+  }
+  if (typeof config.os !== "string" || typeof config.architecture !== "string") {
+    throw new InitwrapError("IMAGE_INVALID", "the config names no os and architecture", { where });
+  }
+  if (config.os !== "linux") {
+    throw new InitwrapError("NOT_LINUX", `the image is for ${formatPlatform(platformOf(node))}`, {
+      hint: "Only Linux containers have a PID 1 that must reap; narrow an index with --platform linux/…",
+      where,
+    });
+  }
+  oneSpelling(config, TOP_FIELDS, where);
+  if (config.config) oneSpelling(config.config, CONFIG_FIELDS, where);
+  strings(config.config?.Entrypoint, "Entrypoint", where);
+  strings(config.config?.Cmd, "Cmd", where);
+  const labels = config.config?.Labels;
+  if (labels && Array.isArray(labels)) throw new InitwrapError("IMAGE_INVALID", "Labels is no object", { where });
+  if (config.rootfs?.type !== "layers") {
+    throw new InitwrapError("UNSUPPORTED_IMAGE", `the rootfs is of type ${config.rootfs?.type}`, { where });
+  }
+  const diffIds = config.rootfs.diff_ids ?? [];
+  const { layers } = node.manifest;
+  if (!Array.isArray(diffIds) || diffIds.length !== layers.length) {
+    throw new InitwrapError(
+      "IMAGE_INVALID",
+      `the config lists ${diffIds.length} layers and the manifest ${layers.length}`,
+      { where, hint: "The image is damaged or was edited by hand; build or pull it again." },
+    );
+  }
+  if (config.history && !Array.isArray(config.history)) {
+    throw new InitwrapError("IMAGE_INVALID", "history is no list", { where });
+  }
+}
+
+/** Entrypoint and Cmd as the rule takes them. */
+export function invocationOf(config: ImageConfig): Invocation {
+  return { entrypoint: config.config?.Entrypoint ?? null, cmd: config.config?.Cmd ?? null };
+}
+
+/** Proves `entrypoint' = prefix + entrypoint`, `cmd' = cmd`, and that nothing else differs. Throws PROOF_FAILED. */
+export function proveConfig(before: ImageConfig, after: ImageConfig, expected: Invocation, diffId: string): void {
+  const got = invocationOf(after);
+  if (!sameArgv(got.entrypoint, expected.entrypoint)) fail("the entrypoint");
+  if (!same(before.config?.Cmd, after.config?.Cmd)) fail("the command");
+  const diffIds = [...(before.rootfs.diff_ids ?? []), diffId];
+  if (!same(after.rootfs.diff_ids, diffIds)) fail("the list of layers");
+  const history = after.history ?? [];
+  if (!same(history.slice(0, -1), [...(before.history ?? [])])) fail("the history");
+  if (!same(withoutOurs(after), withoutOurs(before))) fail("a field that must not change");
+}
+
+/** Equal as text: what was not edited keeps even the order of its keys. */
+function same(a: unknown, b: unknown): boolean {
+  return JSON.stringify(a) === JSON.stringify(b);
+}
+
+function withoutOurs(config: ImageConfig): unknown {
+  const { history: _history, created: _created, rootfs, config: section, ...others } = config;
+  const { diff_ids: _diffIds, ...rootfsOthers } = rootfs;
+  const { Entrypoint: _entrypoint, Labels, ...sectionOthers } = section ?? {};
+  const { [VERSION_LABEL]: _version, [UNDO_KEY]: _undo, ...labels } = Labels ?? {};
+  return { ...others, rootfs: rootfsOthers, section: sectionOthers, labels };
+}
+
+function fail(what: string): never {
+  throw new InitwrapError("PROOF_FAILED", `after the change ${what} is not what it must be`, {
+    hint: "This is a fault of initwrap: nothing was written. Please report it with the image's config.",
+  });
+}
+
+function oneSpelling(object: object, fields: readonly string[], where: string): void {
+  for (const key of Object.keys(object)) {
+    const twin = fields.find((field) => field !== key && field.toLowerCase() === key.toLowerCase());
+    if (twin !== undefined) {
+      throw new InitwrapError("IMAGE_INVALID", `the config writes ${twin} as ${key}: readers differ on what that is`, {
+        where,
+      });
+    }
+  }
+}
+
+function strings(list: unknown, field: string, where: string): void {
+  if (list === undefined || list === null) return;
+  if (!Array.isArray(list) || list.some((word) => typeof word !== "string")) {
+    throw new InitwrapError("IMAGE_INVALID", `${field} is no list of strings`, { where });
+  }
+}
