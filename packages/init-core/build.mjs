@@ -41,6 +41,7 @@ const COMPILE = [
   "-Wextra",
   "-Werror",
   "-Oz",
+  "-fno-jump-tables",
   "-ffreestanding",
   "-fno-builtin",
   "-fno-stack-protector",

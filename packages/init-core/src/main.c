@@ -21,7 +21,7 @@ static void block_every_signal(struct signal_set *before)
 	struct signal_set every;
 	for (size_t i = 0; i < sizeof every / sizeof *every.bits; i++)
 		every.bits[i] = ~0ul;
-	SYS(NR_rt_sigprocmask, 2 /* SIG_SETMASK */, &every, before, sizeof every);
+	SYS(NR_rt_sigprocmask, MASK_SET, &every, before, sizeof every);
 }
 
 /* With SIGCHLD ignored, which is inherited through exec, the kernel would discard every exit code. */
@@ -42,7 +42,8 @@ static bool adopt_orphans(const struct options *options)
 			complain(options, "Failed to register as child subreaper: %e\n", (int)-error);
 			return false;
 		}
-		tell(options, LEVEL_TRACE, "Registered as child subreaper\n");
+		if (options->personality == TINI)
+			tell(options, LEVEL_TRACE, "Registered as child subreaper\n");
 		return true;
 	}
 	SYS(NR_prctl, PR_IS_SUBREAPER, &already, 0, 0, 0);

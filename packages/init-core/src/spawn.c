@@ -188,7 +188,7 @@ __attribute__((noinline)) _Noreturn static void run_child(const struct plan *pla
 		action[SIGACTION_HANDLER] = 1; /* SIG_IGN */
 		SYS(NR_rt_sigaction, SIG_CHLD, action, NULL, sizeof(struct signal_set));
 	}
-	SYS(NR_rt_sigprocmask, 2 /* SIG_SETMASK */, &plan->inheritance->blocked, NULL, sizeof(struct signal_set));
+	SYS(NR_rt_sigprocmask, MASK_SET, &plan->inheritance->blocked, NULL, sizeof(struct signal_set));
 
 	error = search(EXECUTE, plan->path, options->command, plan->inheritance->environment);
 	explain(plan, error);
@@ -220,7 +220,7 @@ void let_go(void)
 		return;
 	/* Before Linux 5.9 one at a time, up to the limit under which they were most likely opened. */
 	uint64_t limit[2] = { 1024, 0 };
-	SYS(NR_prlimit64, 0, 7 /* RLIMIT_NOFILE */, NULL, limit);
+	SYS(NR_prlimit64, 0, LIMIT_OPEN_FILES, NULL, limit);
 	for (uint64_t descriptor = 3; descriptor < limit[0] && descriptor < 65536; descriptor++)
 		SYS(NR_close, descriptor);
 }
