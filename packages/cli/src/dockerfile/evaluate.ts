@@ -174,8 +174,6 @@ class StageEvaluator {
   private unknown = new Set<UnknownField>();
   private cmdSet = false;
   private readonly environment = new Map<string, string>();
-  /** ENV wins over an ARG of the same name. */
-  private readonly fromEnv = new Set<string>();
   private readonly part: Part;
   private readonly earlier: readonly Stage[];
   private readonly around: Surroundings;
@@ -269,7 +267,7 @@ class StageEvaluator {
       this.config = { ...parent.config, onBuild: null };
       this.unknown = new Set(parent.unknown);
       // A parent's ENV is in its image; its ARGs are not.
-      for (const [name, value] of parent.environment) if (!isArgOnly(parent, name)) this.setEnv(name, value);
+      for (const [name, value] of parent.environment) if (!isArgOnly(parent, name)) this.environment.set(name, value);
       triggers = parent.config.onBuild ?? [];
     } else if (origin.kind === "image") {
       const known = this.around.options.base?.(origin.reference);
@@ -291,12 +289,12 @@ class StageEvaluator {
         };
         for (const line of known.env ?? []) {
           const equals = line.indexOf("=");
-          if (equals > 0) this.setEnv(line.slice(0, equals), encode(line.slice(equals + 1)));
+          if (equals > 0) this.environment.set(line.slice(0, equals), encode(line.slice(equals + 1)));
         }
         triggers = known.onBuild ?? [];
       }
     }
-    if (!this.environment.has("PATH") && this.config.os !== "windows") this.setEnv("PATH", DEFAULT_PATH);
+    if (!this.environment.has("PATH") && this.config.os !== "windows") this.environment.set("PATH", DEFAULT_PATH);
     for (const trigger of triggers) this.trigger(trigger);
   }
 
@@ -386,7 +384,7 @@ class StageEvaluator {
     const before = new Map(this.environment);
     for (let index = 0; index + 1 < words.length; index += 2) {
       const name = this.expand(words[index] as string, before);
-      this.setEnv(name, this.expand(words[index + 1] as string, before));
+      this.environment.set(name, this.expand(words[index + 1] as string, before));
     }
   }
 
@@ -395,7 +393,7 @@ class StageEvaluator {
     for (const { name, value } of argDefinitions(instruction)) {
       const given = Object.hasOwn(buildArgs, name) ? encode(buildArgs[name] as string) : undefined;
       const result = given ?? (value === undefined ? globals.get(name) : this.expand(value));
-      if (result !== undefined && !this.fromEnv.has(name)) this.environment.set(name, result);
+      if (result !== undefined) this.environment.set(name, result);
     }
   }
 
@@ -407,11 +405,6 @@ class StageEvaluator {
       );
     }
     for (const word of instruction.words) this.expand(word);
-  }
-
-  private setEnv(name: string, value: string): void {
-    this.environment.set(name, value);
-    this.fromEnv.add(name);
   }
 
   private expand(word: string, environment: Environment = this.environment): string {
@@ -434,7 +427,7 @@ export function flagValue(instruction: Pick<Instruction, "flags">, name: string)
 
 /** True for the repositories that hold Windows images only. */
 export function looksLikeWindows(reference: string): boolean {
-  return /^mcr\.microsoft\.com\/(windows|windows-cssc|powershell\/.*windows)|(^|[:/-])(nanoserver|windowsservercore|servercore)([-:@.]|$)|-nanoserver-/i.test(
+  return /^mcr\.microsoft\.com\/(windows|windows-cssc|dotnet\/framework|powershell\/.*windows)|(^|[:/-])(nanoserver|windowsservercore|servercore)([-:@.]|$)|-nanoserver-/i.test(
     reference,
   );
 }

@@ -124,7 +124,7 @@ class Parser {
       range: { line: firstNumber, endLine: this.lineNumber },
       start,
       end: this.contentEnd(lastLine),
-      open,
+      openEscape: open ? joined.continuation : undefined,
     };
   }
 
@@ -142,6 +142,7 @@ class Parser {
     const continues =
       cut > start && this.text[cut - 1] === this.escape && (cut - 1 === start || this.text[cut - 2] !== this.escape);
     joined.append(start, continues ? cut - 1 : end);
+    joined.continuation = cut - 1;
     return continues;
   }
 
@@ -209,6 +210,8 @@ class Parser {
 /** A logical line: pieces of the text put together, and where each came from. */
 class Joined {
   text = "";
+  /** Offset of the last piece's continuation character, when it had one. */
+  continuation: number | undefined;
   private readonly pieces: { at: number; offset: number }[] = [];
   private end = 0;
   private readonly source: string;
@@ -317,7 +320,14 @@ function healthcheck(argument: string, lenientJson: boolean): Form {
 function onbuild(argument: string, escapeChar: string, lenientJson: boolean): Form {
   if (argument === "") return { words: [], exec: false };
   const { argumentAt: _, ...trigger } = parseLine(argument, escapeChar, lenientJson);
-  const nowhere = { heredocs: [], range: { line: 0, endLine: 0 }, start: 0, end: 0, argumentStart: 0, open: false };
+  const nowhere = {
+    heredocs: [],
+    range: { line: 0, endLine: 0 },
+    start: 0,
+    end: 0,
+    argumentStart: 0,
+    openEscape: undefined,
+  };
   return { words: [trigger.spelled, ...trigger.words], exec: false, trigger: { ...trigger, ...nowhere } };
 }
 

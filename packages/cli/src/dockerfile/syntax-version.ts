@@ -22,7 +22,8 @@ export function frontendOf(dockerfile: Pick<Dockerfile, "directives">): Frontend
   const reference = syntax.value.split(/\s/, 1)[0] as string;
   const match = OFFICIAL.exec(reference);
   if (match === null) return { kind: "custom", reference };
-  const version = /^(\d+)\.(\d+)/.exec(match[1] ?? "");
+  // The tag "experimental" was last moved to 1.2.
+  const version = /^(\d+)\.(\d+)/.exec(match[1] === "experimental" ? "1.2" : (match[1] ?? ""));
   if (version === null) return { kind: "official", reference };
   return { kind: "official", reference, version: [Number(version[1]), Number(version[2])] };
 }

@@ -43,8 +43,8 @@ export interface Instruction {
   readonly end: number;
   /** Offset of the argument's first byte, or `end` when there is no argument. */
   readonly argumentStart: number;
-  /** True when the file ended while a continuation was open: `RUN x \` and nothing after it. */
-  readonly open: boolean;
+  /** Offset of the escape character that was still open when the file ended: `RUN x \` and nothing after it. */
+  readonly openEscape: number | undefined;
 }
 
 /** A Dockerfile that BuildKit parses. */

@@ -29,6 +29,7 @@ export const DIAGNOSTICS = Object.freeze({
   JSON_FORM_MALFORMED: "looks like the exec form but is not valid JSON",
   SHELL_FORM_NO_EXEC: "the shell form starts a shell that stays in front of the program",
   CMD_LIKE_FLAG: "CMD starts with an option and there is no ENTRYPOINT",
+  STAGE_IS_PARENT: "the wrapped stage is another stage's parent",
   STOPSIGNAL_KILL: "STOPSIGNAL is a signal that no process can handle",
   BLANK_CONTINUATION: "a blank line inside a continued instruction",
   DOCKERIGNORE_LOST: "a .dockerignore of this Dockerfile is not read when it is piped",

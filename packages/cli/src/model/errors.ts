@@ -37,6 +37,7 @@ export const ERROR_EXIT = Object.freeze({
   // 5: refused, for the right answer cannot be known or nothing right can be done
   BASE_UNKNOWN: EXIT.refused,
   BASE_UNEXPANDED: EXIT.refused,
+  FRONTEND_UNKNOWN: EXIT.refused,
   MUST_BE_PID1: EXIT.refused,
   NOT_LINUX: EXIT.refused,
   NO_INIT_FOR_PLATFORM: EXIT.refused,

@@ -14,6 +14,7 @@ const MESSAGES: Readonly<Record<DiagnosticCode, (args: Args) => string>> = {
   SHELL_FORM_NO_EXEC: (a) =>
     `${a["instruction"]} in shell form leaves a shell in front of the program; signals are sent to the whole group`,
   CMD_LIKE_FLAG: (a) => `CMD starts with ${a["word"]} but there is no ENTRYPOINT to take it`,
+  STAGE_IS_PARENT: (a) => `other stages are built from ${a["stage"]}: they inherit the init with its entrypoint`,
   STOPSIGNAL_KILL: (a) => `STOPSIGNAL ${a["signal"]} can be handled by no process: the container always dies at once`,
   BLANK_CONTINUATION: () => "a blank line inside a continued instruction will become an error",
   DOCKERIGNORE_LOST: (a) => `${a["path"]} is not read by the builder when the Dockerfile comes from standard input`,

@@ -1,0 +1,29 @@
+/**
+ * The comment lines around what initwrap inserts. They make undo exact: the block goes as a whole, and what was replaced
+ * elsewhere in the stage is written down in it.
+ */
+export const BEGIN_MARKER = "# initwrap begin";
+export const END_MARKER = "# initwrap end";
+const WAS = "# initwrap was ";
+
+/** What a block remembers of the text it replaced: the argument of ENTRYPOINT, or an escape that ended the file. */
+export interface Memory {
+  readonly what: "entrypoint" | "escape";
+  readonly text: string;
+}
+
+/** The comment that remembers a replaced text. One line whatever the text holds, for JSON escapes line ends. */
+export function formatMemory(memory: Memory): string {
+  return `${WAS}${memory.what} ${JSON.stringify(memory.text)}`;
+}
+
+/** Reads `formatMemory`'s line; undefined for any other. */
+export function parseMemory(line: string): Memory | undefined {
+  const match = /^# initwrap was (entrypoint|escape) (".*")$/.exec(line);
+  if (match === null) return undefined;
+  try {
+    return { what: match[1] as Memory["what"], text: JSON.parse(match[2] as string) as string };
+  } catch {
+    return undefined;
+  }
+}
