@@ -27,7 +27,7 @@ export type ComposeNote =
 export type Composition =
   | { readonly kind: "composed"; readonly invocation: Invocation; readonly notes: readonly ComposeNote[] }
   | { readonly kind: "unchanged"; readonly reason: "already" | "existing-init"; readonly notes: readonly ComposeNote[] }
-  | { readonly kind: "refused"; readonly note: ComposeNote };
+  | { readonly kind: "refused"; readonly note: Extract<ComposeNote, { code: "MUST_BE_PID1" }> };
 
 /** The words that go in front of an entrypoint: path, options, `--`. */
 export function initPrefix(init: Init): readonly string[] {
