@@ -1,0 +1,59 @@
+/** `initwrap init-image`: the init as a multi-platform image, for `COPY --from`. */
+import { string } from "@oclif/core/flags";
+import { formatPlatform } from "../model/platform.ts";
+import { BaseCommand } from "../terminal/base-command.ts";
+import { runInitImage } from "../wrap/init-image.ts";
+
+export default class InitImage extends BaseCommand {
+  static override summary = "Build the image that holds the init, and push it.";
+  static override description =
+    `The image has one small layer for each platform, and nothing but /initwrap in it. Its digest depends on the
+version of initwrap alone. What is printed on stdout can be used as it is in a Dockerfile:
+COPY --from=REF@sha256:... /initwrap /initwrap`;
+  static override examples = [
+    "<%= config.bin %> init-image --push ghcr.io/acme/initwrap:1",
+    "<%= config.bin %> init-image --push localhost:5000/initwrap --platform linux/amd64",
+  ];
+  static override flags = {
+    push: string({ description: "Push it to a registry under this name.", helpValue: "REF" }),
+    platform: string({
+      description: "Only this platform; may be repeated or hold a list.",
+      helpValue: "OS/ARCH[/VARIANT]",
+      multiple: true,
+      delimiter: ",",
+    }),
+    "insecure-registry": string({
+      description: "A registry that may be reached over plain HTTP or with an unknown certificate; may be repeated.",
+      helpValue: "HOST[:PORT]",
+      multiple: true,
+    }),
+  };
+
+  override async run(): Promise<void> {
+    const { flags } = await this.parse(InitImage);
+    const { image, places, bytesMoved } = await runInitImage({
+      ...(flags.push === undefined ? {} : { push: flags.push }),
+      platforms: flags.platform ?? [],
+      insecureRegistries: flags["insecure-registry"] ?? [],
+      context: { env: process.env, signal: this.signal },
+    });
+    if (flags.json) {
+      return this.emitJson({
+        version: 1,
+        digest: image.root.digest,
+        places,
+        initVersion: image.version,
+        bytesMoved,
+        platforms: image.platforms.map(({ platform, digest, layer }) => ({
+          platform: formatPlatform(platform),
+          digest,
+          layer,
+        })),
+      });
+    }
+    this.say(
+      `initwrap ${image.version} for ${image.platforms.map(({ platform }) => formatPlatform(platform)).join(", ")}`,
+    );
+    await this.product(`${places.join("\n")}\n`);
+  }
+}
