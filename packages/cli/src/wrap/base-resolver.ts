@@ -1,0 +1,108 @@
+/**
+ * Where a base image's command is read from, in order: what the user says, the local engine, the registry, the table of
+ * official tags. The first that knows it answers; every answer carries where it came from.
+ */
+import type { BaseConfig } from "../dockerfile/evaluate.ts";
+import { InitwrapError } from "../model/errors.ts";
+import { formatPlatform, type Platform } from "../model/platform.ts";
+import { parseReference } from "../model/reference.ts";
+import { readBaseConfig } from "./base-config.ts";
+import { lookUpBase } from "./base-table.ts";
+
+/** Where a fact came from. `detail` is an image id, a digest, a file. */
+export interface Provenance {
+  readonly source: "flags" | "daemon" | "registry" | "table";
+  readonly detail?: string;
+}
+
+export interface ResolvedBase {
+  readonly reference: string;
+  readonly config: BaseConfig;
+  readonly provenance: Provenance;
+}
+
+/** One place to ask. Undefined: it does not know the image. Throws InitwrapError when it could not be asked. */
+export type BaseSource = (reference: string, platform: Platform) => Promise<ResolvedBase | undefined>;
+
+export interface ResolverOptions {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly signal?: AbortSignal;
+  /** Ask neither the engine nor a registry. */
+  readonly offline?: boolean;
+  /** What `--base-*` say; stands for any base. */
+  readonly given?: BaseConfig;
+}
+
+export interface Resolution {
+  readonly base: ResolvedBase | undefined;
+  /** What stood in the way of those that could not be asked, one sentence each. */
+  readonly obstacles: readonly string[];
+}
+
+/** Asks each place in turn. Only an interruption is thrown; a place that fails is an obstacle. */
+export async function resolveBase(
+  reference: string,
+  platform: Platform,
+  options: ResolverOptions,
+): Promise<Resolution> {
+  const obstacles: string[] = [];
+  for (const [name, source] of sources(options)) {
+    try {
+      const base = await source(reference, platform);
+      if (base !== undefined) return { base, obstacles };
+    } catch (error) {
+      options.signal?.throwIfAborted();
+      if (!(error instanceof InitwrapError)) throw error;
+      obstacles.push(`${name}: ${error.message}`);
+    }
+  }
+  return { base: undefined, obstacles };
+}
+
+function sources(options: ResolverOptions): readonly (readonly [string, BaseSource])[] {
+  const { given } = options;
+  if (given !== undefined) {
+    return [["flags", async (reference) => ({ reference, config: given, provenance: { source: "flags" } })]];
+  }
+  const table: readonly [string, BaseSource] = ["table", tableSource];
+  if (options.offline === true) return [table];
+  return [["engine", daemonSource(options)], ["registry", registrySource(options)], table];
+}
+
+function daemonSource(options: ResolverOptions): BaseSource {
+  return async (reference) => {
+    const { inspectDaemonImage } = await import("../store/docker-engine.ts");
+    const image = await inspectDaemonImage(reference, {
+      env: options.env,
+      timeout: 5000,
+      ...(options.signal ? { signal: options.signal } : {}),
+    });
+    if (image === undefined) return undefined;
+    const config = readBaseConfig({ config: image.config ?? {} }, reference, image.os);
+    return { reference, config, provenance: { source: "daemon", detail: image.id } };
+  };
+}
+
+function registrySource(options: ResolverOptions): BaseSource {
+  return async (reference, platform) => {
+    const parsed = parseReference(reference);
+    if (parsed === undefined) return undefined;
+    const [{ fetchImageConfig }, { registryOptions }] = await Promise.all([
+      import("../store/registry/image-config.ts"),
+      import("../store/registry/medium.ts"),
+    ]);
+    const found = await fetchImageConfig(parsed, platform, {
+      ...registryOptions({ env: options.env, ...(options.signal ? { signal: options.signal } : {}) }),
+      // The table may answer instead, so a registry that cannot be reached is not waited for long.
+      retry: { attempts: 2, baseDelay: 200, maxDelay: 1000, maxRetryAfter: 2000 },
+    });
+    if (found === undefined) return undefined;
+    const config = readBaseConfig(found.config, `${reference} (${formatPlatform(platform)})`);
+    return { reference, config, provenance: { source: "registry", detail: found.digest } };
+  };
+}
+
+const tableSource: BaseSource = async (reference) => {
+  const config = await lookUpBase(reference);
+  return config && { reference, config, provenance: { source: "table" } };
+};

@@ -1,0 +1,235 @@
+/**
+ * One run of `initwrap dockerfile`: read, plan, check the context, write. What is shown to people is the command's affair.
+ */
+import { dirname, join } from "node:path";
+import type { BaseConfig } from "../dockerfile/evaluate.ts";
+import { decode, toText } from "../dockerfile/text.ts";
+import type { Diagnostic } from "../model/diagnostics.ts";
+import { InitwrapError } from "../model/errors.ts";
+import { readArgv, readBaseConfig } from "./base-config.ts";
+import {
+  type DockerfileOptions,
+  type DockerfileOutcome,
+  type InjectKind,
+  planDockerfile,
+  presentInjection,
+  undoDockerfile,
+} from "./dockerfile.ts";
+import {
+  type ContextFile,
+  contextFiles,
+  findIgnoreFile,
+  ignoredInit,
+  staleFiles,
+  writeContextFiles,
+} from "./dockerfile-context.ts";
+import { type DiffLine, unifiedDiff } from "./dockerfile-diff.ts";
+import { readInput, readStream, writeAtomically } from "./dockerfile-file.ts";
+
+export interface DockerfileRequest {
+  /** The file, or `-` for `stdin`. */
+  readonly file: string;
+  readonly stdin: AsyncIterable<Uint8Array>;
+  /** Write to the file itself, to another, or hand the bytes back. */
+  readonly sink:
+    | { readonly kind: "in-place" }
+    | { readonly kind: "file"; readonly path: string }
+    | { readonly kind: "none" };
+  /** Only look: write nothing, whatever the sink. */
+  readonly look: boolean;
+  readonly undo: boolean;
+  readonly target?: string | undefined;
+  readonly buildArgs: readonly string[];
+  readonly platforms: readonly string[];
+  readonly initOptions: readonly string[];
+  readonly inject?: InjectKind | undefined;
+  readonly initImage?: string | undefined;
+  /** The build context; the file's folder unless given. */
+  readonly context?: string | undefined;
+  readonly amendIgnore: boolean;
+  readonly baseEntrypoint?: string | undefined;
+  readonly baseCmd?: string | undefined;
+  readonly baseConfig?: string | undefined;
+  readonly offline: boolean;
+  readonly force: boolean;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly signal: AbortSignal;
+}
+
+export interface DockerfileRun {
+  readonly changed: boolean;
+  /** Absent after an undo. */
+  readonly outcome: DockerfileOutcome | undefined;
+  /** The Dockerfile's bytes as they should be. */
+  readonly result: Uint8Array;
+  /** Files of the context that were written, or would be. */
+  readonly contextFiles: readonly string[];
+  /** The ignore file that was amended, or would be. */
+  readonly amendedIgnore: string | undefined;
+  readonly written: readonly string[];
+  readonly diagnostics: readonly Diagnostic[];
+  readonly diff: () => readonly DiffLine[];
+}
+
+/** Runs one request. Throws InitwrapError; nothing is half-written then. */
+export async function runDockerfile(request: DockerfileRequest): Promise<DockerfileRun> {
+  const name = request.file === "-" ? "Dockerfile" : request.file;
+  if (request.file === "-" && request.sink.kind === "in-place") {
+    throw new InitwrapError("USAGE", "standard input cannot be written in place", { hint: "use --output FILE" });
+  }
+  const input = request.file === "-" ? await readStream(request.stdin) : await readInput(request.file);
+  const before = toText(input);
+  if (request.undo)
+    return finish(request, before, undoDockerfile(input, name), undefined, { diagnostics: [], files: [] });
+  const outcome = await planDockerfile(input, await optionsOf(request, name, before));
+  const extra = await contextPart(request, outcome);
+  return finish(request, before, outcome.result, outcome, extra);
+}
+
+interface Extra {
+  readonly diagnostics: readonly Diagnostic[];
+  readonly files: readonly ContextFile[];
+  readonly context?: string;
+  readonly ignore?: { readonly path: string; readonly amended: string };
+}
+
+/** What the build context needs: the init's files, and an ignore file that does not hide them. */
+async function contextPart(request: DockerfileRequest, outcome: DockerfileOutcome): Promise<Extra> {
+  const dockerfile = request.file === "-" ? undefined : request.file;
+  const context = request.context ?? (dockerfile === undefined ? undefined : dirname(dockerfile));
+  const wrapped = outcome.edits.length > 0;
+  if (outcome.inject !== "context" || !wrapped) {
+    // A Dockerfile from a pipe is built without the ignore file that stands beside it.
+    const lost = request.sink.kind === "none" && dockerfile !== undefined && !request.look;
+    const ignore = lost ? await findIgnoreFile(dirname(dockerfile), dockerfile) : undefined;
+    if (dockerfile === undefined || ignore?.path !== `${join(dockerfile)}.dockerignore`)
+      return { diagnostics: [], files: [] };
+    return {
+      diagnostics: [{ code: "DOCKERIGNORE_LOST", severity: "warning", args: { path: ignore.path } }],
+      files: [],
+    };
+  }
+  if (context === undefined) {
+    throw new InitwrapError("USAGE", "with --inject context and standard input the build context must be named", {
+      hint: "add --context DIR",
+    });
+  }
+  const all = contextFiles(outcome.platforms);
+  const finding = await ignoredInit(context, dockerfile, all);
+  const files = await staleFiles(context, all);
+  if (finding === undefined) return { diagnostics: [], files, context };
+  const diagnostic: Diagnostic = {
+    code: "DOCKERIGNORE_HIDES_INIT",
+    severity: "warning",
+    args: { path: finding.path, file: finding.file, line: finding.line },
+  };
+  if (request.amendIgnore || request.look) {
+    return { diagnostics: [diagnostic], files, context, ignore: { path: finding.path, amended: finding.amended } };
+  }
+  throw new InitwrapError("CONTEXT_IGNORED", `${finding.path} hides ${finding.file} from the build`, {
+    where: `${finding.path}:${finding.line}`,
+    hint: "say --amend-dockerignore to add an exception at its end, or use --inject inline",
+  });
+}
+
+async function finish(
+  request: DockerfileRequest,
+  before: string,
+  result: Uint8Array,
+  outcome: DockerfileOutcome | undefined,
+  extra: Extra,
+): Promise<DockerfileRun> {
+  const after = toText(result);
+  const written: string[] = [];
+  const { signal } = request;
+  if (!request.look) {
+    // The Dockerfile comes last: until it is there, nothing refers to the files.
+    if (extra.files.length > 0) await writeContextFiles(extra.context as string, extra.files, signal);
+    written.push(...extra.files.map(({ path }) => join(extra.context as string, path)));
+    if (extra.ignore !== undefined) {
+      await writeAtomically(extra.ignore.path, Buffer.from(extra.ignore.amended), { signal });
+      written.push(extra.ignore.path);
+    }
+    const path = request.sink.kind === "file" ? request.sink.path : request.file;
+    if (request.sink.kind === "file" || (request.sink.kind === "in-place" && after !== before)) {
+      await writeAtomically(path, result, { signal });
+      written.push(path);
+    }
+  }
+  return {
+    changed: after !== before || extra.files.length > 0 || extra.ignore !== undefined,
+    outcome,
+    result,
+    contextFiles: extra.files.map(({ path }) => join(extra.context as string, path)),
+    amendedIgnore: extra.ignore?.path,
+    written,
+    diagnostics: [...(outcome?.diagnostics ?? []), ...extra.diagnostics],
+    diff: () => unifiedDiff(before, after, request.file === "-" ? "Dockerfile" : request.file),
+  };
+}
+
+async function optionsOf(request: DockerfileRequest, name: string, text: string): Promise<DockerfileOptions> {
+  const base = await givenBase(request);
+  const inject = request.inject ?? (request.initImage === undefined ? defaultInject(request, text) : "image");
+  return {
+    name,
+    inject,
+    ...(request.target === undefined ? {} : { target: request.target }),
+    buildArgs: buildArgs(request),
+    platforms: request.platforms,
+    initOptions: request.initOptions,
+    ...(request.initImage === undefined ? {} : { initImage: request.initImage }),
+    ...(base === undefined ? {} : { base }),
+    offline: request.offline,
+    force: request.force,
+    env: request.env,
+    signal: request.signal,
+  };
+}
+
+/** As the file has it; else in the context for a file that is kept, and inline for one that goes elsewhere. */
+function defaultInject(request: DockerfileRequest, text: string): InjectKind {
+  let present: ReturnType<typeof presentInjection>;
+  try {
+    present = presentInjection(text);
+  } catch {
+    // What is wrong with the file is said when it is planned.
+    present = undefined;
+  }
+  return present?.kind ?? (request.sink.kind === "in-place" ? "context" : "inline");
+}
+
+/** `NAME=value`, or `NAME` for the environment's value, as the build takes them. Throws USAGE. */
+function buildArgs(request: DockerfileRequest): Readonly<Record<string, string>> {
+  const values: Record<string, string> = {};
+  for (const argument of request.buildArgs) {
+    const equals = argument.indexOf("=");
+    const name = equals < 0 ? argument : argument.slice(0, equals);
+    if (name === "") throw new InitwrapError("USAGE", `--build-arg takes NAME=value, not ${argument}`);
+    const value = equals < 0 ? request.env[name] : argument.slice(equals + 1);
+    if (value !== undefined) values[name] = value;
+  }
+  return values;
+}
+
+async function givenBase(request: DockerfileRequest): Promise<BaseConfig | undefined> {
+  const { baseConfig, baseEntrypoint, baseCmd } = request;
+  if (baseConfig === undefined && baseEntrypoint === undefined && baseCmd === undefined) return undefined;
+  const read = baseConfig === undefined ? { os: "linux" } : await configFile(baseConfig);
+  return {
+    ...read,
+    ...(baseEntrypoint === undefined ? {} : { entrypoint: readArgv(baseEntrypoint, "--base-entrypoint") }),
+    ...(baseCmd === undefined ? {} : { cmd: readArgv(baseCmd, "--base-cmd") }),
+  };
+}
+
+async function configFile(path: string): Promise<BaseConfig> {
+  const bytes = await readInput(path);
+  let document: unknown;
+  try {
+    document = JSON.parse(decode(toText(bytes)));
+  } catch (error) {
+    throw new InitwrapError("USAGE", `--base-config: ${(error as Error).message}`, { where: path, cause: error });
+  }
+  return readBaseConfig(document, path);
+}

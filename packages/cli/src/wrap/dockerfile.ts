@@ -1,0 +1,306 @@
+/**
+ * The Dockerfile use-cases: parse, evaluate, plan, and wrap a file.
+ *
+ * The pure core plans with what it is told of base images; here is where that is found out. A file that sets its own
+ * ENTRYPOINT needs nothing of its base, so a base is asked for only when the plan cannot be made without it.
+ */
+import { InitCoreError, parseOptions } from "@initwrap/init-core";
+import type { Edit } from "../dockerfile/edit.ts";
+import {
+  type BaseConfig,
+  type EvaluateOptions,
+  type Evaluation,
+  evaluate,
+  type Stage,
+} from "../dockerfile/evaluate.ts";
+import type { Injection } from "../dockerfile/injection.ts";
+import { parseText } from "../dockerfile/parse.ts";
+import { findTarget, plan } from "../dockerfile/plan.ts";
+import { type Dockerfile, DockerfileError } from "../dockerfile/syntax.ts";
+import { decode, encode, toBytes, toText } from "../dockerfile/text.ts";
+import { undoText } from "../dockerfile/undo.ts";
+import { INIT_PATH, type Init } from "../model/compose.ts";
+import type { Diagnostic } from "../model/diagnostics.ts";
+import { InitwrapError } from "../model/errors.ts";
+import type { Invocation } from "../model/invocation.ts";
+import { type Platform, parsePlatform } from "../model/platform.ts";
+import { parseReference } from "../model/reference.ts";
+import { type Provenance, resolveBase } from "./base-resolver.ts";
+import { choosePlatforms, inlineInits } from "./dockerfile-inits.ts";
+import { dockerfileSnippets } from "./dockerfile-snippets.ts";
+
+/** A Dockerfile as bytes, or as text that is encoded as UTF-8. */
+export type DockerfileInput = Uint8Array | string;
+
+export type InjectKind = "inline" | "context" | "image";
+
+export interface DockerfileOptions {
+  /** What to call the file in messages; `Dockerfile` unless given. */
+  readonly name?: string;
+  /** A stage's name or number; the last stage unless given. */
+  readonly target?: string;
+  readonly buildArgs?: Readonly<Record<string, string>>;
+  /** `linux/amd64` and the like; every platform that has an init unless given. */
+  readonly platforms?: readonly string[];
+  /** The init's own options. */
+  readonly initOptions?: readonly string[];
+  /** How the init gets into the build; as the file has it already, or else inline. */
+  readonly inject?: InjectKind;
+  /** For `image`: the reference, with its digest. */
+  readonly initImage?: string;
+  /** What the base image of the target stage runs, when the caller knows it. */
+  readonly base?: BaseConfig;
+  /** Ask neither an engine nor a registry. */
+  readonly offline?: boolean;
+  /** Go on although `# syntax=` names a frontend that nobody knows. */
+  readonly force?: boolean;
+  /** DOCKER_HOST, DOCKER_CONFIG and the like; nothing unless given. */
+  readonly env?: Readonly<Record<string, string | undefined>>;
+  readonly signal?: AbortSignal;
+}
+
+/** A base image that was asked for, and who answered. */
+export interface BaseAnswer {
+  readonly reference: string;
+  readonly provenance: Provenance;
+}
+
+/** The outcome of a plan. `result` holds the bytes to be written. */
+export interface DockerfileOutcome {
+  readonly changed: boolean;
+  readonly target: { readonly index: number; readonly name: string | undefined; readonly line: number };
+  readonly before: Invocation;
+  readonly after: Invocation;
+  readonly inject: InjectKind;
+  readonly platforms: readonly Platform[];
+  readonly base: BaseAnswer | undefined;
+  readonly edits: readonly Edit[];
+  readonly diagnostics: readonly Diagnostic[];
+  readonly result: Uint8Array;
+}
+
+/** Reads a Dockerfile. Throws DOCKERFILE_SYNTAX with file, line and an excerpt. */
+export function parseDockerfile(input: DockerfileInput, name = "Dockerfile"): Dockerfile {
+  const text = textOf(input);
+  return named(name, text, () => parseText(text));
+}
+
+/** What each stage's image will be. Bases that `options.base` does not know leave their fields in `Stage.unknown`. */
+export function evaluateDockerfile(dockerfile: Dockerfile, options: EvaluateOptions = {}): Evaluation {
+  return evaluate(dockerfile, options);
+}
+
+/**
+ * Plans the rewrite of a Dockerfile and proves it: entrypoint' = init + entrypoint, cmd' = cmd, all else as before.
+ *
+ * Asks for the base image only when the answer depends on it. Throws InitwrapError: DOCKERFILE_SYNTAX, BASE_UNKNOWN and the
+ * other codes of docs/errors.md. Writes nothing.
+ */
+export async function planDockerfile(
+  input: DockerfileInput,
+  options: DockerfileOptions = {},
+): Promise<DockerfileOutcome> {
+  const name = options.name ?? "Dockerfile";
+  const text = textOf(input);
+  const platforms = choosePlatforms(options.platforms ?? []);
+  const init = initOf(options.initOptions ?? []);
+  const injection = named(name, text, () => injectionFor(text, options, platforms));
+  const attempt = (bases: ReadonlyMap<string, BaseConfig>) =>
+    named(name, text, () =>
+      plan(text, {
+        ...(options.target === undefined ? {} : { target: options.target }),
+        ...(options.buildArgs === undefined ? {} : { buildArgs: options.buildArgs }),
+        ...(platforms.length === 1 ? { platform: platforms[0] as Platform } : {}),
+        ...(options.force === undefined ? {} : { force: options.force }),
+        base: (reference) => bases.get(reference),
+        init,
+        injection,
+        snippets: dockerfileSnippets(),
+      }),
+    );
+  const { outcome, base, notes } = await withBase(text, options, platforms, attempt);
+  return {
+    changed: outcome.kind === "changed",
+    target: outcome.target,
+    before: outcome.before,
+    after: outcome.after,
+    inject: injection.kind,
+    platforms,
+    base,
+    edits: outcome.edits,
+    diagnostics: [...notes, ...outcome.diagnostics],
+    result: toBytes(outcome.result),
+  };
+}
+
+/** Puts an init in front of what a Dockerfile runs: the rewritten Dockerfile. `planDockerfile` with nothing but the result. */
+export async function wrapDockerfile(input: DockerfileInput, options: DockerfileOptions = {}): Promise<Uint8Array> {
+  return (await planDockerfile(input, options)).result;
+}
+
+/** Takes initwrap's own lines out again. The input itself when it has none. Throws UNSAFE_EDIT when they were altered. */
+export function undoDockerfile(input: DockerfileInput, name = "Dockerfile"): Uint8Array {
+  const text = textOf(input);
+  const undone = named(name, text, () => undoText(text));
+  if (undone.kind === "altered") {
+    throw new InitwrapError("UNSAFE_EDIT", `initwrap's own lines were altered: ${undone.reason}`, {
+      where: `${name}:${undone.line}`,
+      hint: "take them out by hand",
+    });
+  }
+  return toBytes(undone.kind === "undone" ? undone.text : text);
+}
+
+type Attempt = (bases: ReadonlyMap<string, BaseConfig>) => ReturnType<typeof plan>;
+
+interface Attempted {
+  readonly outcome: ReturnType<typeof plan>;
+  readonly base: BaseAnswer | undefined;
+  readonly notes: readonly Diagnostic[];
+}
+
+/** Plans without the base, and with it only when it has to be known; what the user says of it always counts. */
+async function withBase(
+  text: string,
+  options: DockerfileOptions,
+  platforms: readonly Platform[],
+  attempt: Attempt,
+): Promise<Attempted> {
+  let refusal: InitwrapError | undefined;
+  if (options.base === undefined) {
+    try {
+      return { outcome: attempt(new Map()), base: undefined, notes: [] };
+    } catch (error) {
+      if (!(error instanceof InitwrapError) || error.code !== "BASE_UNKNOWN") throw error;
+      refusal = error;
+    }
+  }
+  const root = rootStage(text, options);
+  const reference = root.origin.kind === "image" ? root.origin.reference : undefined;
+  if (reference === undefined) return { outcome: attempt(new Map()), base: undefined, notes: [] };
+  const { base, obstacles } = await resolveBase(reference, platformOf(root, platforms), {
+    env: options.env ?? {},
+    ...(options.signal ? { signal: options.signal } : {}),
+    ...(options.offline === undefined ? {} : { offline: options.offline }),
+    ...(options.base === undefined ? {} : { given: options.base }),
+  });
+  if (base === undefined) {
+    const asked = obstacles.length === 0 ? "" : ` (${obstacles.join("; ")})`;
+    throw new InitwrapError("BASE_UNKNOWN", `${refusal?.message ?? `nothing is known of ${reference}`}${asked}`, {
+      ...(refusal?.where === undefined ? {} : { where: refusal.where }),
+      ...(refusal?.hint === undefined ? {} : { hint: refusal.hint }),
+    });
+  }
+  const { provenance } = base;
+  const range = root.from.range;
+  const source = [provenance.source, provenance.detail].filter(Boolean).join(" ");
+  const notes: Diagnostic[] =
+    provenance.source === "table"
+      ? [{ code: "BASE_ASSUMED", severity: "note", args: { reference }, range }]
+      : [{ code: "BASE_RESOLVED", severity: "note", args: { reference, source }, range }];
+  return { outcome: attempt(new Map([[reference, base.config]])), base: { reference, provenance }, notes };
+}
+
+/** The stage that the target's chain of parents begins with. */
+function rootStage(text: string, options: DockerfileOptions): Stage {
+  const undone = undoText(text);
+  const evaluation = evaluate(parseText(undone.kind === "undone" ? undone.text : text), {
+    ...(options.buildArgs === undefined ? {} : { buildArgs: options.buildArgs }),
+  });
+  let stage = findTarget(evaluation, options.target);
+  while (stage.origin.kind === "stage") stage = evaluation.stages[stage.origin.parent] as Stage;
+  return stage;
+}
+
+function platformOf(root: Stage, platforms: readonly Platform[]): Platform {
+  const constant = root.platform === undefined || /\$/.test(root.platform) ? undefined : parsePlatform(root.platform);
+  const [only] = platforms.length === 1 ? platforms : [];
+  return constant ?? only ?? { os: "linux", architecture: "amd64" };
+}
+
+/** The init with its options. They must be the init's own and must not hold `--`, which ends them. Throws USAGE. */
+function initOf(options: readonly string[]): Init {
+  if (options.length > 0) {
+    try {
+      parseOptions([INIT_PATH, ...options, "--", "program"]);
+    } catch (error) {
+      // Without the addon for this machine the init itself will judge them.
+      if (!(error instanceof InitCoreError) || error.code !== "E_NO_ADDON") {
+        const reason = error instanceof Error ? error.message : String(error);
+        throw new InitwrapError("USAGE", `the init does not take these options: ${reason}`, { cause: error });
+      }
+    }
+    if (options.includes("--")) {
+      throw new InitwrapError("USAGE", "-- ends the init's options and is added anyway", {
+        hint: "leave --init-arg=-- out",
+      });
+    }
+  }
+  return { path: INIT_PATH, options };
+}
+
+function injectionFor(text: string, options: DockerfileOptions, platforms: readonly Platform[]): Injection {
+  const present = presentInjection(text);
+  const kind = options.inject ?? (options.initImage === undefined ? present?.kind : "image") ?? "inline";
+  if (kind === "inline") return { kind, inits: inlineInits(platforms) };
+  if (kind === "context") return { kind, platforms };
+  const reference = options.initImage ?? present?.reference;
+  const parsed = reference === undefined ? undefined : parseReference(reference);
+  if (reference === undefined || parsed?.digest === undefined) {
+    throw new InitwrapError("USAGE", "--inject image needs an image named by its digest", {
+      hint: "--init-image REF@sha256:...; initwrap init-image --push REF prints it",
+    });
+  }
+  return { kind, reference };
+}
+
+/** How an earlier run of initwrap brought the init into this file; undefined when none did. */
+export function presentInjection(text: string): { readonly kind: InjectKind; readonly reference?: string } | undefined {
+  if (undoText(text).kind !== "undone") return undefined;
+  const copy = parseText(text).instructions.findLast(
+    ({ keyword, words }) => keyword === "COPY" && words.length === 2 && words[1] === INIT_PATH,
+  );
+  const from = copy?.flags.find((flag) => flag.startsWith("--from="))?.slice("--from=".length);
+  if (copy === undefined) return undefined;
+  if (from === undefined) return { kind: copy.heredocs.length > 0 ? "inline" : "context" };
+  return from.includes("@sha256:") ? { kind: "image", reference: from } : { kind: "inline" };
+}
+
+function textOf(input: DockerfileInput): string {
+  return typeof input === "string" ? encode(input) : toText(input);
+}
+
+/** Runs `work`, and gives what it throws the file's name, the line, and an excerpt of the text. */
+function named<T>(name: string, text: string, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (error instanceof DockerfileError) {
+      throw new InitwrapError("DOCKERFILE_SYNTAX", error.message, {
+        where: error.line > 0 ? `${name}:${error.line}` : name,
+        ...(error.line > 0 ? { excerpt: excerptOf(text, error.line, error.endLine) } : {}),
+        ...(error.hint === undefined ? {} : { hint: error.hint }),
+        cause: error,
+      });
+    }
+    if (error instanceof InitwrapError && error.where === undefined) {
+      const { code, message, hint } = error;
+      throw new InitwrapError(code, message, { where: name, ...(hint === undefined ? {} : { hint }), cause: error });
+    }
+    throw error;
+  }
+}
+
+/** The lines around a fault, numbered, those at fault marked, as BuildKit shows them. */
+function excerptOf(text: string, line: number, endLine: number): string {
+  const lines = text.split("\n");
+  if (lines.at(-1) === "") lines.pop();
+  const last = Math.min(Math.max(endLine, line), line + 8);
+  const shown: string[] = [];
+  for (let number = Math.max(1, line - 2); number <= Math.min(lines.length, last + 2); number++) {
+    const marker = number >= line && number <= last ? ">>>" : "   ";
+    const visible = decode(lines[number - 1] as string).replace(/[\x00-\x08\x0b-\x1f\x7f-\x9f]/g, "");
+    shown.push(`${String(number).padStart(4)} | ${marker} ${visible.slice(0, 160)}`.trimEnd());
+  }
+  return shown.join("\n");
+}
