@@ -263,10 +263,14 @@ class Planner {
     const invocation = invocationOf(value);
     const composition = composeEntrypoint(invocation, init);
     if (composition.kind === "refused") {
-      throw new InitwrapError("MUST_BE_PID1", `${composition.note.init} must be PID 1 itself`, {
-        hint: "Nothing may go in front of it; that image has an init already.",
-        where,
-      });
+      throw new InitwrapError(
+        "MUST_BE_PID1",
+        `${"init" in composition.note ? composition.note.init : "its init"} must be PID 1 itself`,
+        {
+          hint: "Nothing may go in front of it; that image has an init already.",
+          where,
+        },
+      );
     }
     for (const found of composition.notes) {
       if (found.code === "NO_COMMAND") this.note("NO_COMMAND", "warning", { platform: where });

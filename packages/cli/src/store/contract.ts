@@ -17,6 +17,8 @@ import type { Descriptor } from "../model/descriptor.ts";
 export interface Root {
   readonly descriptor: Descriptor;
   readonly names: readonly string[];
+  /** True where the medium keeps no manifest and this one was made up: the image is known by its config, the image ID. */
+  readonly synthesized?: boolean;
 }
 
 /** A medium opened for reading one image. */

@@ -1,0 +1,734 @@
+/**
+ * Images in tar archives: what docker save, podman save, skopeo, crane and buildx write.
+ *
+ * Two layouts are read, and one file may be both: Docker's (`manifest.json` lists config and layers) and OCI's
+ * (`index.json` over `blobs/sha256`). Every producer writes those two files behind the blobs. So an archive is rewritten by
+ * keeping everything before them, byte for byte, and writing a new tail: kilobytes for an image of gigabytes.
+ *
+ * Docker's older layout has no manifest; one is made up here from the config and the layers' own sizes, so that the rest
+ * of the program sees one kind of image. `Root.synthesized` says so: such an image is known by its config's digest.
+ *
+ * Sources: Docker Image Specification v1.2, "Combined Image JSON + Filesystem Changeset Format"; OCI image-layout.md.
+ */
+import { createHash } from "node:crypto";
+import {
+  close,
+  closeSync,
+  createReadStream,
+  createWriteStream,
+  fstatSync,
+  openSync,
+  read as readFd,
+  readSync,
+} from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pipeline } from "node:stream/promises";
+import { promisify } from "node:util";
+import * as zlib from "node:zlib";
+import type { Descriptor } from "../model/descriptor.ts";
+import { type Digest, digestHex, digestOf } from "../model/digest.ts";
+import { InitwrapError } from "../model/errors.ts";
+import { decodeJson, parseJson, rawAt, replaceAt } from "../model/json-edit.ts";
+import { isIndexType, OCI_CONFIG, OCI_LAYER_GZIP, OCI_LAYER_TAR, OCI_MANIFEST } from "../model/media-types.ts";
+import { familiarReference, formatReference, parseReference } from "../model/reference.ts";
+import { NewFile } from "./atomic-file.ts";
+import type { Receipt, Root, Sink, SinkOptions, Source, SourceOptions } from "./contract.ts";
+import { type Chosen, chooseFromIndex, replaceInIndex } from "./oci-index.ts";
+import { recoverTail, spliceTail } from "./splice.ts";
+import {
+  END_OF_ARCHIVE,
+  indexTar,
+  padded,
+  padding,
+  resolveEntry,
+  type TarEntry,
+  type TarIndex,
+  tarHeader,
+  Window,
+} from "./tar.ts";
+import { MAX_DOCUMENT, readFailure, verified, verifiedBytes, writeFailure } from "./verify.ts";
+
+export type Codec = "gzip" | "zstd";
+
+/** Small files behind the metadata that are carried over in memory; more than this is no tail. */
+const MAX_TAIL = 16 << 20;
+const CHUNK = 256 << 10;
+/** A stranger's compressed archive may grow to this, and beyond it by this factor; then it is a bomb. */
+const FREE_EXPANSION = 1 << 30;
+const MAX_EXPANSION = 200;
+
+const TAIL_NAMES = new Set(["manifest.json", "index.json", "repositories", "oci-layout"]);
+
+interface DockerEntry {
+  readonly place: number;
+  readonly config: string;
+  readonly tags: readonly string[];
+  readonly layers: readonly string[];
+}
+
+const readAsync = promisify(readFd) as unknown as (
+  fd: number,
+  buffer: Uint8Array,
+  offset: number,
+  length: number,
+  position: number,
+) => Promise<{ bytesRead: number }>;
+
+export class ArchiveSource implements Source {
+  /** The file's path as the user gave it, `-` for standard input. */
+  readonly path: string;
+  /** How the file is compressed; a compressed archive is spooled to a temporary file and cannot be spliced. */
+  readonly codec: Codec | undefined;
+  readonly fd: number;
+  readonly index: TarIndex;
+  readonly window: Window;
+  readonly metadata: { readonly index?: Buffer; readonly manifest?: Buffer };
+  /** Content by digest: where it lies in the file, or bytes that were made up. */
+  readonly #blobs = new Map<Digest, TarEntry | Uint8Array>();
+  readonly #wanted: string | undefined;
+  readonly #options: SourceOptions;
+  readonly #spool: string | undefined;
+  #root: Root | undefined;
+  #isWhole = false;
+  #closed = false;
+
+  private constructor(
+    path: string,
+    fd: number,
+    options: SourceOptions,
+    wanted: string | undefined,
+    spool?: { folder: string; codec: Codec | undefined },
+  ) {
+    this.path = path;
+    this.fd = fd;
+    this.codec = spool?.codec;
+    this.#spool = spool?.folder;
+    this.#options = options;
+    this.#wanted = wanted;
+    this.window = new Window(fd, fstatSync(fd).size);
+    this.index = indexTar(this.window);
+    const index = this.#document("index.json");
+    const manifest = this.#document("manifest.json");
+    this.metadata = { ...(index ? { index } : {}), ...(manifest ? { manifest } : {}) };
+    if (!index && !manifest) {
+      throw new InitwrapError("ARCHIVE_INVALID", "the archive has neither manifest.json nor index.json", {
+        where: path,
+        hint: "It is no image archive; docker export writes file systems, docker save writes images.",
+      });
+    }
+  }
+
+  /** Opens an archive. `wanted` chooses among several images by name, tag or digest. */
+  static async open(path: string, wanted: string | undefined, options: SourceOptions): Promise<ArchiveSource> {
+    if (path !== "-" && options.inPlace) recoverTail(path);
+    let fd: number;
+    try {
+      fd = path === "-" ? 0 : openSync(path, "r");
+    } catch (cause) {
+      throw readFailure(cause, path);
+    }
+    let owned = path !== "-";
+    let folder: string | undefined;
+    try {
+      const stat = fstatSync(fd);
+      if (stat.isDirectory())
+        throw new InitwrapError("LOCATOR_INVALID", `${path} is a folder`, { hint: "Use oci:PATH." });
+      if (options.inPlace && path !== "-" && stat.nlink > 1) {
+        throw new InitwrapError("HARD_LINKED", `${path} has ${stat.nlink} names: all of them would change`, {
+          where: path,
+          hint: "Write to another file with -o.",
+        });
+      }
+      const codec = stat.isFile() ? codecOf(fd) : undefined;
+      if (stat.isFile() && !codec) return new ArchiveSource(path, fd, options, wanted);
+      folder = await mkdtemp(join(tmpdir(), "initwrap-"));
+      const spooled = join(folder, "archive.tar");
+      const found = await spool(fd, stat.isFile() ? stat.size : undefined, spooled, options.signal);
+      if (owned) closeSync(fd);
+      owned = true;
+      fd = openSync(spooled, "r");
+      return new ArchiveSource(path, fd, options, wanted, { folder, codec: found });
+    } catch (cause) {
+      if (owned) closeSync(fd);
+      if (folder) await rm(folder, { recursive: true, force: true });
+      throw readFailure(cause, path);
+    }
+  }
+
+  async root(): Promise<Root> {
+    if (this.#root) return this.#root;
+    const { index, manifest } = this.metadata;
+    if (index) {
+      for (const entry of this.index.entries.values()) {
+        const match = /^blobs\/sha256\/([0-9a-f]{64})$/.exec(entry.name);
+        if (match) this.#blobs.set(`sha256:${match[1]}`, entry);
+      }
+      const chosen: Chosen = chooseFromIndex(index, this.#wanted, this.path);
+      this.#isWhole = chosen.isWhole;
+      if (chosen.isWhole) this.#blobs.set(chosen.descriptor.digest, index);
+      this.#root = { descriptor: chosen.descriptor, names: this.#namesBeside(chosen) };
+      if (manifest) await this.#agree(manifest);
+      return this.#root;
+    }
+    this.#root = await this.#synthesize(manifest!);
+    return this.#root;
+  }
+
+  /** True when index.json itself is the image. */
+  get isWhole(): boolean {
+    return this.#isWhole;
+  }
+
+  has(digest: Digest): boolean {
+    return this.#blobs.has(digest);
+  }
+
+  /** The name of the file that holds a blob, following links. */
+  nameOf(digest: Digest): string | undefined {
+    const blob = this.#blobs.get(digest);
+    return blob && !(blob instanceof Uint8Array) ? blob.name : undefined;
+  }
+
+  async read(descriptor: Descriptor): Promise<Uint8Array> {
+    const blob = this.#blobs.get(descriptor.digest);
+    if (blob === undefined) throw this.#missing(descriptor);
+    if (blob instanceof Uint8Array) return verifiedBytes(descriptor, blob);
+    if (blob.type !== "file") throw this.#missing(descriptor);
+    return verifiedBytes(descriptor, this.#content(blob));
+  }
+
+  async open(descriptor: Descriptor): Promise<AsyncIterable<Uint8Array>> {
+    const blob = this.#blobs.get(descriptor.digest);
+    if (blob === undefined) throw this.#missing(descriptor);
+    if (blob instanceof Uint8Array) {
+      return (async function* () {
+        yield blob;
+      })();
+    }
+    return this.#stream(blob.data, blob.size);
+  }
+
+  async *#stream(from: number, size: number): AsyncGenerator<Uint8Array> {
+    for (let done = 0; done < size; ) {
+      this.#options.signal?.throwIfAborted();
+      const buffer = Buffer.allocUnsafe(Math.min(CHUNK, size - done));
+      const { bytesRead } = await readAsync(this.fd, buffer, 0, buffer.length, from + done);
+      if (bytesRead === 0) throw new InitwrapError("ARCHIVE_TRUNCATED", `${this.path} ends too early`);
+      done += bytesRead;
+      yield buffer.subarray(0, bytesRead);
+    }
+  }
+
+  /** Everything before the tail, as a stream: for a copy that cannot be a clone. */
+  prefix(end: number): AsyncIterable<Uint8Array> {
+    return this.#stream(0, end);
+  }
+
+  /**
+   * Where the tail starts, and what stands in it that must be kept: raw entries behind the metadata files.
+   * Undefined when so much stands there that rewriting the tail would be no gain.
+   */
+  tail(): { readonly start: number; readonly kept: readonly Buffer[] } | undefined {
+    const all = [...this.index.entries.values()];
+    const start = Math.min(this.index.end, ...all.filter((entry) => MOVED.has(entry.name)).map((entry) => entry.start));
+    const kept = all.filter((entry) => entry.start >= start && !MOVED.has(entry.name));
+    const size = kept.reduce((sum, entry) => sum + entry.size, 0);
+    if (size > MAX_TAIL) return undefined;
+    return {
+      start,
+      kept: kept.map((entry) => this.window.copy(entry.start, entry.data + padded(entry.size) - entry.start)),
+    };
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    await promisify(close)(this.fd);
+    if (this.#spool) await rm(this.#spool, { recursive: true, force: true });
+  }
+
+  #document(name: string): Buffer | undefined {
+    const entry = resolveEntry(this.index, name);
+    return entry && this.#content(entry);
+  }
+
+  #content(entry: TarEntry): Buffer {
+    if (entry.size > MAX_DOCUMENT) {
+      throw new InitwrapError("ARCHIVE_INVALID", `${entry.name} is ${entry.size} bytes: too large for a document`, {
+        where: this.path,
+      });
+    }
+    return this.window.copy(entry.data, entry.size);
+  }
+
+  #missing(descriptor: Descriptor): InitwrapError {
+    return new InitwrapError("IMAGE_NOT_FOUND", `the archive does not hold ${descriptor.digest}`, { where: this.path });
+  }
+
+  #namesBeside(chosen: Chosen): readonly string[] {
+    if (chosen.names.length > 0 || !this.metadata.manifest) return chosen.names;
+    const entries = this.#dockerEntries(this.metadata.manifest);
+    return entries.length === 1 ? entries[0]!.tags.map(fullName) : [];
+  }
+
+  /** Docker's file and OCI's must show the same image: a config that only one of them reaches is a second image. */
+  async #agree(manifest: Buffer): Promise<void> {
+    const reachable = new Set<string>();
+    const visit = async (bytes: Buffer, depth: number): Promise<void> => {
+      const document = JSON.parse(decodeJson(bytes, "a manifest")) as { manifests?: Descriptor[]; config?: Descriptor };
+      if (document.config?.digest) reachable.add(document.config.digest);
+      for (const child of document.manifests ?? []) {
+        const blob = this.#blobs.get(child.digest);
+        if (depth < 5 && blob && !(blob instanceof Uint8Array) && blob.type === "file") {
+          await visit(this.#content(blob), depth + 1);
+        }
+      }
+    };
+    await visit(this.metadata.index!, 0);
+    for (const entry of this.#dockerEntries(manifest)) {
+      const config = this.#config(entry);
+      if (!reachable.has(digestOf(config))) {
+        throw new InitwrapError("ARCHIVE_INVALID", "manifest.json and index.json show different images", {
+          where: this.path,
+          hint: "Two readers would load two images from it; save it again.",
+        });
+      }
+    }
+  }
+
+  /** The entries of manifest.json that belong to configs of these digests: digest to place. */
+  dockerPlaces(): ReadonlyMap<string, number> {
+    if (!this.metadata.manifest) return new Map();
+    const entries = this.#dockerEntries(this.metadata.manifest);
+    return new Map(entries.map((entry) => [digestOf(this.#config(entry)), entry.place]));
+  }
+
+  #config(entry: DockerEntry): Buffer {
+    const found = resolveEntry(this.index, entry.config);
+    if (found) return this.#content(found);
+    throw new InitwrapError("ARCHIVE_INVALID", `manifest.json names the config ${entry.config}, which is missing`, {
+      where: this.path,
+    });
+  }
+
+  #dockerEntries(bytes: Buffer): readonly DockerEntry[] {
+    const text = decodeJson(bytes, "manifest.json");
+    parseJson(text, "manifest.json");
+    const list = JSON.parse(text) as unknown;
+    if (!Array.isArray(list))
+      throw new InitwrapError("ARCHIVE_INVALID", "manifest.json is no list", { where: this.path });
+    return list.map((item: { Config?: unknown; RepoTags?: unknown; Layers?: unknown } | null, place) => {
+      const layers = item?.Layers ?? [];
+      const tags = item?.RepoTags ?? [];
+      if (typeof item?.Config !== "string" || !isStrings(layers) || !isStrings(tags)) {
+        throw new InitwrapError("ARCHIVE_INVALID", "manifest.json has an entry without config and layers", {
+          where: this.path,
+        });
+      }
+      return { place, config: item.Config, tags, layers };
+    });
+  }
+
+  async #synthesize(manifest: Buffer): Promise<Root> {
+    const entry = this.#chooseDocker(this.#dockerEntries(manifest));
+    const config = this.#config(entry);
+    const configDigest = digestOf(config);
+    this.#blobs.set(configDigest, resolveEntry(this.index, entry.config)!);
+    const { rootfs } = JSON.parse(decodeJson(config, "the config")) as { rootfs?: { diff_ids?: string[] | null } };
+    const diffIds = rootfs?.diff_ids ?? [];
+    if (diffIds.length !== entry.layers.length) {
+      throw new InitwrapError(
+        "IMAGE_INVALID",
+        `the config lists ${diffIds.length} layers and manifest.json ${entry.layers.length}`,
+        { where: this.path, hint: "The image is damaged or was edited by hand; save it again." },
+      );
+    }
+    const layers: Descriptor[] = [];
+    for (const [place, name] of entry.layers.entries()) layers.push(await this.#layer(name, diffIds[place] as Digest));
+    const bytes = new TextEncoder().encode(
+      JSON.stringify({
+        schemaVersion: 2,
+        mediaType: OCI_MANIFEST,
+        config: { mediaType: OCI_CONFIG, digest: configDigest, size: config.length },
+        layers,
+      }),
+    );
+    const descriptor: Descriptor = { mediaType: OCI_MANIFEST, digest: digestOf(bytes), size: bytes.length };
+    this.#blobs.set(descriptor.digest, bytes);
+    return { descriptor, names: entry.tags.map(fullName), synthesized: true };
+  }
+
+  /** A layer that is a plain tar is known by its diff_id; a compressed one by its name, else by hashing it. */
+  async #layer(name: string, diffId: Digest): Promise<Descriptor> {
+    const entry = resolveEntry(this.index, normal(name));
+    if (!entry) {
+      throw new InitwrapError("ARCHIVE_INVALID", `manifest.json names the layer ${name}, which is missing`, {
+        where: this.path,
+      });
+    }
+    const codec = magicOf(this.window.view(entry.data, Math.min(4, entry.size)));
+    const named = /([0-9a-f]{64})(?:\.tar)?(?:\.gz|\.zst)?$/.exec(name)?.[1];
+    const digest: Digest = codec ? (named ? `sha256:${named}` : await this.#hash(entry)) : diffId;
+    this.#blobs.set(digest, entry);
+    const mediaType = codec === "gzip" ? OCI_LAYER_GZIP : codec === "zstd" ? `${OCI_LAYER_TAR}+zstd` : OCI_LAYER_TAR;
+    return { mediaType, digest, size: entry.size };
+  }
+
+  async #hash(entry: TarEntry): Promise<Digest> {
+    const hash = createHash("sha256");
+    for await (const chunk of this.#stream(entry.data, entry.size)) hash.update(chunk);
+    return `sha256:${hash.digest("hex")}`;
+  }
+
+  #chooseDocker(entries: readonly DockerEntry[]): DockerEntry {
+    const wanted = this.#wanted === undefined ? undefined : fullName(this.#wanted);
+    const matching =
+      wanted === undefined ? entries : entries.filter((entry) => entry.tags.map(fullName).includes(wanted));
+    if (matching.length === 1) return matching[0]!;
+    const known = entries.map((entry) => entry.tags[0] ?? entry.config).join(", ");
+    if (matching.length === 0) {
+      throw new InitwrapError("IMAGE_NOT_FOUND", this.#wanted ? `no image ${this.#wanted}` : "manifest.json is empty", {
+        where: this.path,
+        ...(known ? { hint: `It holds ${known}.` } : {}),
+      });
+    }
+    throw new InitwrapError("LOCATOR_INVALID", `the archive holds several images: ${known}`, {
+      where: this.path,
+      hint: "Say which one, behind a colon: PATH:NAME.",
+    });
+  }
+}
+
+/** Files that are written anew in the tail. `oci-layout` never changes, and stays where it is. */
+const MOVED = new Set([...TAIL_NAMES].filter((name) => name !== "oci-layout"));
+
+/** What the sink needs to know of a manifest that it holds. */
+interface HeldManifest {
+  readonly config: Descriptor;
+  readonly layers: readonly Descriptor[];
+}
+
+/**
+ * Writes an archive: in place by a new tail, or a new file, cloned from the source where that is an archive too.
+ * A new archive is of both layouts at once, so that every loader takes it.
+ */
+export class ArchiveSink implements Sink {
+  readonly #path: string;
+  readonly #options: SinkOptions;
+  /** The archive whose blobs are kept where they are; undefined when every blob is written anew. */
+  readonly #seed: ArchiveSource | undefined;
+  readonly #isInPlace: boolean;
+  readonly #codec: Codec | undefined;
+  readonly #withDocker: boolean;
+  /** New small blobs: of a splice all of them, of a new file the documents, for manifest.json is made from them. */
+  readonly #documents = new Map<Digest, Buffer>();
+  readonly #placed = new Map<Digest, string>();
+  #file: NewFile | undefined;
+  #closed = false;
+
+  constructor(path: string, kind: "docker-archive" | "oci-archive", options: SinkOptions) {
+    this.#path = path;
+    this.#options = options;
+    const from = options.from instanceof ArchiveSource ? options.from : undefined;
+    this.#isInPlace =
+      from !== undefined && from.path === path && path !== "-" && !from.codec && from.tail() !== undefined;
+    // A layout of Docker alone has its blobs under other names than OCI's readers look for.
+    const fits = from && (from.metadata.index !== undefined || kind === "docker-archive");
+    this.#seed =
+      from && fits && (this.#isInPlace || from.index.entries.size > 0) && hasLooseTail(from) ? from : undefined;
+    this.#codec = from && from.path === path ? from.codec : codecOfName(path);
+    this.#withDocker = kind === "docker-archive" || !this.#isInPlace;
+  }
+
+  async has(descriptor: Descriptor): Promise<boolean> {
+    return this.#placed.has(descriptor.digest) || this.#documents.has(descriptor.digest) || this.#seedHas(descriptor);
+  }
+
+  #seedHas(descriptor: Descriptor): boolean {
+    return this.#seed?.nameOf(descriptor.digest) !== undefined;
+  }
+
+  async put(descriptor: Descriptor, content: AsyncIterable<Uint8Array>): Promise<void> {
+    const { digest, size } = descriptor;
+    if (await this.has(descriptor)) return;
+    const progress = (done: number): void => this.#options.onProgress?.(descriptor, done, size);
+    if (size <= MAX_DOCUMENT && (this.#isInPlace || isDocument(descriptor))) {
+      const parts: Uint8Array[] = [];
+      for await (const part of verified(descriptor, content, progress)) parts.push(part);
+      this.#documents.set(digest, Buffer.concat(parts));
+      return;
+    }
+    const file = await this.#target();
+    const name = blobName(digest);
+    const mark = file.position;
+    try {
+      await file.write(tarHeader(name, size));
+      for await (const part of verified(descriptor, content, progress)) {
+        this.#options.signal?.throwIfAborted();
+        await file.write(part);
+      }
+      await file.write(padding(size));
+    } catch (cause) {
+      await file.rewind(mark);
+      throw writeFailure(cause, this.#path);
+    }
+    this.#placed.set(digest, name);
+  }
+
+  async commit(root: Descriptor): Promise<Receipt> {
+    this.#options.signal?.throwIfAborted();
+    const seed = this.#seed;
+    const old = await seed?.root();
+    const isLegacy = seed !== undefined && seed.metadata.index === undefined;
+    const names = this.#options.names.map(fullName);
+    const kept = names.length > 0 ? names : ((await this.#options.from?.root())?.names ?? []);
+    const tail: Uint8Array[] = [];
+    const add = (name: string, bytes: Uint8Array): void => {
+      tail.push(tarHeader(name, bytes.length), bytes, padding(bytes.length));
+    };
+    const manifests = await this.#imagesUnder(root);
+    for (const [digest, bytes] of this.#documents) {
+      // The older layout has no manifests: the one we made up is not written.
+      if (isLegacy && digest === root.digest) continue;
+      if (seed?.isWhole && digest === root.digest) continue;
+      const name = isLegacy ? legacyName(digest, manifests) : blobName(digest);
+      add(name, bytes);
+      this.#placed.set(digest, name);
+    }
+    if (!isLegacy) {
+      const index =
+        seed?.isWhole && this.#documents.has(root.digest)
+          ? this.#documents.get(root.digest)!
+          : replaceInIndex(seed?.metadata.index, old?.descriptor.digest, root, seed ? names : kept);
+      add("index.json", index);
+    }
+    if (seed?.metadata.manifest || this.#withDocker) add("manifest.json", await this.#dockerManifest(manifests, kept));
+    if (!seed) add("oci-layout", new TextEncoder().encode('{"imageLayoutVersion":"1.0.0"}'));
+    tail.push(END_OF_ARCHIVE);
+    const bytesMoved = await this.#write(tail);
+    const digest = isLegacy ? manifests[0]!.manifest.config.digest : root.digest;
+    return { digest, names: kept, bytesMoved };
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    await this.#file?.discard();
+  }
+
+  async #write(tail: readonly Uint8Array[]): Promise<number> {
+    const seed = this.#seed;
+    const place = seed?.tail();
+    if (this.#isInPlace && place && seed) return spliceTail(seed.path, place.start, [...place.kept, ...tail]);
+    const file = await this.#target();
+    try {
+      for (const part of [...(place?.kept ?? []), ...tail]) await file.write(part);
+      await file.commit();
+    } catch (cause) {
+      throw writeFailure(cause, this.#path);
+    }
+    return file.written;
+  }
+
+  /** The new file, begun with the seed's blobs. */
+  async #target(): Promise<NewFile> {
+    if (this.#file) return this.#file;
+    const seed = this.#seed;
+    try {
+      this.#file = await NewFile.create(this.#path, this.#codec, this.#options.signal);
+      if (seed) {
+        await this.#file.cloneFrom(seed, seed.tail()!.start);
+      }
+      return this.#file;
+    } catch (cause) {
+      throw writeFailure(cause, this.#path);
+    }
+  }
+
+  async #document(descriptor: Descriptor): Promise<Buffer | undefined> {
+    const held = this.#documents.get(descriptor.digest);
+    if (held) return held;
+    if (!this.#options.from) return undefined;
+    try {
+      return Buffer.from(await this.#options.from.read(descriptor));
+    } catch (cause) {
+      if (cause instanceof InitwrapError && cause.code === "IMAGE_NOT_FOUND") return undefined;
+      throw cause;
+    }
+  }
+
+  /** Every image under the root, with its config's platform and text; children that are absent are left out. */
+  async #imagesUnder(root: Descriptor): Promise<readonly HeldImage[]> {
+    const bytes = await this.#document(root);
+    if (!bytes) return [];
+    const document = JSON.parse(decodeJson(bytes, "the manifest")) as HeldManifest & { manifests?: Descriptor[] };
+    if (document.manifests || isIndexType(root.mediaType)) {
+      const images = await Promise.all(
+        (document.manifests ?? [])
+          .filter((child) => !child.annotations?.["vnd.docker.reference.type"])
+          .map((child) => this.#imagesUnder(child)),
+      );
+      return images.flat();
+    }
+    const config = document.config && (await this.#document(document.config));
+    if (!config) return [];
+    const value = JSON.parse(decodeJson(config, "the config")) as {
+      os?: string;
+      architecture?: string;
+      variant?: string;
+    };
+    return [{ manifest: document, platform: `${value.os}/${value.architecture}/${value.variant ?? ""}` }];
+  }
+
+  /**
+   * manifest.json: an existing one with the changed images' entries edited, the others as they are; or a new one for the
+   * image of this machine's platform, else the first, because Docker's format has no platforms.
+   */
+  async #dockerManifest(images: readonly HeldImage[], names: readonly string[]): Promise<Uint8Array> {
+    const seed = this.#seed;
+    const tags = names.map((name) => familiarReference(parseReference(name)!));
+    const layersOf = (image: HeldImage): string[] => image.manifest.layers.map((layer) => this.#nameOf(layer.digest));
+    const present = seed?.metadata.manifest;
+    if (seed && present) {
+      let text = decodeJson(present, "manifest.json");
+      const old = await this.#oldImages(seed);
+      for (const [digest, place] of seed.dockerPlaces()) {
+        const platform = old.get(digest);
+        const image = images.find((one) => one.platform === platform);
+        if (!image) continue;
+        text = replaceAt(text, [place, "Config"], JSON.stringify(this.#nameOf(image.manifest.config.digest)));
+        text = replaceAt(text, [place, "Layers"], JSON.stringify(layersOf(image)));
+        if (this.#options.names.length === 0) continue;
+        if (rawAt(text, [place, "RepoTags"]) !== undefined) {
+          text = replaceAt(text, [place, "RepoTags"], JSON.stringify(tags));
+        }
+      }
+      return new TextEncoder().encode(text);
+    }
+    const here = `linux/${process.arch === "x64" ? "amd64" : process.arch}/`;
+    const image = images.find((one) => one.platform.startsWith(here)) ?? images[0];
+    const list = image
+      ? [{ Config: this.#nameOf(image.manifest.config.digest), RepoTags: tags, Layers: layersOf(image) }]
+      : [];
+    return new TextEncoder().encode(JSON.stringify(list));
+  }
+
+  async #oldImages(seed: ArchiveSource): Promise<ReadonlyMap<string, string>> {
+    const { descriptor } = await seed.root();
+    const images = await this.#imagesUnder(descriptor);
+    return new Map(images.map((image) => [image.manifest.config.digest, image.platform]));
+  }
+
+  #nameOf(digest: Digest): string {
+    return this.#placed.get(digest) ?? this.#seed?.nameOf(digest) ?? blobName(digest);
+  }
+}
+
+interface HeldImage {
+  readonly manifest: HeldManifest;
+  readonly platform: string;
+}
+
+function isDocument(descriptor: Descriptor): boolean {
+  return /\bjson\b/.test(descriptor.mediaType) || descriptor.mediaType === "";
+}
+
+function blobName(digest: Digest): string {
+  return `blobs/sha256/${digestHex(digest)}`;
+}
+
+/** Names as older producers write them: the config under its ID, a layer with its compression. */
+function legacyName(digest: Digest, images: readonly HeldImage[]): string {
+  const isConfig = images.some((image) => image.manifest.config.digest === digest);
+  return isConfig ? `${digestHex(digest)}.json` : `${digestHex(digest)}.tar.gz`;
+}
+
+function fullName(name: string): string {
+  const reference = parseReference(name);
+  if (!reference) throw new InitwrapError("LOCATOR_INVALID", `${name} is no image reference`);
+  return formatReference(reference);
+}
+
+function normal(name: string): string {
+  return name.replace(/^(\.\/)+/, "");
+}
+
+function isStrings(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every((item) => typeof item === "string");
+}
+
+function magicOf(bytes: Uint8Array): Codec | undefined {
+  if (bytes[0] === 0x1f && bytes[1] === 0x8b) return "gzip";
+  if (bytes[0] === 0x28 && bytes[1] === 0xb5 && bytes[2] === 0x2f && bytes[3] === 0xfd) return "zstd";
+  return undefined;
+}
+
+function codecOf(fd: number): Codec | undefined {
+  const bytes = Buffer.alloc(4);
+  return readSync(fd, bytes, 0, 4, 0) < 4 ? undefined : magicOf(bytes);
+}
+
+function codecOfName(path: string): Codec | undefined {
+  if (/\.(tgz|gz)$/.test(path)) return "gzip";
+  return /\.(tzst|zst)$/.test(path) ? "zstd" : undefined;
+}
+
+/** Writes a stream to a seekable file, decompressed where its first bytes say so. Gives back how it was compressed. */
+async function spool(
+  fd: number,
+  size: number | undefined,
+  target: string,
+  signal: AbortSignal | undefined,
+): Promise<Codec | undefined> {
+  const input = createReadStream("", {
+    fd,
+    autoClose: false,
+    highWaterMark: CHUNK,
+    ...(size === undefined ? {} : { start: 0 }),
+  });
+  const iterator = input[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
+  let first = Buffer.alloc(0);
+  while (first.length < 4) {
+    const next = await iterator.next();
+    if (next.done) break;
+    first = Buffer.concat([first, next.value]);
+  }
+  const codec = magicOf(first);
+  let consumed = first.length;
+  async function* whole(): AsyncGenerator<Buffer> {
+    yield first;
+    for (let next = await iterator.next(); !next.done; next = await iterator.next()) {
+      consumed += next.value.length;
+      yield next.value;
+    }
+  }
+  async function* limited(content: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+    let produced = 0;
+    for await (const chunk of content) {
+      produced += chunk.length;
+      if (produced > FREE_EXPANSION && produced > consumed * MAX_EXPANSION) {
+        throw new InitwrapError("ARCHIVE_INVALID", `it expands to more than ${MAX_EXPANSION} times its size`, {
+          hint: "Decompress it by hand if it is really an image.",
+        });
+      }
+      yield chunk;
+    }
+  }
+  const output = createWriteStream(target, { highWaterMark: CHUNK, mode: 0o600 });
+  const abort = signal ? { signal } : {};
+  try {
+    if (codec === undefined) await pipeline(whole, output, abort);
+    else if (codec === "gzip") await pipeline(whole, zlib.createGunzip({ chunkSize: CHUNK }), limited, output, abort);
+    else await pipeline(whole, zlib.createZstdDecompress({ chunkSize: CHUNK }), limited, output, abort);
+  } catch (cause) {
+    const code = (cause as { code?: string }).code ?? "";
+    if (!/^(Z_|ZSTD_|ERR_ZLIB)/.test(code)) throw cause;
+    const isShort = code === "Z_BUF_ERROR";
+    throw new InitwrapError(isShort ? "ARCHIVE_TRUNCATED" : "ARCHIVE_INVALID", `the ${codec} stream is damaged`, {
+      cause,
+    });
+  }
+  return codec;
+}

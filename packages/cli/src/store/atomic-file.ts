@@ -1,0 +1,189 @@
+/**
+ * A file that appears whole or not at all: written under a temporary name in its folder, then renamed.
+ *
+ * Standard output (`-`) is the exception that cannot be: what has been written there is gone.
+ */
+
+import { once } from "node:events";
+import { constants } from "node:fs";
+import { copyFile, type FileHandle, open, rename, rm, stat } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { PassThrough, type Transform } from "node:stream";
+import * as zlib from "node:zlib";
+import { InitwrapError } from "../model/errors.ts";
+
+const CHUNK = 256 << 10;
+
+/** Where a clone's bytes come from: an open file, or a stream where it must pass a compressor. */
+export interface CloneSource {
+  readonly path: string;
+  readonly codec: string | undefined;
+  readonly fd: number;
+  prefix(end: number): AsyncIterable<Uint8Array>;
+}
+
+export class NewFile {
+  /** Bytes handed to `write`, and copied by a clone that was none. */
+  written = 0;
+  #position = 0;
+  readonly #path: string;
+  readonly #temporary: string;
+  readonly #handle: FileHandle | undefined;
+  readonly #coder: Transform | undefined;
+  readonly #drained: Promise<void> | undefined;
+  readonly #signal: AbortSignal | undefined;
+  #mode: number | undefined;
+  #done = false;
+  #broken = false;
+
+  private constructor(
+    path: string,
+    temporary: string,
+    handle: FileHandle | undefined,
+    coder: Transform | undefined,
+    signal: AbortSignal | undefined,
+  ) {
+    this.#path = path;
+    this.#temporary = temporary;
+    this.#handle = handle;
+    this.#coder = coder;
+    this.#signal = signal;
+    this.#drained = coder && this.#drain(coder);
+    // A failure of the drain is reported by the write or the commit that follows it.
+    this.#drained?.catch(() => {});
+  }
+
+  static async create(path: string, codec: "gzip" | "zstd" | undefined, signal?: AbortSignal): Promise<NewFile> {
+    const temporary = join(dirname(path), `.${basename(path)}.initwrap-${process.pid}-${Date.now().toString(36)}`);
+    const handle = path === "-" ? undefined : await open(temporary, "wx", 0o666);
+    const coder =
+      codec === "gzip"
+        ? zlib.createGzip({ chunkSize: CHUNK })
+        : codec === "zstd"
+          ? (zlib.createZstdCompress({ chunkSize: CHUNK }) as Transform)
+          : undefined;
+    const file = new NewFile(path, temporary, handle, coder, signal);
+    // In place of an existing file, its mode is kept.
+    if (handle)
+      file.#mode = await stat(path).then(
+        (found) => found.mode & 0o7777,
+        () => undefined,
+      );
+    return file;
+  }
+
+  /** Offset at which the next byte goes, before compression. */
+  get position(): number {
+    return this.#position;
+  }
+
+  async write(bytes: Uint8Array): Promise<void> {
+    if (bytes.length === 0) return;
+    if (this.#coder) {
+      if (!this.#coder.write(bytes)) await Promise.race([once(this.#coder, "drain"), this.#drained]);
+    } else await this.#put(bytes, this.#position);
+    this.#position += bytes.length;
+    this.written += bytes.length;
+  }
+
+  /** Takes back everything behind `position`. A compressed file or a pipe cannot: then `commit` will refuse. */
+  async rewind(position: number): Promise<void> {
+    if (this.#handle && !this.#coder) {
+      await this.#handle.truncate(position).catch(() => {
+        this.#broken = true;
+      });
+      this.#position = position;
+    } else this.#broken = true;
+  }
+
+  /** Begins the file with the first `end` bytes of another: shared blocks where the file system can, else a copy. */
+  async cloneFrom(source: CloneSource, end: number): Promise<void> {
+    if (this.#handle && !this.#coder && source.codec === undefined && source.path !== "-") {
+      try {
+        await copyFile(source.path, this.#temporary, constants.COPYFILE_FICLONE_FORCE);
+        await this.#handle.truncate(end);
+        this.#position = end;
+        return;
+      } catch (cause) {
+        if ((cause as { code?: string }).code === "ENOSPC") throw cause;
+      }
+      await this.#copy(source.fd, end);
+      return;
+    }
+    for await (const chunk of source.prefix(end)) await this.write(chunk);
+  }
+
+  async commit(): Promise<void> {
+    if (this.#broken) throw new InitwrapError("OUTPUT_NOT_WRITTEN", `${this.#path} holds half a blob`);
+    if (this.#coder) {
+      this.#coder.end();
+      await this.#drained;
+    }
+    this.#signal?.throwIfAborted();
+    this.#done = true;
+    if (!this.#handle) return;
+    try {
+      if (this.#mode !== undefined) await this.#handle.chmod(this.#mode);
+      await this.#handle.close();
+      await rename(this.#temporary, this.#path);
+    } catch (cause) {
+      await rm(this.#temporary, { force: true });
+      throw cause;
+    }
+  }
+
+  /** Removes what has been written, unless it was committed. */
+  async discard(): Promise<void> {
+    if (this.#done) return;
+    this.#done = true;
+    this.#coder?.destroy();
+    if (!this.#handle) return;
+    await this.#handle.close().catch(() => {});
+    await rm(this.#temporary, { force: true });
+  }
+
+  /** One buffer for the whole copy: twice as fast as streams, which allocate for every chunk. */
+  async #copy(fd: number, end: number): Promise<void> {
+    const { readSync, writeSync } = await import("node:fs");
+    const buffer = Buffer.allocUnsafe(CHUNK);
+    const target = this.#handle!.fd;
+    for (let at = 0, turn = 0; at < end; turn++) {
+      const got = readSync(fd, buffer, 0, Math.min(CHUNK, end - at), at);
+      if (got === 0) throw new InitwrapError("ARCHIVE_TRUNCATED", "the source became shorter while it was copied");
+      let done = 0;
+      while (done < got) done += writeSync(target, buffer, done, got - done, at + done);
+      at += got;
+      // The loop is synchronous for speed; every 64 MiB it lets a signal through.
+      if (turn % 256 === 255) {
+        await new Promise((resolve) => setImmediate(resolve));
+        this.#signal?.throwIfAborted();
+      }
+    }
+    this.#position = end;
+    this.written += end;
+  }
+
+  async #put(bytes: Uint8Array, at: number): Promise<void> {
+    if (this.#handle) {
+      let done = 0;
+      while (done < bytes.length) {
+        done += (await this.#handle.write(bytes, done, bytes.length - done, at + done)).bytesWritten;
+      }
+    } else {
+      const { promise, resolve, reject } = Promise.withResolvers<void>();
+      process.stdout.write(bytes, (cause) => (cause ? reject(cause) : resolve()));
+      await promise;
+    }
+  }
+
+  async #drain(coder: Transform): Promise<void> {
+    const out = new PassThrough({ highWaterMark: CHUNK });
+    coder.pipe(out);
+    coder.on("error", (cause) => out.destroy(cause));
+    let at = 0;
+    for await (const chunk of out as AsyncIterable<Buffer>) {
+      await this.#put(chunk, at);
+      at += chunk.length;
+    }
+  }
+}

@@ -1,0 +1,13 @@
+/** `docker-archive:PATH[:NAME]`: what docker save writes; `-` is standard input or output. Compressed ones too. */
+import { ArchiveSink, ArchiveSource } from "./archive.ts";
+import type { Medium } from "./contract.ts";
+import { splitLocation } from "./location.ts";
+
+export const dockerArchiveMedium: Medium = {
+  scheme: "docker-archive",
+  source: async (location, options) => {
+    const { path, name } = await splitLocation(location);
+    return ArchiveSource.open(path, name, options);
+  },
+  sink: async (location, options) => new ArchiveSink((await splitLocation(location)).path, "docker-archive", options),
+};

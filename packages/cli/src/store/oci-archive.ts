@@ -1,0 +1,13 @@
+/** `oci-archive:PATH[:NAME]`: an OCI layout in a tar, as skopeo, podman and buildx write it. */
+import { ArchiveSink, ArchiveSource } from "./archive.ts";
+import type { Medium } from "./contract.ts";
+import { splitLocation } from "./location.ts";
+
+export const ociArchiveMedium: Medium = {
+  scheme: "oci-archive",
+  source: async (location, options) => {
+    const { path, name } = await splitLocation(location);
+    return ArchiveSource.open(path, name, options);
+  },
+  sink: async (location, options) => new ArchiveSink((await splitLocation(location)).path, "oci-archive", options),
+};

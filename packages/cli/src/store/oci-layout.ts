@@ -1,0 +1,227 @@
+/**
+ * `oci:FOLDER[:NAME]`: an OCI image layout. In place it costs a few small files and one rename of index.json.
+ *
+ * Source: OCI image-spec, image-layout.md.
+ */
+import { constants, createReadStream } from "node:fs";
+import { copyFile, link, mkdir, open, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import type { Descriptor } from "../model/descriptor.ts";
+import { digestHex, digestOf } from "../model/digest.ts";
+import { InitwrapError } from "../model/errors.ts";
+import type { Medium, Receipt, Root, Sink, SinkOptions, Source, SourceOptions } from "./contract.ts";
+import { splitLocation } from "./location.ts";
+import { type Chosen, chooseFromIndex, replaceInIndex } from "./oci-index.ts";
+import { MAX_DOCUMENT, readFailure, verified, verifiedBytes, writeFailure } from "./verify.ts";
+
+export const ociLayoutMedium: Medium = {
+  scheme: "oci",
+  source: async (location, options) => {
+    const { path, name } = await splitLocation(location);
+    return new LayoutSource(path, name, options);
+  },
+  sink: async (location, options) => {
+    const { path, name } = await splitLocation(location);
+    return new LayoutSink(path, name, options);
+  },
+};
+
+export class LayoutSource implements Source {
+  readonly folder: string;
+  readonly #wanted: string | undefined;
+  readonly #options: SourceOptions;
+  #index: Buffer | undefined;
+  #chosen: Chosen | undefined;
+
+  constructor(folder: string, wanted: string | undefined, options: SourceOptions) {
+    this.folder = folder;
+    this.#wanted = wanted;
+    this.#options = options;
+  }
+
+  async root(): Promise<Root> {
+    const path = join(this.folder, "index.json");
+    try {
+      const { size } = await stat(path);
+      if (size > MAX_DOCUMENT) throw new InitwrapError("IMAGE_INVALID", `index.json is ${size} bytes`, { where: path });
+      this.#index = await readFile(path);
+    } catch (cause) {
+      throw readFailure(cause, path);
+    }
+    this.#chosen = chooseFromIndex(this.#index, this.#wanted, this.folder);
+    return { descriptor: this.#chosen.descriptor, names: this.#chosen.names };
+  }
+
+  /** True when index.json itself is the image. */
+  get isWhole(): boolean {
+    return this.#chosen?.isWhole ?? false;
+  }
+
+  async read(descriptor: Descriptor): Promise<Uint8Array> {
+    if (this.#index && this.isWhole && digestOf(this.#index) === descriptor.digest) return this.#index;
+    const path = blobPath(this.folder, descriptor);
+    try {
+      const found = await stat(path);
+      if (found.size > MAX_DOCUMENT || !found.isFile()) {
+        throw new InitwrapError("IMAGE_INVALID", `${descriptor.digest} is too large for a document`, { where: path });
+      }
+      return verifiedBytes(descriptor, await readFile(path));
+    } catch (cause) {
+      throw missing(cause, descriptor, path);
+    }
+  }
+
+  async open(descriptor: Descriptor): Promise<AsyncIterable<Uint8Array>> {
+    const path = blobPath(this.folder, descriptor);
+    try {
+      await stat(path);
+    } catch (cause) {
+      throw missing(cause, descriptor, path);
+    }
+    const { signal } = this.#options;
+    return createReadStream(path, { highWaterMark: 256 << 10, ...(signal ? { signal } : {}) });
+  }
+
+  async close(): Promise<void> {}
+}
+
+class LayoutSink implements Sink {
+  readonly #folder: string;
+  readonly #name: string | undefined;
+  readonly #options: SinkOptions;
+  readonly #from: LayoutSource | undefined;
+  readonly #isInPlace: boolean;
+  /** Files that this run made: removed again when there is no commit. */
+  readonly #made: string[] = [];
+  #madeFolder = false;
+  #committed = false;
+  #moved = 0;
+  #ready: Promise<void> | undefined;
+
+  constructor(folder: string, name: string | undefined, options: SinkOptions) {
+    this.#folder = folder;
+    this.#name = name;
+    this.#options = options;
+    this.#from = options.from instanceof LayoutSource ? options.from : undefined;
+    this.#isInPlace = this.#from !== undefined && resolve(this.#from.folder) === resolve(folder);
+  }
+
+  async has(descriptor: Descriptor): Promise<boolean> {
+    const path = blobPath(this.#folder, descriptor);
+    const found = await stat(path).catch(() => undefined);
+    if (found) return found.size === descriptor.size;
+    if (!this.#from || this.#isInPlace) return false;
+    return this.#borrow(descriptor, path);
+  }
+
+  async put(descriptor: Descriptor, content: AsyncIterable<Uint8Array>): Promise<void> {
+    await this.#prepare();
+    const path = blobPath(this.#folder, descriptor);
+    const temporary = `${path}.initwrap-${process.pid}`;
+    try {
+      const file = await open(temporary, "w");
+      try {
+        for await (const chunk of verified(descriptor, content, (done) =>
+          this.#options.onProgress?.(descriptor, done, descriptor.size),
+        )) {
+          this.#options.signal?.throwIfAborted();
+          await file.write(chunk);
+          this.#moved += chunk.length;
+        }
+      } finally {
+        await file.close();
+      }
+      await rename(temporary, path);
+      this.#made.push(path);
+    } catch (cause) {
+      await rm(temporary, { force: true });
+      throw writeFailure(cause, path);
+    }
+  }
+
+  async commit(root: Descriptor): Promise<Receipt> {
+    await this.#prepare();
+    this.#options.signal?.throwIfAborted();
+    const source = await this.#options.from?.root();
+    const target = join(this.#folder, "index.json");
+    const given = this.#options.names.length > 0 ? this.#options.names : this.#name === undefined ? [] : [this.#name];
+    const names = given.length > 0 ? given : (source?.names ?? []);
+    try {
+      const present = await readFile(target).catch(() => undefined);
+      let bytes: Uint8Array;
+      if (this.#isInPlace && this.#from?.isWhole) {
+        // index.json was the image: the new index takes its place.
+        const path = blobPath(this.#folder, root);
+        bytes = await readFile(path);
+        await rm(path);
+      } else {
+        const before = this.#isInPlace && given.length === 0 ? source?.descriptor.digest : undefined;
+        bytes = replaceInIndex(present, before, root, before === undefined ? names : []);
+      }
+      const temporary = `${target}.initwrap-${process.pid}`;
+      await writeFile(temporary, bytes);
+      await rename(temporary, target);
+      this.#moved += bytes.length;
+    } catch (cause) {
+      throw writeFailure(cause, target);
+    }
+    this.#committed = true;
+    return { digest: root.digest, names, bytesMoved: this.#moved };
+  }
+
+  async close(): Promise<void> {
+    if (this.#committed) return;
+    for (const path of this.#made.splice(0)) await rm(path, { force: true });
+    if (this.#madeFolder) await rm(this.#folder, { recursive: true, force: true });
+    this.#madeFolder = false;
+  }
+
+  /** A blob of the other layout: shared blocks, else a second name for the same file, else false. */
+  async #borrow(descriptor: Descriptor, path: string): Promise<boolean> {
+    const other = blobPath(this.#from!.folder, descriptor);
+    const found = await stat(other).catch(() => undefined);
+    if (found?.size !== descriptor.size) return false;
+    await this.#prepare();
+    try {
+      await copyFile(other, path, constants.COPYFILE_FICLONE_FORCE);
+    } catch {
+      try {
+        await link(other, path);
+      } catch {
+        return false;
+      }
+    }
+    this.#made.push(path);
+    return true;
+  }
+
+  #prepare(): Promise<void> {
+    this.#ready ??= (async () => {
+      try {
+        const fresh = !(await stat(this.#folder).catch(() => undefined));
+        await mkdir(join(this.#folder, "blobs", "sha256"), { recursive: true });
+        this.#madeFolder = fresh;
+        const marker = join(this.#folder, "oci-layout");
+        if (!(await stat(marker).catch(() => undefined))) {
+          await writeFile(marker, '{"imageLayoutVersion":"1.0.0"}');
+          if (!fresh) this.#made.push(marker);
+        }
+      } catch (cause) {
+        throw writeFailure(cause, this.#folder);
+      }
+    })();
+    return this.#ready;
+  }
+}
+
+/** The digest's grammar is checked when a descriptor is read, so its path cannot leave the folder. */
+function blobPath(folder: string, descriptor: Descriptor): string {
+  return join(folder, "blobs", "sha256", digestHex(descriptor.digest));
+}
+
+function missing(cause: unknown, descriptor: Descriptor, path: string): unknown {
+  if ((cause as { code?: string }).code === "ENOENT") {
+    return new InitwrapError("IMAGE_NOT_FOUND", `the layout does not hold ${descriptor.digest}`, { where: path });
+  }
+  return readFailure(cause, path);
+}

@@ -1,0 +1,218 @@
+/**
+ * Replaces the tail of a file in place, so that a kill at any moment loses nothing.
+ *
+ * 1. The old tail goes into a sidecar file beside it, is fsynced, and gets its name by a rename: from then on the old
+ *    state can be brought back.
+ * 2. The file is written from the tail's start and cut to its new length, then fsynced.
+ * 3. The sidecar is removed: from then on the new state is the state.
+ * A run that finds a sidecar restores the old state first. The sidecar says how the file began and what stood just before
+ * the tail, so that one which was left beside another file of the same name is never applied to it.
+ */
+import {
+  closeSync,
+  fstatSync,
+  fsyncSync,
+  ftruncateSync,
+  openSync,
+  readFileSync,
+  readSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from "node:fs";
+import { dirname } from "node:path";
+import { digestOf } from "../model/digest.ts";
+import { InitwrapError } from "../model/errors.ts";
+import { writeFailure } from "./verify.ts";
+
+interface SidecarHeader {
+  readonly initwrapSidecar: 1;
+  /** Offset at which the tail starts, and the file's whole size, in bytes. */
+  readonly tailStart: number;
+  readonly size: number;
+  readonly tail: string;
+  /** Digests of the file's first bytes and of those just before the tail: the file it belongs to. */
+  readonly head: string;
+  readonly joint: string;
+  readonly pid: number;
+}
+
+const PROBE = 4096;
+
+/** Where the sidecar of `path` stands. */
+export function sidecarOf(path: string): string {
+  return `${path}.initwrap-recovery`;
+}
+
+/** Cuts `path` at `tailStart` and writes `tail` there. Throws OUTPUT_NOT_WRITTEN, with the old state restored. */
+export function spliceTail(path: string, tailStart: number, tail: readonly Uint8Array[]): number {
+  const sidecar = sidecarOf(path);
+  let fd: number;
+  try {
+    fd = openSync(path, "r+");
+  } catch (cause) {
+    throw writeFailure(cause, path);
+  }
+  let written = 0;
+  try {
+    const { size } = fstatSync(fd);
+    const old = readAt(fd, tailStart, size - tailStart);
+    const header: SidecarHeader = {
+      initwrapSidecar: 1,
+      tailStart,
+      size,
+      tail: digestOf(old),
+      head: digestOf(readAt(fd, 0, Math.min(PROBE, tailStart))),
+      joint: digestOf(readAt(fd, Math.max(0, tailStart - PROBE), Math.min(PROBE, tailStart))),
+      pid: process.pid,
+    };
+    const content = Buffer.concat([Buffer.from(`${JSON.stringify(header)}\n`), old]);
+    const temporary = `${sidecar}.new`;
+    writeDurably(temporary, content);
+    renameSync(temporary, sidecar);
+    syncFolder(path);
+    written += content.length;
+    try {
+      let at = tailStart;
+      for (const part of tail) at += writeAll(fd, part, at);
+      ftruncateSync(fd, at);
+      fsyncSync(fd);
+      written += at - tailStart;
+    } catch (cause) {
+      // Shrinking back needs no space, and the old tail's blocks were there a moment ago.
+      restore(fd, header, old);
+      removeSidecar(path);
+      throw cause;
+    }
+    removeSidecar(path);
+    return written;
+  } catch (cause) {
+    rmSync(`${sidecar}.new`, { force: true });
+    throw writeFailure(cause, path);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/**
+ * Brings back the state before a splice that was killed. True when it did so.
+ * Throws OUTPUT_NOT_WRITTEN when another process is at it, or when the sidecar belongs to another file.
+ */
+export function recoverTail(path: string): boolean {
+  const sidecar = sidecarOf(path);
+  let content: Buffer;
+  try {
+    content = readFileSync(sidecar);
+  } catch (cause) {
+    if ((cause as { code?: string }).code === "ENOENT") return false;
+    throw writeFailure(cause, sidecar);
+  }
+  const newline = content.indexOf(0x0a);
+  const header = parseHeader(newline < 0 ? "" : content.toString("utf8", 0, newline));
+  const old = content.subarray(newline + 1);
+  if (!header || digestOf(old) !== header.tail || old.length !== header.size - header.tailStart) {
+    throw foreign(sidecar, "it is damaged");
+  }
+  if (header.pid !== process.pid && isOurs(header.pid)) {
+    throw new InitwrapError("OUTPUT_NOT_WRITTEN", `another initwrap (process ${header.pid}) is rewriting ${path}`, {
+      where: path,
+      hint: "Wait until it has ended.",
+    });
+  }
+  const fd = openSync(path, "r+");
+  try {
+    const { tailStart } = header;
+    const fits =
+      fstatSync(fd).size >= tailStart &&
+      digestOf(readAt(fd, 0, Math.min(PROBE, tailStart))) === header.head &&
+      digestOf(readAt(fd, Math.max(0, tailStart - PROBE), Math.min(PROBE, tailStart))) === header.joint;
+    if (!fits) throw foreign(sidecar, "it belongs to another file of that name");
+    restore(fd, header, old);
+  } catch (cause) {
+    throw writeFailure(cause, path);
+  } finally {
+    closeSync(fd);
+  }
+  removeSidecar(path);
+  return true;
+}
+
+function restore(fd: number, header: SidecarHeader, old: Uint8Array): void {
+  writeAll(fd, old, header.tailStart);
+  ftruncateSync(fd, header.size);
+  fsyncSync(fd);
+}
+
+function foreign(sidecar: string, why: string): InitwrapError {
+  return new InitwrapError("OUTPUT_NOT_WRITTEN", `${sidecar} cannot be used: ${why}`, {
+    where: sidecar,
+    hint: "Check the archive with another tool, and remove the sidecar file when the archive is whole.",
+  });
+}
+
+function parseHeader(text: string): SidecarHeader | undefined {
+  try {
+    const header = JSON.parse(text) as SidecarHeader;
+    const numbers = [header.tailStart, header.size, header.pid];
+    return header.initwrapSidecar === 1 && numbers.every((n) => Number.isSafeInteger(n) && n >= 0) ? header : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** True when a process of that id runs and is a Node program: ids are used again, by strangers. */
+function isOurs(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+  } catch (cause) {
+    return (cause as { code?: string }).code === "EPERM";
+  }
+  try {
+    // A zombie has no command line: it holds nothing open any more.
+    return /node|initwrap/.test(readFileSync(`/proc/${pid}/cmdline`, "utf8"));
+  } catch {
+    return process.platform !== "linux";
+  }
+}
+
+function removeSidecar(path: string): void {
+  rmSync(sidecarOf(path), { force: true });
+  syncFolder(path);
+}
+
+function writeDurably(path: string, content: Uint8Array): void {
+  const fd = openSync(path, "w", 0o600);
+  try {
+    writeAll(fd, content, 0);
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** A rename is durable once its folder is. */
+function syncFolder(path: string): void {
+  const fd = openSync(dirname(path), "r");
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function writeAll(fd: number, bytes: Uint8Array, at: number): number {
+  let done = 0;
+  while (done < bytes.length) done += writeSync(fd, bytes, done, bytes.length - done, at + done);
+  return done;
+}
+
+function readAt(fd: number, at: number, length: number): Buffer {
+  const bytes = Buffer.allocUnsafe(length);
+  let done = 0;
+  while (done < length) {
+    const got = readSync(fd, bytes, done, length - done, at + done);
+    if (got === 0) return bytes.subarray(0, done);
+    done += got;
+  }
+  return bytes;
+}

@@ -1,0 +1,82 @@
+/** Streams that are checked as they flow, and errors of the file system in our words. */
+import { createHash } from "node:crypto";
+import type { Descriptor } from "../model/descriptor.ts";
+import { digestOf } from "../model/digest.ts";
+import { InitwrapError } from "../model/errors.ts";
+
+/** Documents larger than this are none: the limit that registries set for manifests is 4 MiB. */
+export const MAX_DOCUMENT = 8 << 20;
+
+/** The same chunks; throws BLOB_CORRUPT as soon as there are too many bytes, or at the end when digest or size differ. */
+export async function* verified(
+  descriptor: Descriptor,
+  content: AsyncIterable<Uint8Array>,
+  onProgress?: (done: number) => void,
+): AsyncGenerator<Uint8Array> {
+  const hash = createHash("sha256");
+  let size = 0;
+  for await (const chunk of content) {
+    size += chunk.length;
+    if (size > descriptor.size) throw corrupt(descriptor, `more than ${descriptor.size} bytes`);
+    hash.update(chunk);
+    yield chunk;
+    onProgress?.(size);
+  }
+  if (size !== descriptor.size) throw corrupt(descriptor, `${size} bytes instead of ${descriptor.size}`);
+  const digest = `sha256:${hash.digest("hex")}`;
+  if (digest !== descriptor.digest) throw corrupt(descriptor, `its content is ${digest}`);
+}
+
+/** A whole document, checked. */
+export function verifiedBytes(descriptor: Descriptor, bytes: Uint8Array): Uint8Array {
+  if (bytes.length !== descriptor.size)
+    throw corrupt(descriptor, `${bytes.length} bytes instead of ${descriptor.size}`);
+  const digest = digestOf(bytes);
+  if (digest !== descriptor.digest) throw corrupt(descriptor, `its content is ${digest}`);
+  return bytes;
+}
+
+function corrupt(descriptor: Descriptor, problem: string): InitwrapError {
+  return new InitwrapError("BLOB_CORRUPT", `the blob ${descriptor.digest} is damaged: ${problem}`, {
+    hint: "Copy or pull the image again.",
+  });
+}
+
+/** One chunk as a stream. */
+export async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes;
+}
+
+/** A failed write: OUTPUT_NOT_WRITTEN with the reason in plain words. Coded errors and aborts pass through. */
+export function writeFailure(cause: unknown, path: string): unknown {
+  const code = (cause as { code?: string }).code;
+  if (cause instanceof InitwrapError || code === undefined || (cause as Error).name === "AbortError") return cause;
+  const reasons: Readonly<Record<string, string>> = {
+    ENOSPC: "the disk is full",
+    EDQUOT: "the quota is used up",
+    EACCES: "permission denied",
+    EPERM: "permission denied",
+    EROFS: "the file system is read-only",
+    ENOENT: "the folder does not exist",
+    ENOTDIR: "a part of the path is no folder",
+    EISDIR: "it is a folder",
+    EFBIG: "the file would be too large",
+    EPIPE: "the reader has gone",
+  };
+  return new InitwrapError("OUTPUT_NOT_WRITTEN", `cannot write ${path}: ${reasons[code] ?? (cause as Error).message}`, {
+    where: path,
+    cause,
+  });
+}
+
+/** A failed read of a file: INPUT_NOT_FOUND or INPUT_UNREADABLE. */
+export function readFailure(cause: unknown, path: string): unknown {
+  const code = (cause as { code?: string }).code;
+  if (cause instanceof InitwrapError || code === undefined) return cause;
+  if (code === "ENOENT" || code === "ENOTDIR") {
+    return new InitwrapError("INPUT_NOT_FOUND", `there is no ${path}`, { where: path, cause });
+  }
+  const reason =
+    code === "EACCES" ? "permission denied" : code === "EISDIR" ? "it is a folder" : (cause as Error).message;
+  return new InitwrapError("INPUT_UNREADABLE", `cannot read ${path}: ${reason}`, { where: path, cause });
+}
