@@ -1,0 +1,22 @@
+/**
+ * The library: what the commands do, without a terminal.
+ *
+ * Everything throws InitwrapError, whose `code` and `exit` are those of docs/errors.md.
+ */
+
+export type { Evaluation, Stage } from "./dockerfile/evaluate.ts";
+export type { DockerfilePlan } from "./dockerfile/plan.ts";
+export type { Dockerfile, Instruction } from "./dockerfile/syntax.ts";
+export type { Diagnostic, DiagnosticCode, Range, Severity } from "./model/diagnostics.ts";
+export { type ErrorCode, InitwrapError } from "./model/errors.ts";
+export type { Invocation } from "./model/invocation.ts";
+export {
+  type DockerfileInput,
+  type DockerfileOptions,
+  type DockerfileOutcome,
+  evaluateDockerfile,
+  parseDockerfile,
+  planDockerfile,
+  undoDockerfile,
+  wrapDockerfile,
+} from "./wrap/dockerfile.ts";
