@@ -1,0 +1,2 @@
+/** From files, folders and globs to the Dockerfiles they mean. In work. */
+export {};
