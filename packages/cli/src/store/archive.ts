@@ -157,6 +157,31 @@ export class ArchiveSource implements Source {
     }
   }
 
+  /** Opens an archive that arrives as a stream, through a temporary file. `label` stands for its path in messages. */
+  static async fromStream(
+    content: AsyncIterable<Uint8Array>,
+    label: string,
+    wanted: string | undefined,
+    options: SourceOptions,
+  ): Promise<ArchiveSource> {
+    const folder = await mkdtemp(join(tmpdir(), "initwrap-"));
+    try {
+      const spooled = join(folder, "archive.tar");
+      const output = createWriteStream(spooled, { highWaterMark: CHUNK, mode: 0o600 });
+      await pipeline(content, output, options.signal ? { signal: options.signal } : {});
+      const fd = openSync(spooled, "r");
+      try {
+        return new ArchiveSource(label, fd, options, wanted, { folder, codec: undefined });
+      } catch (cause) {
+        closeSync(fd);
+        throw cause;
+      }
+    } catch (cause) {
+      await rm(folder, { recursive: true, force: true });
+      throw cause;
+    }
+  }
+
   async root(): Promise<Root> {
     if (this.#root) return this.#root;
     const { index, manifest } = this.metadata;
@@ -436,8 +461,7 @@ export class ArchiveSink implements Sink {
       from !== undefined && from.path === path && path !== "-" && !from.codec && from.tail() !== undefined;
     // A layout of Docker alone has its blobs under other names than OCI's readers look for.
     const fits = from && (from.metadata.index !== undefined || kind === "docker-archive");
-    this.#seed =
-      from && fits && (this.#isInPlace || from.index.entries.size > 0) && hasLooseTail(from) ? from : undefined;
+    this.#seed = from && fits && from.tail() !== undefined ? from : undefined;
     this.#codec = from && from.path === path ? from.codec : codecOfName(path);
     this.#withDocker = kind === "docker-archive" || !this.#isInPlace;
   }
