@@ -41,7 +41,7 @@ async function main() {
     format: "esm",
     platform: "node",
     target: "node22",
-    minifySyntax: true,
+    minify: true,
     legalComments: "none",
     logLevel: "warning",
     // Bundled CommonJS modules call require for Node's own modules, which an ES module does not have.
@@ -62,7 +62,8 @@ async function main() {
     outdir: join(cli, "dist"),
     splitting: true,
     chunkNames: "chunks/[name]-[hash]",
-    external: ["@initwrap/init-core"],
+    // oclif looks for typescript to run sources of a plugin in development; there is none here.
+    external: ["@initwrap/init-core", "typescript"],
     define: { "process.env.NODE_ENV": '"production"' },
   });
   cpSync(join(ROOT, "templates"), join(cli, "templates"), { recursive: true });
