@@ -100,7 +100,7 @@ _Noreturn void start(long *stack)
 	state.self = (int)SYS(NR_getpid, 0);
 	state.main = 0;
 	state.status = 0;
-	state.ended = state.childless = state.stop_sent = false;
+	state.ended = state.childless = state.stop_sent = state.told = false;
 	state.phase = RUNNING;
 	state.hand_off = 0;
 	state.forwarded = state.reaped = 0;

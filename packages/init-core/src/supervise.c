@@ -179,8 +179,9 @@ static void signal_everything(const struct supervision *state, int number)
 		signal_descendants(state->self, number, 0);
 }
 
-static void terminate_everything(const struct supervision *state)
+static void terminate_everything(struct supervision *state)
 {
+	state->told = true;
 	signal_everything(state, SIG_TERM);
 	signal_everything(state, SIG_CONT);
 }
@@ -336,9 +337,10 @@ static bool may_end(struct supervision *state)
 		if (state->self == 1 || is_past(state))
 			return true;
 		signal_everything(state, SIG_KILL);
-	} else if (state->phase != GRACE) {
+	} else if (!state->told) {
 		tell(options, LEVEL_INFO, "sent SIGTERM to what is left\n");
-		enter_grace(state);
+		if (state->phase != GRACE)
+			enter_grace(state);
 		terminate_everything(state);
 	}
 	return false;

@@ -21,6 +21,7 @@ struct supervision {
 	bool ended;        /* the main child was reaped: its pid may belong to anybody by now */
 	bool childless;    /* the kernel said that the init has no children left */
 	bool stop_sent;    /* a stop signal was forwarded and no CONT since */
+	bool told;         /* everything was sent a TERM */
 	uint8_t phase;     /* enum phase */
 	uint8_t stage;     /* STAGING: the stage that comes next */
 	uint8_t hand_off;  /* dumb-init: HUP (1) and CONT (2) yet to be swallowed, caused by leaving the terminal */

@@ -1,0 +1,80 @@
+/** The foreign inits under qemu-user: the behaviours that emulation allows. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { beforeEach, describe, expect, test } from "vitest";
+import { initFor, initPlatforms } from "../../packages/init-core/lib/index.ts";
+import { requireCapability } from "../support/capability.ts";
+import { child, requireInit, run, scratch, start, which } from "./harness.ts";
+
+const emulators: Record<string, string> = {
+  "386": "qemu-i386",
+  amd64: "qemu-x86_64",
+  arm: "qemu-arm",
+  arm64: "qemu-aarch64",
+  loong64: "qemu-loongarch64",
+  mips64le: "qemu-mips64el",
+  ppc64le: "qemu-ppc64le",
+  riscv64: "qemu-riscv64",
+  s390x: "qemu-s390x",
+};
+
+describe.each(initPlatforms().map((platform) => [Object.values(platform).join("/"), platform] as const))(
+  "%s",
+  (_, platform) => {
+    const emulator = emulators[platform.architecture] ?? "";
+    const line = (options: readonly string[], command: readonly string[]) => [
+      which(emulator) ?? "",
+      initFor(platform).path,
+      ...options,
+      "--",
+      ...command,
+    ];
+    const outside = { init: null };
+
+    beforeEach((context) => {
+      requireInit(context);
+      requireCapability(
+        context,
+        `${emulator} (qemu-user 10, Debian: bookworm-backports)`,
+        which(emulator) !== undefined,
+      );
+    });
+
+    test("exit codes, deaths and missing commands", async () => {
+      expect((await run(line([], child("exit", 201)), outside)).code).toBe(201);
+      expect((await run(line([], child("die", 9)), outside)).code).toBe(137);
+      expect(await run(line([], ["/nonexistent"]), outside)).toMatchObject({
+        code: 127,
+        stderr: "initwrap: /nonexistent: No such file or directory\n",
+      });
+      expect(await run(line(["--grace", "x"], ["true"]), outside)).toMatchObject({ code: 125 });
+    });
+
+    test("signals are forwarded and rewritten", async () => {
+      const running = start(line(["--rewrite", "HUP:INT", "--no-group"], child("signals")), outside);
+      await running.output("ready\n");
+      await running.send(15);
+      await running.output("\n15 -1\n");
+      await running.send(1);
+      await running.output("\n2 -1\n");
+      await running.send(9);
+      await running.ended;
+    });
+
+    test("orphans are reaped", async () => {
+      expect((await run(line([], child("orphans", 20, 500)), outside)).code).toBe(0);
+    });
+
+    test("a stop plan keeps its times, and a report is written", async () => {
+      const file = join(scratch(), "report");
+      const running = start(line(["--stop-plan", "INT:300ms,KILL", "--report", file], child("signals")), outside);
+      await running.output("ready\n");
+      const before = Date.now();
+      await running.send(15);
+      const outcome = await running.ended;
+      expect(outcome.code).toBe(137);
+      expect(Date.now() - before).toBeGreaterThanOrEqual(295);
+      expect(JSON.parse(readFileSync(file, "utf8"))).toMatchObject({ exitCode: 137, signal: "SIGKILL", forwarded: 2 });
+    });
+  },
+);

@@ -1,0 +1,46 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { beforeEach, expect, test } from "vitest";
+import { child, requireInit, run, scratch, start } from "./harness.ts";
+
+beforeEach(requireInit);
+
+test("every option is also a variable, under every name the init goes by", async () => {
+  for (const name of ["initwrap", "docker-init", "tini", "dumb-init", "catatonit"]) {
+    const file = join(scratch(), "report");
+    const env = {
+      INITWRAP_REPORT: file,
+      INITWRAP_EXIT_MAP: "3:9",
+      INITWRAP_REWRITE: "USR1:USR2",
+      INITWRAP_STOP_PLAN: "INT:100ms,KILL",
+    };
+    const running = start(child("signals"), { name, env });
+    await running.output("ready\n");
+    await running.send(10);
+    await running.output("\n12 -1\n");
+    await running.send(15);
+    await running.output("\n2 -1\n");
+    expect((await running.ended).code, name).toBe(137);
+    expect(JSON.parse(readFileSync(file, "utf8"))).toMatchObject({ exitCode: 137, signal: "SIGKILL" });
+    expect((await run(child("exit", 3), { name, env })).code).toBe(9);
+  }
+});
+
+test("options win over variables; an empty variable is none", async () => {
+  expect((await run(child("exit", 3), { env: { INITWRAP_EXIT_MAP: "3:9" }, options: ["-e", "3:4"] })).code).toBe(4);
+  expect((await run(child("exit", 3), { env: { INITWRAP_EXIT_MAP: "", INITWRAP_GRACE: "" } })).code).toBe(3);
+});
+
+test("INITWRAP_GROUP=0 is --no-group, INITWRAP_VERBOSE=1 is -v", async () => {
+  const running = start(child("shell-like"), { env: { INITWRAP_GROUP: "0", INITWRAP_VERBOSE: "1" } });
+  await running.output("ready\n");
+  await running.send(15);
+  await running.send(9);
+  expect((await running.ended).stderr).toContain("initwrap: started ");
+});
+
+test("a variable that makes no sense is named and refused before anything runs", async () => {
+  const outcome = await run(child("exit", 0), { env: { INITWRAP_GRACE: "a while" } });
+  expect(outcome).toMatchObject({ code: 125, stdout: "" });
+  expect(outcome.stderr).toContain("initwrap: bad value for INITWRAP_GRACE: 'a while'\n");
+});

@@ -1,0 +1,117 @@
+import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { beforeEach, expect, test } from "vitest";
+import { child, requireInit, requireRoot, run, scratch, start } from "./harness.ts";
+
+beforeEach(requireInit);
+
+test("every exit code from 0 to 255 is passed on", async () => {
+  for (let code = 0; code < 256; code += 16) {
+    const codes = Array.from({ length: 16 }, (_, i) => code + i);
+    const outcomes = await Promise.all(codes.map((each) => run(child("exit", each))));
+    expect(outcomes.map((outcome) => outcome.code)).toEqual(codes);
+  }
+});
+
+test("death by signal n is 128 + n, real-time signals too", async () => {
+  for (const signal of [1, 2, 3, 4, 6, 7, 8, 9, 11, 13, 14, 15, 24, 25, 27, 31, 34, 40, 64])
+    expect((await run(child("die", signal))).code, `signal ${signal}`).toBe(128 + signal);
+});
+
+test("a command that does not exist is 127 and named in the message", async () => {
+  for (const name of ["/nonexistent/program", "no-such-program-anywhere", ""]) {
+    const outcome = await run([name]);
+    expect(outcome.code).toBe(127);
+    expect(outcome.stderr).toBe(`initwrap: ${name}: No such file or directory\n`);
+    expect(outcome.stdout).toBe("");
+  }
+});
+
+test("a file that cannot be executed, a directory and a foreign binary are 126", async () => {
+  const folder = scratch();
+  writeFileSync(join(folder, "plain"), "#!/bin/sh\nexit 0\n", { mode: 0o644 });
+  writeFileSync(join(folder, "foreign"), Buffer.from("\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x02\0\xff\xff"), {
+    mode: 0o755,
+  });
+  mkdirSync(join(folder, "directory"));
+  for (const [name, reason] of [
+    ["plain", "Permission denied"],
+    ["directory", "Permission denied"],
+    ["foreign", "Exec format error"],
+  ] as const) {
+    const outcome = await run([join(folder, name)]);
+    expect(outcome.code, name).toBe(126);
+    expect(outcome.stderr).toBe(`initwrap: ${join(folder, name)}: ${reason}\n`);
+  }
+});
+
+test("a missing interpreter is 127 and says that it is the interpreter", async () => {
+  const script = join(scratch(), "script");
+  writeFileSync(script, "#!/no/such/interpreter\n");
+  chmodSync(script, 0o755);
+  const outcome = await run([script]);
+  expect(outcome.code).toBe(127);
+  expect(outcome.stderr).toContain(`${script}: its interpreter`);
+});
+
+test("a script without #! runs through /bin/sh with its arguments", async () => {
+  const folder = scratch();
+  writeFileSync(join(folder, "script"), 'echo "$0 $1 $#"; exit 9\n', { mode: 0o755 });
+  expect(await run([join(folder, "script"), "a b", "c"])).toEqual({
+    code: 9,
+    stdout: `${join(folder, "script")} a b 2\n`,
+    stderr: "",
+  });
+  const found = await run(["script", "x"], { env: { PATH: `/nonexistent:${folder}` } });
+  expect(found.code).toBe(9);
+});
+
+test("PATH is searched in order, past directories that must not be read; an empty part is the working directory", async () => {
+  const folder = scratch();
+  mkdirSync(join(folder, "a"));
+  mkdirSync(join(folder, "b"));
+  writeFileSync(join(folder, "a", "tool"), "#!/bin/sh\nexit 1\n", { mode: 0o644 });
+  writeFileSync(join(folder, "b", "tool"), "#!/bin/sh\nexit 5\n", { mode: 0o755 });
+  expect((await run(["tool"], { env: { PATH: `${folder}/a:${folder}/b` } })).code).toBe(5);
+  expect((await run(["tool"], { env: { PATH: `${folder}/a` } })).code).toBe(126);
+  expect((await run(["tool"], { env: { PATH: ":/nonexistent" }, cwd: join(folder, "b") })).code).toBe(5);
+});
+
+test("a fork that is refused ends the init at once with 125 and a message", async (context) => {
+  requireRoot(context);
+  const outcome = await run(child("exit", 0), { namespace: ["-u", "61234", "-p", "1"] });
+  expect(outcome).toEqual({
+    code: 125,
+    stdout: "",
+    stderr: "initwrap: cannot fork: Resource temporarily unavailable\n",
+  });
+});
+
+test("with SIGCHLD ignored from the start the exit code is still returned", async () => {
+  expect((await run(child("exit", 42), { namespace: ["-i"] })).code).toBe(42);
+});
+
+test("the init ends within 100 ms of the main child, whatever is left running", async () => {
+  const running = start(child("leave", 6, join(scratch(), "note"), "deaf"));
+  running.process.stdin.end();
+  const before = Date.now();
+  expect((await running.ended).code).toBe(6);
+  // 20 ms of it is the child's own; the rest allows for a loaded machine.
+  expect(Date.now() - before).toBeLessThan(400);
+});
+
+test("mistakes on the command line are 125 with text", async () => {
+  for (const [options, message] of [
+    [["--frobnicate"], "unrecognized option '--frobnicate'"],
+    [["-gz"], "invalid option -- 'z'"],
+    [["--grace", "soon"], "bad value for grace: 'soon'"],
+    [["--stop-plan=TERM:5,FOO"], "bad value for stop-plan: 'TERM:5,FOO'"],
+    [["--report", "relative"], "bad value for report: 'relative'"],
+    [["--group=yes"], "option '--group=yes' doesn't allow an argument"],
+  ] as const) {
+    const outcome = await run(child("exit", 0), { options });
+    expect(outcome.code).toBe(125);
+    expect(outcome.stderr).toContain(`initwrap: ${message}\n`);
+  }
+  expect((await run([])).stderr).toContain("initwrap: no command given\n");
+});

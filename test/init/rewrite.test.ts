@@ -1,0 +1,41 @@
+import { beforeEach, expect, test } from "vitest";
+import { child, INIT, requireInit, run, start } from "./harness.ts";
+
+beforeEach(requireInit);
+
+test("signals are rewritten by name or number, and dropped by 0", async () => {
+  const running = start(child("signals"), {
+    options: ["--rewrite", "TERM:QUIT,SIGHUP:0", "-r", "10:rtmin+2", "--rewrite=RTMAX-1:2"],
+  });
+  await running.output("ready\n");
+  await running.send(1);
+  for (const [sent, got] of [
+    [15, 3],
+    [10, 36],
+    [63, 2],
+    [12, 12],
+  ] as const) {
+    await running.send(sent);
+    await running.output(`\n${got} -1\n`);
+  }
+  await running.send(34, 7);
+  await running.output("\n34 7\n");
+  await running.send(64);
+  expect((await running.ended).stdout).not.toMatch(/^1 /m);
+});
+
+test("exit codes are mapped, those of signals too; one without a target becomes 0", async () => {
+  const options = ["--exit-map", "3:9,143", "-e", "7:0"];
+  expect((await run(child("exit", 3), { options })).code).toBe(9);
+  expect((await run(child("die", 15), { options })).code).toBe(0);
+  expect((await run(child("exit", 7), { options })).code).toBe(0);
+  expect((await run(child("exit", 4), { options })).code).toBe(4);
+});
+
+test("--pdeathsig: the child gets the signal when the init's parent dies", async () => {
+  // A shell is PID 1, so that all of this ends with it; its child starts the init and is killed.
+  const script = `sh -c '"$@" & wait' sh "$@" & sleep 0.3; kill -9 $!; sleep 0.3`;
+  const init = [INIT, "--pdeathsig", "USR1", "--", ...child("signals")];
+  const outcome = await run(["/bin/sh", "-c", script, "sh", ...init], { init: null });
+  expect(outcome.stdout).toBe("ready\n10 -1\n");
+});
