@@ -1,0 +1,32 @@
+/** The Handlebars templates, as functions. They format and decide nothing. */
+import { existsSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import handlebars from "handlebars";
+
+/** A template that has been read: from data to text. A field that the data lacks is an error, not an empty string. */
+export type Template<Data> = (data: Data) => string;
+
+/** Compiles a template's text. Faults of its syntax show when it is first used. */
+export function compileTemplate<Data>(source: string): Template<Data> {
+  // Without noEscape Handlebars would write HTML: `&quot;` for every quote of an ENTRYPOINT.
+  const render = handlebars.compile<Data>(source, { noEscape: true, strict: true });
+  return (data) => render(data);
+}
+
+/** One of the templates that come with initwrap: `NAME.hbs` of a folder under `templates/`. */
+export function shippedTemplate<Data>(folder: string, name: string): Template<Data> {
+  return compileTemplate(readFileSync(join(templateFolder(folder), `${name}.hbs`), "utf8"));
+}
+
+/** A folder under `templates/`, which is beside the sources, or beside the bundle in the published package. */
+export function templateFolder(name: string): string {
+  const wanted = join("templates", name);
+  let place = dirname(fileURLToPath(import.meta.url));
+  while (!existsSync(join(place, wanted))) {
+    const above = dirname(place);
+    if (above === place) throw new Error(`the folder ${wanted} is missing from this installation`);
+    place = above;
+  }
+  return join(place, wanted);
+}
