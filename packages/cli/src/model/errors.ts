@@ -32,6 +32,8 @@ export const ERROR_EXIT = Object.freeze({
   IMAGE_INVALID: EXIT.input,
   BLOB_CORRUPT: EXIT.input,
   LOCATOR_INVALID: EXIT.input,
+  PROJECT_INVALID: EXIT.input,
+  TEMPLATE_INVALID: EXIT.input,
   // 4: authentication
   AUTH_REQUIRED: EXIT.auth,
   // 5: refused, for the right answer cannot be known or nothing right can be done
@@ -49,6 +51,10 @@ export const ERROR_EXIT = Object.freeze({
   UNSUPPORTED_IMAGE: EXIT.refused,
   CONTEXT_IGNORED: EXIT.refused,
   TAG_REQUIRED: EXIT.refused,
+  STACK_UNKNOWN: EXIT.refused,
+  STACK_AMBIGUOUS: EXIT.refused,
+  START_UNKNOWN: EXIT.refused,
+  OUTPUT_EXISTS: EXIT.refused,
   // 6: a remote failed; the same call may succeed later
   DAEMON_UNREACHABLE: EXIT.remote,
   DAEMON_FAILED: EXIT.remote,
