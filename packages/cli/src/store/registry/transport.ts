@@ -181,7 +181,8 @@ export class Transport {
     if (url.protocol === "http:" && request.authorization !== undefined && !this.allowsPlain(url.host)) {
       throw new ExchangeError(`credentials would go to ${url.host} over plain HTTP`, { retryable: false });
     }
-    this.#undici ??= import("undici");
+    // In the bundle a CommonJS module has only its default export.
+    this.#undici ??= import("undici").then((module) => module.default ?? module);
     const undici = await this.#undici;
     const dispatcher = await this.#pool(url);
     const watch = new Watch(this.#limits, this.#options.signal);
