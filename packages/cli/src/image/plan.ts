@@ -256,7 +256,7 @@ class Planner {
       }
     }
     // Our own older layer is taken away first: renewing an image gives what wrapping its original would have given.
-    const base = ours && originalDigest(node.bytes) ? this.#original(node) : undefined;
+    const base = ours ? this.#original(node) : undefined;
     const config = base?.config ?? node.config.bytes;
     const manifest = base?.manifest ?? node.bytes;
     const value = JSON.parse(new TextDecoder().decode(config)) as ImageConfig;
@@ -323,7 +323,7 @@ class Planner {
 
   #undo(node: ManifestNode): Uint8Array | undefined {
     const present = invocationOf(node.config.value);
-    if (!ownershipOf(node.config.bytes) || !originalDigest(node.bytes)) {
+    if (!ownershipOf(node.config.bytes)) {
       if (decompose(present)) {
         throw new InitwrapError("PROOF_FAILED", "the image has our init, but was not wrapped as an image", {
           hint: "It was built from a wrapped Dockerfile or on top of a wrapped image: build it again without.",

@@ -463,7 +463,7 @@ export class ArchiveSink implements Sink {
     const fits = from && (from.metadata.index !== undefined || kind === "docker-archive");
     this.#seed = from && fits && from.tail() !== undefined ? from : undefined;
     this.#codec = from && from.path === path ? from.codec : codecOfName(path);
-    this.#withDocker = kind === "docker-archive" || !this.#isInPlace;
+    this.#withDocker = !this.#isInPlace;
   }
 
   async has(descriptor: Descriptor): Promise<boolean> {

@@ -1,0 +1,201 @@
+/**
+ * The use-case behind `initwrap image`: open the source, read its small documents, plan, and either give the plan or
+ * apply it.
+ */
+import { initFor } from "@initwrap/init-core";
+import type { InitLayer } from "../image/mutate.ts";
+import { type ImagePlan, planImage } from "../image/plan.ts";
+import { readSnapshot } from "../image/snapshot.ts";
+import type { Descriptor } from "../model/descriptor.ts";
+import type { Digest } from "../model/digest.ts";
+import { InitwrapError } from "../model/errors.ts";
+import type { Platform } from "../model/platform.ts";
+import type { Medium, Root, Source, StoreContext } from "../store/contract.ts";
+import { type Locator, parseLocator } from "../store/locator.ts";
+import { mediumOf } from "../store/media.ts";
+import { type Cargo, type TransferOutcome, transfer } from "../store/transfer.ts";
+
+export interface WrapImageRequest {
+  /** A locator: `app:1`, `image.tar`, `oci:folder:tag`, `registry:host/app:1`… */
+  readonly source: string;
+  /** Where the result goes; the same place as the source when absent. */
+  readonly output?: string;
+  /** Names for the result; those of the source when empty. */
+  readonly names?: readonly string[];
+  readonly action?: "wrap" | "undo";
+  readonly platforms?: readonly Platform[];
+  /** The init's own options, each one word. */
+  readonly initOptions?: readonly string[];
+  readonly attestations?: "drop" | "keep";
+  /** False: only plan. Nothing is written and no layer is read. */
+  readonly apply?: boolean;
+  readonly env?: StoreContext["env"];
+  readonly signal?: AbortSignal;
+  readonly onProgress?: StoreContext["onProgress"];
+}
+
+export interface WrapImageResult {
+  readonly plan: ImagePlan;
+  /** The digest by which the result is, or will be, known where it goes. */
+  readonly digest: string;
+  /** Names of the result, in full. */
+  readonly names: readonly string[];
+  readonly source: Locator;
+  readonly target: Locator;
+  /** What was done; absent for a plan, and when there was nothing to do. */
+  readonly receipt?: TransferOutcome;
+}
+
+/** The shipped init for a platform as the planner takes it; undefined when there is none. */
+export function shippedInit(platform: Platform): InitLayer | undefined {
+  const init = findInit(platform);
+  if (!init) return undefined;
+  return {
+    version: init.version,
+    digest: init.digest as Digest,
+    diffId: init.diffId as Digest,
+    size: init.layerSize,
+  };
+}
+
+/** Plans, and unless `apply` is false carries out, the wrapping of one image. Throws InitwrapError. */
+export async function wrapImage(request: WrapImageRequest): Promise<WrapImageResult> {
+  const env = request.env ?? process.env;
+  const context: StoreContext = {
+    env,
+    ...(request.signal ? { signal: request.signal } : {}),
+    ...(request.onProgress ? { onProgress: request.onProgress } : {}),
+  };
+  const created = epochTime(env["SOURCE_DATE_EPOCH"]);
+  const apply = request.apply ?? true;
+  const given = await parseLocator(request.source, "source");
+  const target = await targetOf(request, given);
+  const opened = await openSource(request, given, target, context);
+  const { source, root } = opened;
+  try {
+    const snapshot = await readSnapshot(root.descriptor, root.names, (descriptor) => readOrAbsent(source, descriptor));
+    const plan = planImage(snapshot, {
+      action: request.action ?? "wrap",
+      initFor: shippedInit,
+      ...(request.initOptions ? { initOptions: request.initOptions } : {}),
+      ...(request.platforms ? { platforms: request.platforms } : {}),
+      ...(request.attestations ? { attestations: request.attestations } : {}),
+      ...(created === undefined ? {} : { created }),
+    });
+    const names = request.names?.length ? request.names : root.names;
+    const sink = target ?? opened.locator;
+    const isSamePlace = samePlace(opened.locator, sink);
+    const result = {
+      plan,
+      names,
+      source: opened.locator,
+      target: sink,
+      digest: futureDigest(plan, root, opened.locator, sink),
+    };
+    if (!apply || (!plan.changed && isSamePlace && !request.names?.length)) return result;
+    const receipt = await carryOut(plan, source, await mediumOf(sink.scheme), sink, request.names ?? [], context);
+    return { ...result, receipt, digest: receipt.digest, names: receipt.names };
+  } finally {
+    await source.close();
+  }
+}
+
+async function targetOf(request: WrapImageRequest, given: Locator): Promise<Locator | undefined> {
+  if (request.output !== undefined) return parseLocator(request.output, "sink");
+  if (given.scheme !== "registry" && !given.isBare) return given;
+  const [name] = request.names ?? [];
+  return name === undefined || given.isBare ? undefined : { ...given, location: name };
+}
+
+/** A bare name that the engine does not have is looked up in its registry, when the result has a name or place of its own. */
+async function openSource(
+  request: WrapImageRequest,
+  given: Locator,
+  target: Locator | undefined,
+  context: StoreContext,
+): Promise<{ readonly source: Source; readonly root: Root; readonly locator: Locator }> {
+  const open = async (locator: Locator): Promise<{ source: Source; root: Root; locator: Locator }> => {
+    const sink = target ?? locator;
+    const isThin = locator.scheme === "docker" && sink.scheme === "docker";
+    const source = await (await mediumOf(locator.scheme)).source(locator.location, {
+      ...context,
+      layers: (request.apply ?? true) && !isThin,
+      inPlace: samePlace(locator, sink) && (request.apply ?? true),
+    });
+    try {
+      return { source, root: await source.root(), locator };
+    } catch (cause) {
+      await source.close();
+      throw cause;
+    }
+  };
+  try {
+    return await open(given);
+  } catch (cause) {
+    const code = cause instanceof InitwrapError ? cause.code : undefined;
+    const mayLook = given.isBare && (code === "IMAGE_NOT_FOUND" || code === "DAEMON_UNREACHABLE");
+    if (!mayLook || request.output === undefined) throw cause;
+    return open({ scheme: "registry", location: given.location, isBare: false });
+  }
+}
+
+async function carryOut(
+  plan: ImagePlan,
+  source: Source,
+  medium: Medium,
+  target: Locator,
+  names: readonly string[],
+  context: StoreContext,
+): Promise<TransferOutcome> {
+  const sink = await medium.sink(target.location, { ...context, names, from: source });
+  try {
+    return await transfer(plan.blobs.map(cargoOf), plan.after, source, sink, context.signal);
+  } finally {
+    await sink.close();
+  }
+}
+
+function cargoOf(blob: ImagePlan["blobs"][number]): Cargo {
+  const { descriptor } = blob;
+  if (blob.kind === "document") return { descriptor, bytes: () => blob.bytes };
+  if (blob.kind === "init") return { descriptor, bytes: () => findInit(blob.platform)!.layer() };
+  return { descriptor };
+}
+
+function findInit(platform: Platform): ReturnType<typeof initFor> | undefined {
+  try {
+    return initFor(platform);
+  } catch (cause) {
+    if ((cause as { code?: string }).code === "E_NO_INIT") return undefined;
+    throw cause;
+  }
+}
+
+async function readOrAbsent(source: Source, descriptor: Descriptor): Promise<Uint8Array | undefined> {
+  try {
+    return await source.read(descriptor);
+  } catch (cause) {
+    if (cause instanceof InitwrapError && cause.code === "IMAGE_NOT_FOUND") return undefined;
+    throw cause;
+  }
+}
+
+/** A medium without manifests knows the image by its config: the image ID. */
+function futureDigest(plan: ImagePlan, root: Root, source: Locator, target: Locator): string {
+  const keepsNone = root.synthesized && source.scheme === target.scheme;
+  return (keepsNone ? plan.platforms[0]?.after.config : undefined) ?? plan.after.digest;
+}
+
+function samePlace(a: Locator, b: Locator): boolean {
+  return a.scheme === b.scheme && a.location === b.location;
+}
+
+/** SOURCE_DATE_EPOCH, seconds since 1970, as RFC 3339. Source: reproducible-builds.org, SOURCE_DATE_EPOCH specification. */
+function epochTime(text: string | undefined): string | undefined {
+  if (text === undefined || text === "") return undefined;
+  const seconds = /^\d{1,11}$/.test(text) ? Number(text) : Number.NaN;
+  if (!(seconds <= 253402300799)) {
+    throw new InitwrapError("USAGE", `SOURCE_DATE_EPOCH is no number of seconds: ${text}`);
+  }
+  return new Date(seconds * 1000).toISOString().replace(".000Z", "Z");
+}
