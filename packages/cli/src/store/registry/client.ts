@@ -132,10 +132,14 @@ export class RegistryClient {
     };
     await this.call(call, async (response) => {
       await response.discard();
-      const stored = response.header("docker-content-digest");
+      // A registry that does not say what it stored, or something that only looks like one, is asked what is there now.
+      const said = response.header("docker-content-digest");
+      const stored = isDigest(said) ? said : await this.#digestOf(name);
       // A tag that names other bytes than ours must not be left standing: put it again.
-      if (isDigest(stored) && stored !== descriptor.digest) {
-        throw new Transient(this.#corrupt(`${name} was stored as ${stored} instead of ${descriptor.digest}`));
+      if (stored !== descriptor.digest) {
+        throw new Transient(
+          this.#corrupt(`${name} was stored as ${stored ?? "nothing"} instead of ${descriptor.digest}`),
+        );
       }
     });
   }
@@ -239,6 +243,11 @@ export class RegistryClient {
     if (target instanceof URL) return target;
     const origin = await this.session.origin(this.endpoint.host);
     return new URL(`${origin}/v2/${this.endpoint.repository}/${target}`);
+  }
+
+  async #digestOf(name: string): Promise<Digest | undefined> {
+    const head = await this.headManifest(name);
+    return head?.digest ?? (await this.manifest(name))?.descriptor.digest;
   }
 
   /** The scopes that a call needs. Source: distribution, spec/auth/scope.md. */
