@@ -28,7 +28,7 @@ export class NewFile {
   #position = 0;
   readonly #path: string;
   readonly #temporary: string;
-  readonly #handle: FileHandle | undefined;
+  #handle: FileHandle | undefined;
   readonly #coder: Transform | undefined;
   readonly #drained: Promise<void> | undefined;
   readonly #signal: AbortSignal | undefined;
@@ -99,12 +99,18 @@ export class NewFile {
   /** Begins the file with the first `end` bytes of another: shared blocks where the file system can, else a copy. */
   async cloneFrom(source: CloneSource, end: number): Promise<void> {
     if (this.#handle && !this.#coder && source.codec === undefined && source.path !== "-") {
+      // Under a name of its own: a clone that fails removes its target.
+      const clone = `${this.#temporary}-clone`;
       try {
-        await copyFile(source.path, this.#temporary, constants.COPYFILE_FICLONE_FORCE);
+        await copyFile(source.path, clone, constants.COPYFILE_FICLONE_FORCE);
+        await rename(clone, this.#temporary);
+        await this.#handle.close();
+        this.#handle = await open(this.#temporary, "r+");
         await this.#handle.truncate(end);
         this.#position = end;
         return;
       } catch (cause) {
+        await rm(clone, { force: true });
         if ((cause as { code?: string }).code === "ENOSPC") throw cause;
       }
       await this.#copy(source.fd, end);

@@ -9,5 +9,9 @@ export const dockerArchiveMedium: Medium = {
     const { path, name } = await splitLocation(location);
     return ArchiveSource.open(path, name, options);
   },
-  sink: async (location, options) => new ArchiveSink((await splitLocation(location)).path, "docker-archive", options),
+  sink: async (location, options) => {
+    const { path, name } = await splitLocation(location);
+    const names = options.names.length > 0 || name === undefined ? options.names : [name];
+    return new ArchiveSink(path, "docker-archive", { ...options, names });
+  },
 };

@@ -47,6 +47,7 @@ export class DaemonSource implements Source {
   readonly #root: Root;
   readonly #documents: ReadonlyMap<string, Uint8Array>;
   readonly #saved: ArchiveSource | undefined;
+  #held: ReadonlySet<string> | undefined;
 
   private constructor(
     engine: DockerEngine,
@@ -109,11 +110,11 @@ export class DaemonSource implements Source {
     })();
   }
 
-  /** True for a blob of the image that the engine holds already. */
+  /** True for a blob of the image that the engine holds already: what its documents list, and they themselves. */
   holds(digest: Digest): boolean {
-    if (this.#saved?.has(digest) || this.#documents.has(digest)) return true;
-    const quoted = JSON.stringify(digest);
-    return [...this.#documents.values()].some((bytes) => new TextDecoder().decode(bytes).includes(quoted));
+    if (this.#saved?.has(digest)) return true;
+    this.#held ??= new Set([...this.#documents].flatMap(([own, bytes]) => [own, ...listedIn(bytes)]));
+    return this.#held.has(digest);
   }
 
   async close(): Promise<void> {
@@ -125,6 +126,14 @@ export class DaemonSource implements Source {
       where: this.engine.address,
     });
   }
+}
+
+/** The digests that a manifest refers to; the children of an index need not be there, and come with documents of their own. */
+function listedIn(bytes: Uint8Array): readonly string[] {
+  const document = JSON.parse(new TextDecoder().decode(bytes)) as { config?: Descriptor; layers?: Descriptor[] };
+  return [document.config, ...(Array.isArray(document.layers) ? document.layers : [])].flatMap((one) =>
+    typeof one?.digest === "string" ? [one.digest] : [],
+  );
 }
 
 /** The push to ourselves only works where the engine's loopback is ours. */

@@ -9,5 +9,9 @@ export const ociArchiveMedium: Medium = {
     const { path, name } = await splitLocation(location);
     return ArchiveSource.open(path, name, options);
   },
-  sink: async (location, options) => new ArchiveSink((await splitLocation(location)).path, "oci-archive", options),
+  sink: async (location, options) => {
+    const { path, name } = await splitLocation(location);
+    const names = options.names.length > 0 || name === undefined ? options.names : [name];
+    return new ArchiveSink(path, "oci-archive", { ...options, names });
+  },
 };

@@ -89,7 +89,9 @@ export function replaceInIndex(
       ? array.items
           .filter((_, place) => {
             const entry = entries[place]!;
-            return entry.digest !== before && !namesOf(entry).some((name) => taken.has(name));
+            const tag = entry.annotations?.[REF_NAME];
+            const isTaken = namesOf(entry).some((name) => taken.has(name)) || (tag !== undefined && taken.has(tag));
+            return entry.digest !== before && !isTaken;
           })
           .map((item) => text.slice(item.start, item.end))
       : [];
@@ -118,9 +120,12 @@ function goesBy(entry: Descriptor, wanted: string): boolean {
   );
 }
 
-/** Both names: containerd lists an image without the first one under an unusable name. */
+/**
+ * Both names: containerd lists an image without the first one under an unusable name. A bare tag, as it stands behind the
+ * colon of `oci:FOLDER:TAG`, has no repository, and is written as it is.
+ */
 function annotationsOf(name: string): Record<string, string> {
-  const reference = parseReference(name);
+  const reference = /[/:]/.test(name) ? parseReference(name) : undefined;
   if (!reference) return { [REF_NAME]: name };
   return { [CONTAINERD_NAME]: formatReference(reference), [REF_NAME]: reference.tag ?? "latest" };
 }

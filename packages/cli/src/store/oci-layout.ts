@@ -144,7 +144,12 @@ class LayoutSink implements Sink {
     this.#options.signal?.throwIfAborted();
     const source = await this.#options.from?.root();
     const target = join(this.#folder, "index.json");
-    const given = this.#options.names.length > 0 ? this.#options.names : this.#name === undefined ? [] : [this.#name];
+    const given =
+      this.#options.names.length > 0
+        ? this.#options.names
+        : this.#name === undefined || this.#isInPlace
+          ? []
+          : [this.#name];
     const names = given.length > 0 ? given : (source?.names ?? []);
     try {
       const present = await readFile(target).catch(() => undefined);
@@ -166,7 +171,7 @@ class LayoutSink implements Sink {
       throw writeFailure(cause, target);
     }
     this.#committed = true;
-    return { digest: root.digest, names, bytesMoved: this.#moved };
+    return { digest: root.digest, names: names.filter((name) => /[/:]/.test(name)), bytesMoved: this.#moved };
   }
 
   async close(): Promise<void> {
