@@ -53,14 +53,14 @@ const COMPILE = [
   "-ffunction-sections",
   "-fdata-sections",
   "-nostdlibinc",
+  "-DINITWRAP_FREESTANDING",
   `-DVERSION="${version}"`,
 ];
 const LINK = [
   "-nostdlib",
   "-static",
   "-fuse-ld=lld-19",
-  "-Wl,--gc-sections,--build-id=none,-z,noseparate-code,--no-rosegment,-z,noexecstack,-e,_start,-s",
-  "-Wl,--icf=all",
+  "-Wl,--gc-sections,--icf=all,--build-id=none,-z,noexecstack,-z,norelro,-e,_start,-s,-T,src/init.ld",
 ];
 
 function find(program) {
@@ -84,6 +84,26 @@ function targets() {
       })),
     )
     .sort((a, b) => (a.platform < b.platform ? -1 : 1));
+}
+
+/** The part of an ELF file that is loaded: without the section headers, which only debuggers read, and what they name. */
+function withoutSections(elf) {
+  const wide = elf[4] === 2;
+  const little = elf[5] === 1;
+  const get = (at, size) => (little ? elf.readUIntLE(at, size) : elf.readUIntBE(at, size));
+  const word = (at) => (wide ? (little ? get(at, 6) : get(at + 2, 6)) : get(at, 4));
+  const headers = word(wide ? 32 : 28);
+  const size = get(wide ? 54 : 42, 2);
+  const count = get(wide ? 56 : 44, 2);
+  let end = 0;
+  for (let i = 0; i < count; i++) {
+    const at = headers + i * size;
+    if (get(at, 4) === 1) end = Math.max(end, word(at + (wide ? 8 : 4)) + word(at + (wide ? 32 : 16)));
+  }
+  const loaded = Buffer.from(elf.subarray(0, end));
+  loaded.fill(0, wide ? 40 : 32, wide ? 48 : 36); // e_shoff
+  loaded.fill(0, wide ? 58 : 46, wide ? 64 : 52); // e_shentsize, e_shnum, e_shstrndx
+  return loaded;
 }
 
 function compile(target, to) {
@@ -113,7 +133,7 @@ function compile(target, to) {
     { cwd: root, input: unit, stdio: ["pipe", "inherit", "inherit"] },
   );
   // A heredoc ends in a newline, so the file must: the loader reads only what the program headers name.
-  const bytes = Buffer.concat([readFileSync(to), Buffer.from("\n")]);
+  const bytes = Buffer.concat([withoutSections(readFileSync(to)), Buffer.from("\n")]);
   let line = 0;
   for (const byte of bytes) {
     line = byte === 10 ? 0 : line + 1;

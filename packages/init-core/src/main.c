@@ -27,7 +27,7 @@ static void block_every_signal(struct signal_set *before)
 /* With SIGCHLD ignored, which is inherited through exec, the kernel would discard every exit code. */
 static bool stop_ignoring_children(void)
 {
-	uintptr_t standard[SIGACTION_WORDS] = { 0 }, before[SIGACTION_WORDS];
+	uintptr_t standard[SIGACTION_WORDS] = { 0 }, before[SIGACTION_WORDS] = { 0 };
 	SYS(NR_rt_sigaction, SIG_CHLD, standard, before, sizeof(struct signal_set));
 	return before[SIGACTION_HANDLER] == 1; /* SIG_IGN */
 }

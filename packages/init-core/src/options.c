@@ -134,6 +134,9 @@ static bool parse_rewrite(struct options *options, const char *value)
 /* FROM[:TO][,...], codes of 0 to 255; TO is 0 when left out, which is tini's -e. */
 static bool parse_exit_map(struct options *options, const char *value)
 {
+	for (size_t i = 0; !options->exit_mapped && i < sizeof options->exit_flip; i++)
+		((volatile uint8_t *)options->exit_flip)[i] = 0;
+	options->exit_mapped = true;
 	for (;;) {
 		int32_t from = text_number(&value, 255);
 		int32_t to = 0;
@@ -260,13 +263,15 @@ static const char bad_value[] = "bad value for %o: '%s'";
 
 static uint8_t personality_of(const char *path)
 {
+	HOT static const char tini[] = "tini", docker_init[] = "docker-init", dumb_init[] = "dumb-init";
+	HOT static const char catatonit[] = "catatonit";
 	/* Prefixes: tini-static, tini-amd64 and dumb-init_1.2.5_x86_64 are names these programs are shipped under. */
-	const char *name = path ? text_basename(path) : "";
-	if (text_after(name, "tini") || text_equal(name, "docker-init"))
+	const char *name = path ? text_basename(path) : tini + sizeof tini - 1;
+	if (text_after(name, tini) || text_equal(name, docker_init))
 		return TINI;
-	if (text_after(name, "dumb-init"))
+	if (text_after(name, dumb_init))
 		return DUMB_INIT;
-	if (text_after(name, "catatonit"))
+	if (text_after(name, catatonit))
 		return CATATONIT;
 	return INITWRAP;
 }
@@ -282,8 +287,9 @@ static const char *variable_value(const char *at, const char *name)
 
 static void parse_variable(struct options *options, const char *variable)
 {
+	HOT static const char prefix[] = "INITWRAP_";
 	const char *value;
-	const char *name = text_after(variable, "INITWRAP_");
+	const char *name = text_after(variable, prefix);
 	if (name) {
 		for (size_t i = 0; i < ROWS; i++) {
 			if (!rows[i].variable || !(value = variable_value(name, rows[i].name)))
@@ -398,7 +404,7 @@ static char **parse_arguments(struct options *options, char **argv)
 void options_parse(struct options *options, char **argv, char **environment)
 {
 	/* Not an initialiser: with a structure of this size that becomes a call to memset or a copy of 500 bytes. */
-	for (size_t i = 0; i < sizeof *options / sizeof(uintptr_t); i++)
+	for (size_t i = 0; i < offsetof(struct options, exit_flip) / sizeof(uintptr_t); i++)
 		((volatile uintptr_t *)options)[i] = 0;
 
 	options->personality = personality_of(*argv);

@@ -12,6 +12,10 @@
 
 #include "signals.h"
 
+#ifdef __cplusplus
+#define _Alignas alignas
+#endif
+
 /* Whose command line, defaults, messages and exit codes to follow; chosen by argv[0]. Bits, for the table. */
 enum personality { INITWRAP = 1, TINI = 2, DUMB_INIT = 4, CATATONIT = 8 };
 
@@ -59,7 +63,9 @@ struct options {
 	bool pause;                  /* no command at all */
 	bool warn_on_reap;
 	uint8_t rewrite[SIGNAL_LAST + 1]; /* 0: as it is, REWRITE_DROP: not at all */
-	uint8_t exit_flip[256];           /* the exit code to give, XOR the child's: zero is "unchanged" */
+	bool exit_mapped;
+	/* Set only when exit_mapped: the exit code to give, XOR the child's. Aligned, for clearing what is before it. */
+	_Alignas(16) uint8_t exit_flip[256];
 };
 
 bool duration_is_zero(struct duration duration);

@@ -75,7 +75,7 @@ int exit_code(const struct supervision *state)
 {
 	int signal = death_signal(state->status);
 	int code = (signal ? 128 + signal : death_code(state->status)) & 0xff;
-	return code ^ state->options->exit_flip[code];
+	return state->options->exit_mapped ? code ^ state->options->exit_flip[code] : code;
 }
 
 /* How many processes the kernel killed in this control group for lack of memory, or -1 when it does not say. */

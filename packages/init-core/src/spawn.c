@@ -13,6 +13,8 @@
 
 enum { EXIT_CANNOT_EXECUTE = 126, EXIT_NOT_FOUND = 127 };
 
+HOT static const char path_is[] = "PATH=", listen_pid_is[] = "LISTEN_PID=", terminal[] = "/dev/tty";
+
 static const char default_path[] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 struct plan {
@@ -32,7 +34,7 @@ static void take_foreground(const struct plan *plan)
 	bool opened = false;
 	if (SYS(NR_ioctl, descriptor, TTY_GET_GROUP, &foreground) < 0) {
 		/* Redirected stdin; there may be a controlling terminal all the same. */
-		descriptor = (int)SYS(NR_openat, AT_CWD, "/dev/tty", OPEN_READ_WRITE | OPEN_NO_TTY | OPEN_CLOEXEC, 0);
+		descriptor = (int)SYS(NR_openat, AT_CWD, terminal, OPEN_READ_WRITE | OPEN_NO_TTY | OPEN_CLOEXEC, 0);
 		if (descriptor < 0)
 			return;
 		opened = true;
@@ -162,7 +164,7 @@ static void explain(const struct plan *plan, int error)
 __attribute__((noinline)) _Noreturn static void run_child(const struct plan *plan)
 {
 	const struct options *options = plan->options;
-	char listen[24] = "LISTEN_PID=";
+	char listen[24];
 	uintptr_t action[SIGACTION_WORDS] = { 0 };
 	int error;
 
@@ -181,7 +183,11 @@ __attribute__((noinline)) _Noreturn static void run_child(const struct plan *pla
 	}
 
 	if (plan->listen_slot) {
-		listen[11 + text_decimal(listen + 11, (uint32_t)SYS(NR_getpid, 0))] = 0;
+		size_t length = 0;
+		for (; listen_pid_is[length]; length++)
+			listen[length] = listen_pid_is[length];
+		length += text_decimal(listen + length, (uint32_t)SYS(NR_getpid, 0));
+		listen[length] = 0;
 		*plan->listen_slot = listen;
 	}
 	if (plan->inheritance->children_ignored) {
@@ -200,9 +206,9 @@ int spawn(const struct options *options, int self, const struct inheritance *inh
 	struct plan plan = { options, inheritance, default_path, NULL, self };
 	for (char **slot = inheritance->environment; *slot; slot++) {
 		const char *value;
-		if ((*slot)[0] == 'P' && (value = text_after(*slot, "PATH=")))
+		if ((*slot)[0] == 'P' && (value = text_after(*slot, path_is)))
 			plan.path = value;
-		else if ((*slot)[0] == 'L' && (value = text_after(*slot, "LISTEN_PID="))
+		else if ((*slot)[0] == 'L' && (value = text_after(*slot, listen_pid_is))
 			 && text_number(&value, INT32_MAX / 10 - 1) == self && !*value)
 			plan.listen_slot = slot;
 	}
@@ -215,7 +221,8 @@ int spawn(const struct options *options, int self, const struct inheritance *inh
 
 void let_go(void)
 {
-	SYS(NR_chdir, "/");
+	HOT static const char root[] = "/";
+	SYS(NR_chdir, root);
 	if (SYS(NR_close_range, 3, ~0u, 0) >= 0)
 		return;
 	/* Before Linux 5.9 one at a time, up to the limit under which they were most likely opened. */

@@ -6,6 +6,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* For the constants that an ordinary run reads: see init.ld. Elsewhere, as in the addon, it means nothing. */
+#ifdef INITWRAP_FREESTANDING
+#define HOT __attribute__((section(".hot")))
+#else
+#define HOT
+#endif
+
 /* Bytes before the terminating NUL. */
 size_t text_length(const char *text);
 
