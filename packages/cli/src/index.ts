@@ -7,6 +7,7 @@
 export type { Evaluation, Stage } from "./dockerfile/evaluate.ts";
 export type { DockerfilePlan } from "./dockerfile/plan.ts";
 export type { Dockerfile, Instruction } from "./dockerfile/syntax.ts";
+export { type ImagePlan, type ImagePlanRequest, type PlatformPlan, planImage } from "./image/plan.ts";
 export type { Diagnostic, DiagnosticCode, Range, Severity } from "./model/diagnostics.ts";
 export { type ErrorCode, InitwrapError } from "./model/errors.ts";
 export type { Invocation } from "./model/invocation.ts";
@@ -20,3 +21,4 @@ export {
   undoDockerfile,
   wrapDockerfile,
 } from "./wrap/dockerfile.ts";
+export { type WrapImageRequest, type WrapImageResult, wrapImage } from "./wrap/image.ts";
