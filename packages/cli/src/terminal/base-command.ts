@@ -1,11 +1,33 @@
 /** What every command shares: the global flags, the two streams, interruption, and one way to fail. */
 import { Command } from "@oclif/core/command";
-import { boolean } from "@oclif/core/flags";
+import { boolean, string } from "@oclif/core/flags";
 import type { Diagnostic } from "../model/diagnostics.ts";
+import { InitwrapError } from "../model/errors.ts";
 import { paintFor } from "./colour.ts";
 import { type Interrupt, listenForInterrupt } from "./interrupt.ts";
 import { presentError } from "./present-error.ts";
+import { chooseReporter, REPORTER_NAMES } from "./reporters/index.ts";
+import { checkReporting, type Reporting, writeReports } from "./reporters/output.ts";
+import { findingOf, findingOfError } from "./reporters/report.ts";
 import { writeLine, writeProduct } from "./streams.ts";
+
+/** The flags of a command whose findings are about files. */
+export const REPORTER_FLAGS = {
+  reporter: string({
+    description: "How findings are told. github inside GitHub Actions, else pretty.",
+    options: REPORTER_NAMES,
+  }),
+  "reporter-file": string({ description: "Write the findings to this file.", helpValue: "FILE" }),
+};
+
+/** What was found in one file. `text` is the source that the findings' lines count in. */
+export interface Findings {
+  readonly file: string | undefined;
+  readonly text?: string | undefined;
+  readonly diagnostics: readonly Diagnostic[];
+  /** What stopped the work on this file. */
+  readonly error?: InitwrapError | undefined;
+}
 
 export abstract class BaseCommand extends Command {
   static override baseFlags = {
@@ -19,6 +41,9 @@ export abstract class BaseCommand extends Command {
   /** Colours for stderr. */
   protected readonly paint = paintFor(process.stderr);
   private interrupt: Interrupt | undefined;
+  private reporting: Reporting = {};
+  private reportedFile: string | undefined;
+  private reported = false;
 
   /** Aborted by SIGINT and SIGTERM: pass it to whatever takes time or holds a half-written file. */
   protected get signal(): AbortSignal {
@@ -36,11 +61,35 @@ export abstract class BaseCommand extends Command {
     if (!this.silent) writeLine(text);
   }
 
-  /** Findings, one line each, to people; `file` names the place they are in. Under `--json` they belong in the document. */
-  protected async report(diagnostics: readonly Diagnostic[], file?: string): Promise<void> {
-    if (diagnostics.length === 0 || this.silent) return;
-    const { formatDiagnostic } = await import("./reporters/pretty.ts");
-    for (const diagnostic of diagnostics) writeLine(formatDiagnostic(diagnostic, file, this.paint));
+  /**
+   * Takes the values of REPORTER_FLAGS; `stdoutTaken` is true when the run writes its product to stdout. From here on a
+   * failure is reported too. Throws USAGE when a document would have no place to go.
+   */
+  protected setReporting(reporting: Reporting, file: string): void {
+    checkReporting(reporting);
+    this.reporting = reporting;
+    this.reportedFile = file;
+  }
+
+  /** Findings about `file`, told by the chosen reporter. Under `--json` they belong in the document. */
+  protected report(diagnostics: readonly Diagnostic[], file?: string, text?: string): Promise<void> {
+    return this.reportAll([{ file, text, diagnostics }]);
+  }
+
+  /** Findings of several files. Once a run: some reporters write one document. */
+  protected async reportAll(files: readonly Findings[]): Promise<void> {
+    const reports = files.map(({ file, text, diagnostics, error }) => ({
+      file,
+      text,
+      findings: [...diagnostics.map(findingOf), ...(error === undefined ? [] : [findingOfError(error, file)])],
+    }));
+    this.reported = true;
+    await writeReports(reports, this.reporting, {
+      version: this.config.version,
+      paint: this.paint,
+      silent: this.silent,
+      environment: process.env,
+    });
   }
 
   /** The one JSON document of a `--json` run. It must carry `version`. */
@@ -57,10 +106,21 @@ export abstract class BaseCommand extends Command {
       return;
     }
     process.exitCode = presentError(error, { json: this.argvHas("--json") });
+    await this.reportError(error);
   }
 
   protected override async finally(): Promise<void> {
     this.interrupt?.dispose();
+  }
+
+  /** Tells a failure to the reporters that another program reads; to people it has been told. */
+  private async reportError(error: Error): Promise<void> {
+    const file = this.reportedFile;
+    if (!(error instanceof InitwrapError) || file === undefined || this.reported) return;
+    if (chooseReporter(this.reporting.reporter, process.env) === "pretty" && this.reporting.file === undefined) return;
+    await this.reportAll([{ file, diagnostics: [], error }]).catch((failure: Error) => {
+      process.exitCode = presentError(failure, { json: false });
+    });
   }
 
   private get silent(): boolean {

@@ -1,5 +1,6 @@
 /** The words for each finding. The core yields codes and arguments; only this file turns them into sentences. */
-import type { Diagnostic, DiagnosticCode } from "../model/diagnostics.ts";
+import { DIAGNOSTICS, type Diagnostic, type DiagnosticCode } from "../model/diagnostics.ts";
+import type { ErrorCode } from "../model/errors.ts";
 
 type Args = Diagnostic["args"];
 
@@ -28,4 +29,35 @@ const MESSAGES: Readonly<Record<DiagnosticCode, (args: Args) => string>> = {
 /** The sentence for a finding, without severity, place or code. */
 export function messageOf(diagnostic: Diagnostic): string {
   return MESSAGES[diagnostic.code](diagnostic.args);
+}
+
+/** What to do about a finding, where something can be done. Absent for notes that only tell a fact. */
+const HINTS: Readonly<Partial<Record<DiagnosticCode, string>>> = {
+  NO_COMMAND: "add a CMD, or name the program when the container is run",
+  EXISTING_INIT: "take the other init out to have initwrap's instead",
+  BASE_ASSUMED: "let the engine or the registry be asked, or describe the base with --base-entrypoint and --base-cmd",
+  JSON_FORM_MALFORMED: "use double quotes, and no comma behind the last element",
+  SHELL_FORM_NO_EXEC: 'write the exec form, ["program", "argument"], or begin the text with exec',
+  CMD_LIKE_FLAG: "add an ENTRYPOINT, or begin CMD with the program",
+  STAGE_IS_PARENT: "choose the stage that is shipped with --target",
+  STOPSIGNAL_KILL: "remove STOPSIGNAL, or name the signal on which the program ends in good order",
+  BLANK_CONTINUATION: "remove the blank line, or begin it with #",
+  DOCKERIGNORE_LOST: "write the result to a file with -o, and build that",
+  DOCKERIGNORE_HIDES_INIT: "say --amend-dockerignore, or use --inject inline",
+  ATTESTATION_DROPPED: "attest the new digest",
+  SIGNATURE_STALE: "sign the new digest",
+};
+
+export function hintOf(diagnostic: Diagnostic): string | undefined {
+  return HINTS[diagnostic.code];
+}
+
+// The package carries its documentation, so the page of a code is there as long as the package is.
+const DOCUMENTATION = "https://unpkg.com/initwrap/docs";
+
+/** The address of a finding's or an error's documentation. */
+export function helpOf(code: DiagnosticCode | ErrorCode): string {
+  return Object.hasOwn(DIAGNOSTICS, code)
+    ? `${DOCUMENTATION}/diagnostics/${code}.md`
+    : `${DOCUMENTATION}/errors.md#${code.toLowerCase()}`;
 }
