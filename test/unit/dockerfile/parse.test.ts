@@ -27,10 +27,12 @@ describe("directives", () => {
     ]);
     expect(char).toBe("`");
   });
-  it.each(["# hi\n# escape=`\nFROM a\n", "# x=y\n# escape=`\nFROM a\n", "\n# escape=`\nFROM a\n", "FROM a\n# escape=`\n"])(
-    "are ended by any other line: %j",
-    (text) => expect(parse(text).directives).toEqual([]),
-  );
+  it.each([
+    "# hi\n# escape=`\nFROM a\n",
+    "# x=y\n# escape=`\nFROM a\n",
+    "\n# escape=`\nFROM a\n",
+    "FROM a\n# escape=`\n",
+  ])("are ended by any other line: %j", (text) => expect(parse(text).directives).toEqual([]));
   it("may not come twice", () =>
     expect(fault("# escape=`\n# escape=`\nFROM a\n")).toBe("only one escape parser directive can be used"));
   it("know two escapes", () =>
@@ -59,7 +61,9 @@ describe("lines", () => {
   it("are split at line feeds only", () => expect(last("CMD a\rb\n").argument).toBe("a\rb"));
   it("have at most 65,535 bytes", () => {
     expect(fault(`FROM a\nRUN ${"x".repeat(65_530)}\n`)).toBe(undefined);
-    expect(fault(`FROM a\nRUN ${"x".repeat(65_531)}\n`)).toBe("dockerfile line greater than maximum allowed size of 65535");
+    expect(fault(`FROM a\nRUN ${"x".repeat(65_531)}\n`)).toBe(
+      "dockerfile line greater than maximum allowed size of 65535",
+    );
   });
   it("keep every byte", () => {
     const bytes = Uint8Array.from({ length: 256 }, (_, index) => index);
@@ -144,7 +148,7 @@ describe("heredocs", () => {
   it("keep carriage returns in the body, not in the terminator", () =>
     expect(last("RUN <<E\r\na\r\nE\r\n").heredocs).toEqual([{ name: "E", content: "a\r\n" }]));
   it("come several on a line, quoted, with tabs dropped", () =>
-    expect(last('COPY <<-"A" <<\'B\' /x/\n\ta\n\tA\nb\nB\n').heredocs.map(({ name }) => name)).toEqual(["A", "B"]));
+    expect(last("COPY <<-\"A\" <<'B' /x/\n\ta\n\tA\nb\nB\n").heredocs.map(({ name }) => name)).toEqual(["A", "B"]));
   it("take a space before the name", () => expect(last("RUN << E\na\nE\n").heredocs).toHaveLength(1));
   it.each(["RUN echo 'a <<E", "RUN a<<E", 'RUN ["a", "<<E"]', "RUN <<", "RUN cat <<<E"])("are none in %s", (text) =>
     expect(last(`${text}\n`).heredocs).toEqual([]),
@@ -159,14 +163,23 @@ describe("what BuildKit refuses", () => {
     ["ARG A\n", "dockerfile contains no stages to build"],
     ["RUN a\n", "no build stage in current context"],
     ["FROM a b\n", "dockerfile parse error on line 1: FROM requires either one or three arguments"],
-    ["FROM a AS 1x\n", `dockerfile parse error on line 1: invalid name for build stage: "1x", name can't start with a number or contain symbols`],
+    [
+      "FROM a AS 1x\n",
+      `dockerfile parse error on line 1: invalid name for build stage: "1x", name can't start with a number or contain symbols`,
+    ],
     ["FROM a\nENV x\n", "ENV must have two arguments"],
-    ["FROM a\nENV x=1 y\n", "Syntax error - can't find = in \"y\". Must be of the form: name=value"],
+    ["FROM a\nENV x=1 y\n", 'Syntax error - can\'t find = in "y". Must be of the form: name=value'],
     ["FROM a\nWRONG\n", "dockerfile parse error on line 2: unknown instruction: WRONG"],
     ["FROM a\nCPY a b\n", "dockerfile parse error on line 2: unknown instruction: CPY (did you mean copy?)"],
-    ["FROM a\nCOPY a\n", "dockerfile parse error on line 2: COPY requires at least two arguments, but only one was provided. Destination could not be determined"],
+    [
+      "FROM a\nCOPY a\n",
+      "dockerfile parse error on line 2: COPY requires at least two arguments, but only one was provided. Destination could not be determined",
+    ],
     ["FROM a\nSHELL sh -c\n", "dockerfile parse error on line 2: SHELL requires the arguments to be in JSON form"],
-    ["FROM a\nONBUILD ONBUILD RUN x\n", "dockerfile parse error on line 2: Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed"],
+    [
+      "FROM a\nONBUILD ONBUILD RUN x\n",
+      "dockerfile parse error on line 2: Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed",
+    ],
     ["FROM a\nHEALTHCHECK NO\n", 'dockerfile parse error on line 2: unknown type "NO" in HEALTHCHECK (try CMD)'],
     ["FROM a\nUSER\n", "dockerfile parse error on line 2: USER requires exactly one argument"],
   ])("%j", (text, message) => expect(fault(text)).toBe(message));

@@ -80,6 +80,11 @@ export function plan(text: string, request: PlanRequest): DockerfilePlan {
     const kind = result === text ? "unchanged" : "changed";
     return { kind, target: place, before, after: before, edits: [], source, result, diagnostics: findings };
   }
+  if (undone.kind === "altered") {
+    throw new InitwrapError("UNSAFE_EDIT", `line ${undone.line}: ${undone.reason}`, {
+      hint: "take out by hand what is left of initwrap's own lines",
+    });
+  }
   const after = composition.invocation;
   requireKnownCmd(target);
   if (descendants({ evaluation, target }).size > 0) {
@@ -261,7 +266,8 @@ function ownEntrypoint(
     const words = elementsText(prefix, text.slice(start, own.end), own.words.length === 0);
     return { edit: { start, end: start, text: words, purpose: "entrypoint-elements" } };
   }
-  const space = argument === "" ? " " : "";
+  // A bare ENTRYPOINT has nothing behind the keyword but, perhaps, blanks or an open escape.
+  const space = /^\s|^$/.test(argument) ? " " : "";
   return {
     edit: {
       start: own.argumentStart,
@@ -282,6 +288,14 @@ function closeContinuation(
   const { openEscape } = last;
   if (openEscape === undefined) return undefined;
   if (edits.some(({ start, end }) => start <= openEscape && openEscape < end)) return undefined;
+  // Behind a second escape, or alone on its line, its removal would leave another one open; and a swallowed marker would
+  // become a real one.
+  const line = text.slice(text.lastIndexOf("\n", openEscape) + 1, openEscape).trim();
+  if (line === "" || line.endsWith(text[openEscape] as string) || text.includes("# initwrap ", openEscape)) {
+    throw new InitwrapError("UNSAFE_EDIT", `line ${last.range.line}: the instruction's continuation never ends`, {
+      hint: "take out the escape character that ends the file",
+    });
+  }
   const end = openEscape + (/^.[ \t]*/.exec(text.slice(openEscape))?.[0].length ?? 1);
   return {
     edit: { start: openEscape, end, text: "", purpose: "close-continuation" },

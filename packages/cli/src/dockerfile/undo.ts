@@ -19,7 +19,7 @@ export type Undone =
 
 /** The text as it was before initwrap touched it. Throws DockerfileError when the text is no Dockerfile. */
 export function undoText(text: string): Undone {
-  if (!text.includes(BEGIN_MARKER)) return { kind: "nothing" };
+  if (!text.includes(BEGIN_MARKER) && !text.includes(END_MARKER)) return { kind: "nothing" };
   const dockerfile = parseText(text);
   const blocks = findBlocks(dockerfile);
   if (blocks.length === 0) return { kind: "nothing" };
@@ -71,7 +71,10 @@ function findBlocks(dockerfile: Dockerfile): readonly (Block | Fault)[] {
   const { text } = dockerfile;
   const blocks: (Block | Fault)[] = [];
   let open: number | undefined;
-  for (const { index, 1: kind } of text.matchAll(/^[ \t]*# initwrap (begin|end)[ \t]*\r*$/gm)) {
+  for (const { index: at, 1: bom, 2: kind } of text.matchAll(
+    /^(\xef\xbb\xbf)?[ \t]*# initwrap (begin|end)[ \t]*\r*$/gm,
+  )) {
+    const index = at + (bom?.length ?? 0);
     // A body of a heredoc may hold such a line; it is no comment then.
     if (dockerfile.instructions.some(({ start, end }) => index > start && index < end)) continue;
     if ((kind === "begin") !== (open === undefined)) {
@@ -111,7 +114,7 @@ function restoreEntrypoint(text: string, entrypoint: Instruction, memories: read
   const start = entrypoint.argumentStart;
   if (was !== undefined) {
     // A bare ENTRYPOINT had no argument, and no space in front of one.
-    const bare = was.text === "" && text[start - 1] === " " ? 1 : 0;
+    const bare = /^\s|^$/.test(was.text) && text[start - 1] === " " ? 1 : 0;
     return { start: start - bare, end: entrypoint.end, text: was.text, purpose: "entrypoint-exec-form" };
   }
   const rest = text.slice(start + 1, entrypoint.end);

@@ -1,0 +1,146 @@
+/**
+ * Real Dockerfiles, as many as there are: the folder named by INITWRAP_CORPUS (corpus.tar.gz and BuildKit's verdicts beside
+ * it), and always the committed samples. Each is read as BuildKit reads it, and rewritten and proved, or refused with a code.
+ */
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { gunzipSync } from "node:zlib";
+import { extract } from "tar-stream";
+import { beforeAll, describe, expect, it } from "vitest";
+import { evaluate } from "../../../packages/cli/src/dockerfile/evaluate.ts";
+import type { Injection } from "../../../packages/cli/src/dockerfile/injection.ts";
+import { parseText } from "../../../packages/cli/src/dockerfile/parse.ts";
+import { plan } from "../../../packages/cli/src/dockerfile/plan.ts";
+import { toText } from "../../../packages/cli/src/dockerfile/text.ts";
+import { undoText } from "../../../packages/cli/src/dockerfile/undo.ts";
+import { dockerfileSnippets } from "../../../packages/cli/src/wrap/dockerfile-snippets.ts";
+import { CONTEXT, FIXTURES, IMAGE, INLINE, sentinelBase } from "./support.ts";
+
+interface Verdict {
+  readonly file: string;
+  readonly ok: boolean;
+  readonly error?: string;
+  readonly instructions?: readonly [string, number, number][];
+  readonly stages?: readonly ({ readonly error?: string; readonly name: string | null } & Record<string, unknown>)[];
+}
+
+const FIELDS = ["os", "entrypoint", "cmd", "shell", "user", "stopSignal", "onBuild"] as const;
+const CORPUS = process.env["INITWRAP_CORPUS"];
+
+const samples = new Map(
+  readdirSync(join(FIXTURES, "samples")).map((name) => [name, toText(readFileSync(join(FIXTURES, "samples", name)))]),
+);
+
+/** Plans every file in every way; the counts by outcome. Throws for what is neither proved nor refused. */
+function outcomes(files: ReadonlyMap<string, string>, injection: Injection, known: boolean): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const [name, text] of files) {
+    const request = {
+      ...(known ? { base: sentinelBase } : {}),
+      init: { path: "/initwrap", options: [] } as const,
+      injection,
+      snippets: dockerfileSnippets(),
+    };
+    let outcome: string;
+    try {
+      const planned = plan(text, request);
+      outcome = planned.kind === "changed" ? "rewritten and proved" : "unchanged (an init is there)";
+      if (planned.kind === "changed") {
+        expect(undoText(planned.result), name).toEqual({ kind: "undone", text });
+        expect(plan(planned.result, request).kind, name).toBe("unchanged");
+      }
+    } catch (error) {
+      const { code, name: kind } = error as { code?: string; name: string };
+      if (code === undefined && kind !== "DockerfileError") throw error;
+      outcome = code ?? "DOCKERFILE_SYNTAX";
+    }
+    counts[outcome] = (counts[outcome] ?? 0) + 1;
+  }
+  return counts;
+}
+
+const WAYS = [
+  ["inline", INLINE],
+  ["context", CONTEXT],
+  ["image", IMAGE],
+] as const;
+
+function suite(title: string, files: () => ReadonlyMap<string, string>): void {
+  describe.each(WAYS)(`${title}, %s`, (way, injection) => {
+    it.each([
+      ["every base known", true],
+      ["no base known", false],
+    ])("%s", (label, known) => {
+      const counts = outcomes(files(), injection, known);
+      console.log(`${title}, ${way}, ${label}:`, JSON.stringify(counts));
+      expect(counts["PROOF_FAILED"]).toBe(undefined);
+    });
+  });
+}
+
+suite(`${samples.size} samples`, () => samples);
+
+describe.skipIf(CORPUS === undefined || !existsSync(join(CORPUS, "corpus.tar.gz")))("the corpus", () => {
+  const files = new Map<string, string>();
+  let verdicts: readonly Verdict[] = [];
+
+  beforeAll(async () => {
+    const folder = CORPUS as string;
+    verdicts = gunzipSync(readFileSync(join(folder, "corpus.expected.jsonl.gz")))
+      .toString()
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line) as Verdict);
+    const archive = extract();
+    archive.end(gunzipSync(readFileSync(join(folder, "corpus.tar.gz"))));
+    for await (const entry of archive) {
+      const chunks: Buffer[] = [];
+      for await (const chunk of entry) chunks.push(chunk as Buffer);
+      if (entry.header.type === "file") {
+        files.set(entry.header.name.split("/").at(-1) as string, toText(Buffer.concat(chunks)));
+      }
+    }
+  });
+
+  it("is read and evaluated as BuildKit does, to the word", () => {
+    let agreed = 0;
+    const wrong: string[] = [];
+    for (const verdict of verdicts) {
+      const text = files.get(verdict.file);
+      const got = text === undefined ? { error: "missing" } : reading(text);
+      const want = verdict.ok
+        ? {
+            instructions: verdict.instructions?.map(([keyword, ...lines]) => [keyword.toUpperCase(), ...lines]),
+            stages: verdict.stages?.map((stage) =>
+              stage.error === undefined
+                ? { name: stage.name, ...Object.fromEntries(FIELDS.map((field) => [field, stage[field]])) }
+                : { name: stage.name, error: stage.error },
+            ),
+          }
+        : { error: verdict.error };
+      if (JSON.stringify(got) === JSON.stringify(want)) agreed++;
+      else wrong.push(verdict.file);
+    }
+    console.log(`corpus: BuildKit and initwrap agree on ${agreed} of ${verdicts.length}`);
+    expect(wrong).toEqual([]);
+  });
+
+  suite("the corpus", () => files);
+});
+
+function reading(text: string): unknown {
+  try {
+    const dockerfile = parseText(text);
+    const { stages } = evaluate(dockerfile, { base: sentinelBase });
+    return {
+      instructions: dockerfile.instructions.map(({ keyword, range }) => [keyword, range.line, range.endLine]),
+      stages: stages.map(({ name = null, error, config }) =>
+        error === undefined
+          ? { name, ...Object.fromEntries(FIELDS.map((field) => [field, config[field]])) }
+          : { name, error },
+      ),
+    };
+  } catch (error) {
+    return { error: (error as Error).message };
+  }
+}
