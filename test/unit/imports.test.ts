@@ -11,13 +11,14 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   model: [],
   dockerfile: ["model"],
   image: ["model"],
+  generate: ["model"],
   store: ["model"],
-  wrap: ["model", "dockerfile", "image", "store"],
+  wrap: ["model", "dockerfile", "image", "generate", "store"],
   terminal: ["model"],
   commands: ["model", "terminal", "wrap"],
 };
 
-const PURE = new Set(["model", "dockerfile", "image"]);
+const PURE = new Set(["model", "dockerfile", "image", "generate"]);
 // Hashing is computation; everything else of Node's is the world.
 const PURE_MODULES = new Set(["node:crypto"]);
 
