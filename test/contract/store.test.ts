@@ -1,0 +1,170 @@
+/** The contract of store/contract.ts, held by every adapter: one suite, one row per medium. */
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { digestOf } from "../../packages/cli/src/model/digest.ts";
+import type { Medium, SinkOptions, Source } from "../../packages/cli/src/store/contract.ts";
+import { dockerArchiveMedium } from "../../packages/cli/src/store/docker-archive.ts";
+import { dockerDaemonMedium } from "../../packages/cli/src/store/docker-daemon.ts";
+import { MemoryStore } from "../../packages/cli/src/store/memory.ts";
+import { ociArchiveMedium } from "../../packages/cli/src/store/oci-archive.ts";
+import { ociLayoutMedium } from "../../packages/cli/src/store/oci-layout.ts";
+import { once } from "../../packages/cli/src/store/verify.ts";
+import { requireEngine } from "../support/engine.ts";
+import { freshTag } from "../support/images.ts";
+import { descriptorOf, type SampleImage, sampleImage, sampleIndex } from "./sample-image.ts";
+
+interface Row {
+  readonly name: string;
+  readonly medium: () => Medium;
+  readonly location: () => string;
+  /** An engine refuses an index of platforms that are not its own, and tells nothing about blobs under way. */
+  readonly isDaemon?: boolean;
+}
+
+let folder: string;
+let counter = 0;
+const memory = new MemoryStore();
+const fresh = (end: string): string => join(folder, `${counter++}${end}`);
+
+const ROWS: readonly Row[] = [
+  { name: "memory", medium: () => memory.medium(), location: () => `image-${counter++}` },
+  { name: "oci", medium: () => ociLayoutMedium, location: () => fresh("") },
+  { name: "oci-archive", medium: () => ociArchiveMedium, location: () => fresh(".tar") },
+  { name: "docker-archive", medium: () => dockerArchiveMedium, location: () => fresh(".tar") },
+  { name: "docker-archive, gzip", medium: () => dockerArchiveMedium, location: () => fresh(".tar.gz") },
+  { name: "docker-archive, zstd", medium: () => dockerArchiveMedium, location: () => fresh(".tar.zst") },
+  { name: "docker", medium: () => dockerDaemonMedium, location: () => freshTag("contract"), isDaemon: true },
+];
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "initwrap-contract-"));
+});
+afterAll(async () => {
+  await rm(folder, { recursive: true, force: true });
+});
+
+describe.each(ROWS)("$name", ({ medium, location, isDaemon }) => {
+  const NAME = "docker.io/library/sample:1";
+  let env: NodeJS.ProcessEnv = {};
+
+  const store = async (place: string, image: SampleImage, options: Partial<SinkOptions> = {}): Promise<string> => {
+    const sink = await medium().sink(place, { env, names: isDaemon ? [] : [NAME], ...options });
+    try {
+      for (const { descriptor, bytes } of image.blobs) {
+        if (!(await sink.has(descriptor))) await sink.put(descriptor, once(bytes));
+      }
+      return (await sink.commit(image.root)).digest;
+    } finally {
+      await sink.close();
+    }
+  };
+  const using = async <T>(place: string, use: (source: Source) => Promise<T>): Promise<T> => {
+    const source = await medium().source(place, { env, layers: true });
+    try {
+      return await use(source);
+    } finally {
+      await source.close();
+      await source.close();
+    }
+  };
+
+  it("gives back every blob of an image as it was put", async (context) => {
+    if (isDaemon) env = requireEngine(context).env;
+    const place = location();
+    const image = sampleImage({ family: isDaemon ? "docker" : "oci" });
+    await store(place, image);
+    await using(place, async (source) => {
+      const { descriptor, names } = await source.root();
+      expect(descriptor.digest).toBe(image.root.digest);
+      if (!isDaemon) expect(names).toEqual([NAME]);
+      for (const blob of image.blobs) {
+        const parts: Uint8Array[] = [];
+        for await (const part of await source.open(blob.descriptor)) parts.push(part);
+        expect(digestOf(Buffer.concat(parts))).toBe(blob.descriptor.digest);
+      }
+      const manifest = image.blobs.at(-1)!;
+      expect(Buffer.from(await source.read(manifest.descriptor))).toEqual(Buffer.from(manifest.bytes));
+    });
+  });
+
+  it("keeps an index whose platforms are not all there", async (context) => {
+    if (isDaemon) return context.skip("an engine keeps what it pulls, not what it is given in part");
+    const place = location();
+    const image = sampleIndex();
+    await store(place, image);
+    await using(place, async (source) => {
+      expect((await source.root()).descriptor.digest).toBe(image.root.digest);
+      const absent = { ...image.root, digest: `sha256:${"0".repeat(64)}` as const };
+      await expect(source.read(absent)).rejects.toMatchObject({ code: "IMAGE_NOT_FOUND" });
+    });
+  });
+
+  it("refuses a blob with other content, and does not have it afterwards", async (context) => {
+    if (isDaemon) env = requireEngine(context).env;
+    const sink = await medium().sink(location(), { env, names: [] });
+    const wrong = descriptorOf("application/vnd.oci.image.layer.v1.tar+gzip", Buffer.from("what it should be"));
+    await expect(sink.put(wrong, once(Buffer.from("what it is, no more")))).rejects.toMatchObject({
+      code: "BLOB_CORRUPT",
+    });
+    await expect(sink.put(wrong, once(Buffer.from("short")))).rejects.toMatchObject({ code: "BLOB_CORRUPT" });
+    expect(await sink.has(wrong)).toBe(false);
+    await sink.close();
+  });
+
+  it("shows nothing before commit, and leaves nothing without one", async (context) => {
+    if (isDaemon) env = requireEngine(context).env;
+    const place = location();
+    const image = sampleImage();
+    const before = await readdir(folder);
+    const sink = await medium().sink(place, { env, names: isDaemon ? [] : [NAME] });
+    for (const { descriptor, bytes } of image.blobs) await sink.put(descriptor, once(bytes));
+    await expect(using(place, (source) => source.root())).rejects.toMatchObject({ exit: 3 });
+    await sink.close();
+    await sink.close();
+    expect(await readdir(folder)).toEqual(before);
+  });
+
+  it("keeps the old image when a new one is given up", async (context) => {
+    if (isDaemon) env = requireEngine(context).env;
+    const place = location();
+    const old = sampleImage({ layers: ["old\n"] });
+    await store(place, old);
+    const sink = await medium().sink(place, { env, names: isDaemon ? [] : [NAME] });
+    const next = sampleImage({ layers: ["new\n"] });
+    for (const { descriptor, bytes } of next.blobs) await sink.put(descriptor, once(bytes));
+    await sink.close();
+    await using(place, async (source) => {
+      expect((await source.root()).descriptor.digest).toBe(old.root.digest);
+    });
+  });
+
+  it("says when there is no such image", async (context) => {
+    if (isDaemon) env = requireEngine(context).env;
+    await expect(using(location(), (source) => source.root())).rejects.toMatchObject({ exit: 3 });
+  });
+});
+
+describe("an archive of ours", () => {
+  it("is of both layouts, with the names that each loader looks for", async () => {
+    const path = fresh(".tar");
+    const image = sampleImage();
+    const sink = await dockerArchiveMedium.sink(path, { env: {}, names: ["docker.io/library/sample:1"] });
+    for (const { descriptor, bytes } of image.blobs) await sink.put(descriptor, once(bytes));
+    await sink.commit(image.root);
+    await sink.close();
+    const text = (await readFile(path)).toString("latin1");
+    expect(text).toContain('"io.containerd.image.name":"docker.io/library/sample:1"');
+    expect(text).toContain('"org.opencontainers.image.ref.name":"1"');
+    expect(text).toContain('"RepoTags":["sample:1"]');
+  });
+
+  it("is refused when it is no archive of images", async () => {
+    const path = fresh(".tar");
+    await writeFile(path, "#!/bin/sh\necho no\n".repeat(100));
+    await expect(dockerArchiveMedium.source(path, { env: {}, layers: true })).rejects.toMatchObject({
+      code: "ARCHIVE_INVALID",
+    });
+  });
+});
