@@ -1,7 +1,11 @@
 /** The init's own image: the same digest every time, and a registry that hands it out for each platform. */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { initFor } from "@initwrap/init-core";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { parseReference } from "../../packages/cli/src/model/reference.ts";
+import { mediumOf } from "../../packages/cli/src/store/media.ts";
 import { fetchImageConfig } from "../../packages/cli/src/store/registry/image-config.ts";
 import { openRegistrySource } from "../../packages/cli/src/store/registry/source.ts";
 import { buildInitImage, runInitImage } from "../../packages/cli/src/wrap/init-image.ts";
@@ -55,6 +59,27 @@ describe("the init image", () => {
       const second = await runInitImage(request);
       expect(second.bytesMoved).toBe(result.image.root.size);
     });
+  });
+
+  it("is written to a layout and to an archive, with the same digest", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "initwrap-init-image-"));
+    try {
+      for (const [scheme, output] of [
+        ["oci", join(folder, "layout")],
+        ["oci-archive", join(folder, "image.tar")],
+      ] as const) {
+        const result = await runInitImage({ output, platforms: [], insecureRegistries: [], context });
+        expect(result.places).toEqual([`${scheme}:${output}@${buildInitImage().root.digest}`]);
+        const source = await (await mediumOf(scheme)).source(output, { ...context, layers: true });
+        expect((await source.root()).descriptor.digest).toBe(result.image.root.digest);
+        for (const { descriptor, bytes } of result.image.blobs) {
+          expect(Buffer.compare(await collect(await source.open(descriptor)), bytes)).toBe(0);
+        }
+        await source.close();
+      }
+    } finally {
+      await rm(folder, { recursive: true });
+    }
   });
 
   it("says what is wrong with a request before it asks anyone", async () => {

@@ -5,17 +5,22 @@ import { BaseCommand } from "../terminal/base-command.ts";
 import { runInitImage } from "../wrap/init-image.ts";
 
 export default class InitImage extends BaseCommand {
-  static override summary = "Build the image that holds the init, and push it.";
+  static override summary = "Build the image that holds the init, and push it or write it to disk.";
   static override description =
     `The image has one small layer for each platform, and nothing but /initwrap in it. Its digest depends on the
 version of initwrap alone. What is printed on stdout can be used as it is in a Dockerfile:
 COPY --from=REF@sha256:... /initwrap /initwrap`;
   static override examples = [
     "<%= config.bin %> init-image --push ghcr.io/acme/initwrap:1",
-    "<%= config.bin %> init-image --push localhost:5000/initwrap --platform linux/amd64",
+    "<%= config.bin %> init-image --output initwrap-image --platform linux/amd64",
   ];
   static override flags = {
     push: string({ description: "Push it to a registry under this name.", helpValue: "REF" }),
+    output: string({
+      char: "o",
+      description: "Write it to an OCI layout (a folder), or to an OCI archive when the name ends in .tar.",
+      helpValue: "PATH",
+    }),
     platform: string({
       description: "Only this platform; may be repeated or hold a list.",
       helpValue: "OS/ARCH[/VARIANT]",
@@ -33,6 +38,7 @@ COPY --from=REF@sha256:... /initwrap /initwrap`;
     const { flags } = await this.parse(InitImage);
     const { image, places, bytesMoved } = await runInitImage({
       ...(flags.push === undefined ? {} : { push: flags.push }),
+      ...(flags.output === undefined ? {} : { output: flags.output }),
       platforms: flags.platform ?? [],
       insecureRegistries: flags["insecure-registry"] ?? [],
       context: { env: process.env, signal: this.signal },

@@ -13,8 +13,9 @@ import { type Digest, digestOf, isDigest } from "../model/digest.ts";
 import { InitwrapError } from "../model/errors.ts";
 import { OCI_CONFIG, OCI_INDEX, OCI_LAYER_GZIP, OCI_MANIFEST } from "../model/media-types.ts";
 import { formatPlatform, type Platform, parsePlatform, samePlatform } from "../model/platform.ts";
-import { parseReference, type Reference } from "../model/reference.ts";
+import { formatReference, parseReference, type Reference } from "../model/reference.ts";
 import type { Receipt, Sink, StoreContext } from "../store/contract.ts";
+import { mediumOf } from "../store/media.ts";
 import { registryOptions } from "../store/registry/medium.ts";
 import { openRegistrySink } from "../store/registry/sink.ts";
 
@@ -102,10 +103,12 @@ export function buildInitImage(platforms?: readonly Platform[]): InitImage {
   };
 }
 
-/** What the user asked for. */
+/** What the user asked for: at least one of `push` and `output`. */
 export interface InitImageRequest {
   /** A reference to push to. */
   readonly push?: string;
+  /** An OCI layout's folder, or an OCI archive when it ends in `.tar`. */
+  readonly output?: string;
   /** `linux/amd64` and the like; empty means all. */
   readonly platforms: readonly string[];
   readonly insecureRegistries: readonly string[];
@@ -114,7 +117,7 @@ export interface InitImageRequest {
 
 export interface InitImageResult {
   readonly image: InitImage;
-  /** Where it now is, each with its digest: `REF@sha256:...`. */
+  /** Where it now is, each with its digest: `REF@sha256:...`, `oci:FOLDER@sha256:...`. */
   readonly places: readonly string[];
   readonly bytesMoved: number;
 }
@@ -124,9 +127,11 @@ export interface InitImageResult {
  * Throws USAGE for an empty or unreadable request, and what the sinks throw.
  */
 export async function runInitImage(request: InitImageRequest): Promise<InitImageResult> {
-  const { push, context } = request;
-  if (push === undefined) {
-    throw new InitwrapError("USAGE", "nothing says where the image goes", { hint: "Use --push REF." });
+  const { push, output, context } = request;
+  if (push === undefined && output === undefined) {
+    throw new InitwrapError("USAGE", "nothing says where the image goes", {
+      hint: "Use --push REF, --output PATH or both.",
+    });
   }
   const platforms = request.platforms.map((text) => {
     const platform = parsePlatform(text);
@@ -135,15 +140,24 @@ export async function runInitImage(request: InitImageRequest): Promise<InitImage
       hint: "A platform is written like linux/amd64 or linux/arm/v7.",
     });
   });
-  const reference = pushReference(push);
+  const reference = push === undefined ? undefined : pushReference(push);
   const image = buildInitImage(platforms.length > 0 ? platforms : undefined);
   const places: string[] = [];
   let bytesMoved = 0;
-  const options = registryOptions(context);
-  const insecureRegistries = [...(options.insecureRegistries ?? []), ...request.insecureRegistries];
-  const receipt = await writeInitImage(image, openRegistrySink(reference, { ...options, insecureRegistries }));
-  bytesMoved += receipt.bytesMoved;
-  places.push(`${push}@${image.root.digest}`);
+  const write = async (place: string, sink: Sink): Promise<void> => {
+    bytesMoved += (await writeInitImage(image, sink)).bytesMoved;
+    places.push(`${place}@${image.root.digest}`);
+  };
+  if (output !== undefined) {
+    const scheme = output.endsWith(".tar") ? "oci-archive" : "oci";
+    const names = reference ? [formatReference(reference)] : [];
+    await write(`${scheme}:${output}`, await (await mediumOf(scheme)).sink(output, { ...context, names }));
+  }
+  if (reference) {
+    const options = registryOptions(context);
+    const insecureRegistries = [...(options.insecureRegistries ?? []), ...request.insecureRegistries];
+    await write(push!, openRegistrySink(reference, { ...options, insecureRegistries }));
+  }
   return { image, places, bytesMoved };
 }
 
