@@ -1,0 +1,315 @@
+/** Laws of the image path, on images that fast-check makes up: any white space, any order, any unknown field. */
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { type ImagePlanRequest, planImage } from "../../packages/cli/src/image/plan.ts";
+import { readSnapshot } from "../../packages/cli/src/image/snapshot.ts";
+import type { Descriptor } from "../../packages/cli/src/model/descriptor.ts";
+import { digestOf } from "../../packages/cli/src/model/digest.ts";
+import { addItem, addMember, parseJson, removeLast, replaceAt } from "../../packages/cli/src/model/json-edit.ts";
+import {
+  DOCKER_MANIFEST,
+  OCI_CONFIG,
+  OCI_INDEX,
+  OCI_LAYER_GZIP,
+  OCI_MANIFEST,
+} from "../../packages/cli/src/model/media-types.ts";
+import { transferInto } from "./image-support.ts";
+
+const layerOf = (version: string): ReturnType<ImagePlanRequest["initFor"]> => ({
+  version,
+  digest: digestOf(Buffer.from(`layer ${version}`)),
+  diffId: digestOf(Buffer.from(`diff ${version}`)),
+  size: 1234,
+});
+
+const argv = fc.option(fc.array(fc.string({ unit: "binary", maxLength: 12 }), { maxLength: 4 }), { nil: null });
+const style = fc.constantFrom(undefined, 1, 2, 4, "\t");
+const strange = fc.dictionary(
+  fc.string({ maxLength: 6 }).map((key) => `x-${key}`),
+  fc.jsonValue({ maxDepth: 2 }),
+  { maxKeys: 3 },
+);
+
+const config = fc
+  .record({
+    layers: fc.integer({ min: 0, max: 3 }),
+    section: fc.option(
+      fc
+        .record(
+          {
+            Entrypoint: argv,
+            Cmd: argv,
+            Labels: fc.option(fc.dictionary(fc.string({ maxLength: 5 }), fc.string()), { nil: null }),
+          },
+          { requiredKeys: [] },
+        )
+        .chain((section) => strange.map((more) => ({ ...more, ...section }))),
+      { nil: null },
+    ),
+    hasSection: fc.boolean(),
+    history: fc.constantFrom("absent", "null", "empty", "full"),
+    created: fc.option(fc.constant("2020-01-01T00:00:00Z"), { nil: undefined }),
+    more: strange,
+    isFirst: fc.boolean(),
+    style,
+  })
+  .map((made) => {
+    const diffIds = Array.from({ length: made.layers }, (_, place) => digestOf(Buffer.from(`diff-${place}`)));
+    const history = {
+      absent: {},
+      null: { history: null },
+      empty: { history: [] },
+      full: { history: diffIds.map((id) => ({ created_by: id })) },
+    };
+    const known = {
+      architecture: "amd64",
+      os: "linux",
+      ...(made.created === undefined ? {} : { created: made.created }),
+      ...(made.hasSection ? { config: made.section } : {}),
+      ...history[made.history as keyof typeof history],
+      rootfs: { type: "layers", diff_ids: made.layers === 0 ? null : diffIds },
+    };
+    const value = made.isFirst ? { ...made.more, ...known } : { ...known, ...made.more };
+    return { text: JSON.stringify(value, null, made.style), layers: made.layers };
+  });
+
+interface Made {
+  readonly root: Descriptor;
+  readonly blobs: Map<string, Uint8Array>;
+}
+
+const image = fc
+  .tuple(config, style, fc.constantFrom(OCI_MANIFEST, DOCKER_MANIFEST), fc.constantFrom("absent", "null", "some"))
+  .map(([{ text, layers }, indent, mediaType, annotations]): Made => {
+    const bytes = Buffer.from(text);
+    const manifest = Buffer.from(
+      JSON.stringify(
+        {
+          schemaVersion: 2,
+          mediaType,
+          config: { mediaType: OCI_CONFIG, digest: digestOf(bytes), size: bytes.length },
+          layers: Array.from({ length: layers }, (_, place) => ({
+            mediaType: OCI_LAYER_GZIP,
+            size: 10 + place,
+            digest: digestOf(Buffer.from(`layer-${place}`)),
+          })),
+          ...(annotations === "absent"
+            ? {}
+            : { annotations: annotations === "null" ? null : { "org.opencontainers.image.base.name": "was:1" } }),
+        },
+        null,
+        indent,
+      ),
+    );
+    const root = { mediaType, digest: digestOf(manifest), size: manifest.length };
+    return {
+      root,
+      blobs: new Map<string, Uint8Array>([
+        [root.digest, manifest],
+        [digestOf(bytes), bytes],
+      ]),
+    };
+  });
+
+const index = fc
+  .tuple(image, image, style, fc.boolean(), fc.constantFrom("drop" as const, "keep" as const))
+  .map(([a, b, indent, isAttested, attestations]) => {
+    const statement = Buffer.from(
+      JSON.stringify({
+        schemaVersion: 2,
+        config: { mediaType: OCI_CONFIG, digest: digestOf(Buffer.from("c")), size: 1 },
+        layers: [],
+      }),
+    );
+    const attested = { mediaType: OCI_MANIFEST, digest: digestOf(statement), size: statement.length };
+    const bytes = Buffer.from(
+      JSON.stringify(
+        {
+          schemaVersion: 2,
+          mediaType: OCI_INDEX,
+          manifests: [
+            { ...a.root, platform: { os: "linux", architecture: "amd64" } },
+            ...(isAttested
+              ? [
+                  {
+                    ...attested,
+                    annotations: {
+                      "vnd.docker.reference.type": "attestation-manifest",
+                      "vnd.docker.reference.digest": a.root.digest,
+                    },
+                  },
+                ]
+              : []),
+            { ...b.root, annotations: { own: "kept" } },
+          ],
+        },
+        null,
+        indent,
+      ),
+    );
+    const root = { mediaType: OCI_INDEX, digest: digestOf(bytes), size: bytes.length };
+    return {
+      root,
+      blobs: new Map([...a.blobs, ...b.blobs, [attested.digest, statement], [root.digest, bytes]]),
+      attestations,
+    };
+  });
+
+async function run(made: Made, version: string, request: Partial<ImagePlanRequest> = {}) {
+  const snapshot = await readSnapshot(made.root, ["docker.io/library/a:1"], async ({ digest }) =>
+    made.blobs.get(digest),
+  );
+  const plan = planImage(snapshot, { action: "wrap", initFor: () => layerOf(version), ...request });
+  return { plan, made: transferInto(made.blobs, plan) };
+}
+
+/** Images whose command is an init already are another law's. */
+const wrapped = async (made: Made, request: Partial<ImagePlanRequest> = {}) => {
+  try {
+    const result = await run(made, "1.0.0", request);
+    return result.plan.changed ? result : undefined;
+  } catch (cause) {
+    if ((cause as { code?: string }).code === "MUST_BE_PID1") return undefined;
+    throw cause;
+  }
+};
+
+describe("an image", () => {
+  it("wrapped and undone is the same image, byte for byte", async () => {
+    await fc.assert(
+      fc.asyncProperty(image, async (made) => {
+        const first = await wrapped(made);
+        if (!first) return;
+        expect((await run(first.made, "1.0.0", { action: "undo" })).plan.after.digest).toBe(made.root.digest);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it("wrapped twice is wrapped once, whatever the time", async () => {
+    await fc.assert(
+      fc.asyncProperty(image, async (made) => {
+        const first = await wrapped(made);
+        if (!first) return;
+        const second = await run(first.made, "1.0.0", { created: "2030-01-01T00:00:00Z" });
+        expect(second.plan.changed).toBe(false);
+        expect(second.plan.after.digest).toBe(first.plan.after.digest);
+      }),
+    );
+  });
+
+  it("renewed is what its original wrapped by the newer version is, and undoes to the original", async () => {
+    await fc.assert(
+      fc.asyncProperty(image, async (made) => {
+        const first = await wrapped(made);
+        if (!first) return;
+        const renewed = await run(first.made, "2.0.0", { initOptions: ["-v"] });
+        const direct = await run(made, "2.0.0", { initOptions: ["-v"] });
+        expect(renewed.plan.after.digest).toBe(direct.plan.after.digest);
+        expect((await run(renewed.made, "2.0.0", { action: "undo" })).plan.after.digest).toBe(made.root.digest);
+      }),
+    );
+  });
+
+  it("keeps its command and puts its entrypoint behind the init", async () => {
+    await fc.assert(
+      fc.asyncProperty(image, async (made) => {
+        const first = await wrapped(made);
+        if (!first) return;
+        const [platform] = first.plan.platforms;
+        expect(platform!.after.cmd).toEqual(platform!.before.cmd);
+        expect(platform!.after.entrypoint).toEqual(["/initwrap", "--", ...(platform!.before.entrypoint ?? [])]);
+      }),
+    );
+  });
+});
+
+describe("an index", () => {
+  it("wrapped and undone is the same index, attestations dropped or kept, renewed or not", async () => {
+    await fc.assert(
+      fc.asyncProperty(index, fc.boolean(), async (made, isRenewed) => {
+        const request = { attestations: made.attestations };
+        let first = await wrapped(made, request);
+        if (!first) return;
+        if (isRenewed) first = await run(first.made, "2.0.0", request);
+        const undone = await run(first.made, "2.0.0", { action: "undo", ...request });
+        expect(undone.plan.after.digest).toBe(made.root.digest);
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  it("leaves no attestation that names an image which is not there", async () => {
+    await fc.assert(
+      fc.asyncProperty(index, async (made) => {
+        const first = await wrapped(made, { attestations: made.attestations });
+        if (!first) return;
+        const { manifests } = JSON.parse(Buffer.from(first.made.blobs.get(first.made.root.digest)!).toString()) as {
+          manifests: Descriptor[];
+        };
+        const digests = new Set<string>(manifests.map((one) => one.digest));
+        for (const one of manifests) {
+          const subject = one.annotations?.["vnd.docker.reference.digest"];
+          if (subject !== undefined) expect(digests).toContain(subject);
+        }
+      }),
+    );
+  });
+});
+
+describe("an edit of JSON", () => {
+  it("is undone by its inverse, and changes nothing else", () => {
+    fc.assert(
+      fc.property(
+        fc.dictionary(fc.string(), fc.jsonValue(), { minKeys: 1 }),
+        style,
+        fc.jsonValue(),
+        (object, indent, value) => {
+          const text = JSON.stringify(object, null, indent);
+          fc.pre(!("new-key" in object));
+          const added = addMember(text, [], "new-key", value);
+          expect(JSON.parse(added)).toEqual(JSON.parse(JSON.stringify({ ...object, "new-key": value })));
+          expect(removeLast(added, [])).toBe(text);
+          const array = JSON.stringify(Object.values(object), null, indent);
+          const longer = addItem(array, [], value);
+          expect(JSON.parse(longer)).toEqual([...(JSON.parse(array) as unknown[]), JSON.parse(JSON.stringify(value))]);
+          expect(removeLast(longer, [])).toBe(array);
+          const key = Object.keys(object)[0]!;
+          const before = JSON.stringify(object[key], null, indent);
+          expect(JSON.parse(replaceAt(replaceAt(text, [key], '"x"'), [key], before))).toEqual(JSON.parse(text));
+        },
+      ),
+    );
+  });
+
+  it("reads what JSON.parse reads, and nothing else", () => {
+    const hasTwins = (text: string): boolean => {
+      try {
+        parseJson(text);
+        return false;
+      } catch (cause) {
+        return /twice/.test((cause as Error).message);
+      }
+    };
+    fc.assert(
+      fc.property(
+        fc.oneof(
+          fc.json(),
+          fc.string(),
+          fc.json().chain((text) => fc.nat(text.length).map((at) => text.slice(0, at))),
+        ),
+        (text) => {
+          let isJson = true;
+          try {
+            JSON.parse(text);
+          } catch {
+            isJson = false;
+          }
+          if (isJson) expect(hasTwins(text) || parseJson(text) !== undefined).toBe(true);
+          else expect(() => parseJson(text)).toThrow();
+        },
+      ),
+      { numRuns: 1000 },
+    );
+  });
+});
