@@ -184,32 +184,55 @@ static bool parse_one_duration(struct duration *to, const char *value)
 	return parse_duration(&value, to) && !*value;
 }
 
-/* Applies one option; `value` is NULL for a flag given on the command line. False when the value is no good. */
-static bool apply(struct options *options, uint8_t action, const char *value)
+static void apply_flag(struct options *options, uint8_t action)
+{
+	switch (action) {
+	case ACTION_GROUP:
+		options->group = GROUP_ALWAYS;
+		break;
+	case ACTION_NO_GROUP:
+		options->group = GROUP_NEVER;
+		break;
+	case ACTION_SINGLE:
+		options->session = false;
+		break;
+	case ACTION_SUBREAPER:
+		options->subreaper = true;
+		break;
+	case ACTION_VERBOSE:
+		options->verbosity++;
+		break;
+	case ACTION_WARN:
+		options->warn_on_reap = true;
+		break;
+	case ACTION_PAUSE:
+		options->pause = true;
+		break;
+	case ACTION_HELP:
+		options->request = REQUEST_HELP;
+		break;
+	case ACTION_VERSION:
+		options->request = REQUEST_VERSION;
+		break;
+	default:
+		options->request = REQUEST_LICENSE;
+	}
+}
+
+/* Applies an option that has a value, or a flag that is set by a variable. False when the value is no good. */
+static bool apply_value(struct options *options, uint8_t action, const char *value)
 {
 	int number;
 	switch (action) {
 	case ACTION_GROUP:
 	case ACTION_VERBOSE:
-		/* As variables, both take a number; INITWRAP_GROUP=0 says "the child alone". */
-		number = -1;
-		if (value) {
-			number = text_number(&value, 9);
-			if (number < 0 || *value)
-				return false;
-		}
+		number = text_number(&value, 9);
+		if (number < 0 || *value)
+			return false;
 		if (action == ACTION_GROUP)
 			options->group = number ? GROUP_ALWAYS : GROUP_NEVER;
-		else if (number < 0)
-			options->verbosity++;
 		else
 			options->verbosity = (uint8_t)number;
-		return true;
-	case ACTION_SINGLE:
-		options->session = false;
-		return true;
-	case ACTION_NO_GROUP:
-		options->group = GROUP_NEVER;
 		return true;
 	case ACTION_REWRITE:
 		return parse_rewrite(options, value);
@@ -227,28 +250,10 @@ static bool apply(struct options *options, uint8_t action, const char *value)
 		return parse_one_duration(&options->grace, value);
 	case ACTION_STOP_DELAY:
 		return parse_one_duration(&options->stop_delay, value);
-	case ACTION_REPORT:
-		/* The init leaves the working directory, and writes at the end: a relative name would move. */
+	default:
+		/* ACTION_REPORT. The init leaves the working directory, and writes at the end: a relative name would move. */
 		options->report = value;
 		return *value == '/';
-	case ACTION_SUBREAPER:
-		options->subreaper = true;
-		return true;
-	case ACTION_WARN:
-		options->warn_on_reap = true;
-		return true;
-	case ACTION_PAUSE:
-		options->pause = true;
-		return true;
-	case ACTION_HELP:
-		options->request = REQUEST_HELP;
-		return true;
-	case ACTION_VERSION:
-		options->request = REQUEST_VERSION;
-		return true;
-	default:
-		options->request = REQUEST_LICENSE;
-		return true;
 	}
 }
 
@@ -295,7 +300,7 @@ static void parse_variable(struct options *options, const char *variable)
 			if (!rows[i].variable || !(value = variable_value(name, rows[i].name)))
 				continue;
 			/* Set but empty is as good as not set: a template can then always pass every variable. */
-			if (*value && !apply(options, rows[i].action, value)) {
+			if (*value && !apply_value(options, rows[i].action, value)) {
 				refuse(options, bad_value, value);
 				options->option = variable;
 			}
@@ -368,7 +373,9 @@ static char **parse_arguments(struct options *options, char **argv)
 				return NULL;
 			}
 			options->option = row->name;
-			if (!apply(options, row->action, value)) {
+			if (!value) {
+				apply_flag(options, row->action);
+			} else if (!apply_value(options, row->action, value)) {
 				refuse(options, bad_value, value);
 				return NULL;
 			}
@@ -383,7 +390,7 @@ static char **parse_arguments(struct options *options, char **argv)
 			options->option = row->name;
 			options->letter = *at;
 			if (!row->value) {
-				apply(options, row->action, NULL);
+				apply_flag(options, row->action);
 				continue;
 			}
 			value = at[1] ? at + 1 : *++argv;
@@ -391,7 +398,7 @@ static char **parse_arguments(struct options *options, char **argv)
 				refuse(options, "option requires an argument -- '%c'", at);
 				return NULL;
 			}
-			if (!apply(options, row->action, value)) {
+			if (!apply_value(options, row->action, value)) {
 				refuse(options, bad_value, value);
 				return NULL;
 			}

@@ -49,7 +49,7 @@ static void tell_death(const struct supervision *state, int pid, int status)
 void reap(struct supervision *state)
 {
 	const struct options *options = state->options;
-	int status;
+	int status = 0;
 	for (;;) {
 		int pid = (int)SYS(NR_wait4, -1, &status, WAIT_NO_HANG | WAIT_ALL_KINDS, NULL);
 		if (pid <= 0) {
