@@ -90,19 +90,21 @@ export class RegistrySession {
   }
 
   async #firstThatSpeaks(host: string, schemes: readonly string[]): Promise<string> {
+    let likely = schemes[0];
     for (const scheme of schemes) {
       try {
         const response = await this.transport.exchange({ method: "GET", url: new URL(`${scheme}://${host}/v2/`) });
         const body = await response.bytes(64 * 1024).catch(() => new Uint8Array());
         // What Go's and nginx's TLS servers answer to plain HTTP.
-        const wantsTls = response.status === 400 && /HTTPS/.test(new TextDecoder().decode(body));
+        const wantsTls = scheme === "http" && response.status === 400 && /HTTPS/.test(new TextDecoder().decode(body));
         if (!wantsTls) return `${scheme}://${host}`;
+        likely = "https";
       } catch (error) {
         if (!(error instanceof ExchangeError)) throw error;
       }
     }
-    // Neither answered: let the first real request fail, with its retries and its message.
+    // Neither answered as it should: let the first real request fail, with its retries and its message.
     this.#origins.delete(host);
-    return `${schemes[0]}://${host}`;
+    return `${likely}://${host}`;
   }
 }

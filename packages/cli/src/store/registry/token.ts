@@ -77,7 +77,7 @@ export class Authorizer {
       const asked = bearer.parameters.get("scope")?.split(" ").filter(Boolean) ?? [];
       const credentials = await this.#options.credentials();
       if (credentials?.kind === "registry") return `Bearer ${headerSafe(credentials.token)}`;
-      const wanted = [...new Set([...scopes, ...asked])];
+      const wanted = mergeScopes([...scopes, ...asked]);
       const token = this.#fetch(realm, service, wanted, credentials);
       return `Bearer ${(await this.#remember([...scopes].sort().join(" "), token)).value}`;
     }
@@ -165,6 +165,26 @@ export class Authorizer {
       this.#options.signal,
     );
   }
+}
+
+/**
+ * One scope for each resource, with all its actions in order: a registry may name the ones we know in another order.
+ * Source: distribution, spec/auth/scope.md; a scope that is not `TYPE:NAME:ACTIONS` is passed on as it is.
+ */
+export function mergeScopes(scopes: readonly string[]): readonly string[] {
+  const actions = new Map<string, Set<string> | undefined>();
+  for (const scope of scopes) {
+    const end = scope.lastIndexOf(":");
+    if (end <= scope.indexOf(":")) {
+      actions.set(scope, undefined);
+      continue;
+    }
+    const resource = scope.slice(0, end);
+    const known = actions.get(resource) ?? new Set<string>();
+    for (const action of scope.slice(end + 1).split(",")) known.add(action);
+    actions.set(resource, known);
+  }
+  return [...actions].map(([resource, known]) => (known ? `${resource}:${[...known].sort().join(",")}` : resource));
 }
 
 function tokenRequest(
