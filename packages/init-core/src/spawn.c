@@ -30,7 +30,7 @@ struct plan {
 static void take_foreground(const struct plan *plan)
 {
 	int descriptor = 0;
-	int32_t foreground;
+	int32_t foreground = -1;
 	bool opened = false;
 	if (SYS(NR_ioctl, descriptor, TTY_GET_GROUP, &foreground) < 0) {
 		/* Redirected stdin; there may be a controlling terminal all the same. */
@@ -53,7 +53,7 @@ static void take_foreground(const struct plan *plan)
    holds a NUL: a shell would only print gibberish from a program for another machine. */
 static bool looks_like_script(const char *path)
 {
-	char start[128];
+	char start[128] = { 0 };
 	long descriptor = SYS(NR_openat, AT_CWD, path, OPEN_READ | OPEN_CLOEXEC, 0);
 	if (descriptor < 0)
 		return true;
