@@ -1,0 +1,174 @@
+/** `initwrap dockerfile` as a process: what it writes, what it leaves alone when it fails, and how it ends. */
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { chmod, lstat, mkdtemp, readdir, readFile, readlink, rm, stat, symlink, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { requireCapability } from "../support/capability.ts";
+import { CLI, initwrap, initwrapOk } from "../support/cli.ts";
+
+const DOCKERFILE = 'FROM scratch\nCOPY app /app\nENTRYPOINT ["/app"]\n';
+
+let folder: string;
+let file: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "initwrap-command-"));
+  file = join(folder, "Dockerfile");
+  await writeFile(file, DOCKERFILE);
+});
+afterEach(() => rm(folder, { recursive: true, force: true }));
+
+const run = (...args: string[]) => initwrap(["dockerfile", ...args], { cwd: folder });
+
+describe("stdout", () => {
+  it("carries the product and nothing else, the same from a file and from standard input", async () => {
+    const fromFile = await run();
+    expect([fromFile.status, fromFile.stderr]).toEqual([0, ""]);
+    expect(fromFile.stdout.toString("latin1")).toContain('ENTRYPOINT ["/initwrap", "--", "/app"]\n');
+    const fromStdin = await initwrap(["dockerfile", "-"], { cwd: folder, input: DOCKERFILE });
+    expect(fromStdin.stdout.equals(fromFile.stdout)).toBe(true);
+    expect(await readFile(file, "utf8")).toBe(DOCKERFILE);
+  });
+
+  it("given back to initwrap it is left as it is, and undone it is the original", async () => {
+    const wrapped = (await run()).stdout;
+    const again = await initwrapOk(["dockerfile", "-"], { cwd: folder, input: wrapped });
+    expect(again.stdout.equals(wrapped)).toBe(true);
+    const undone = await initwrapOk(["dockerfile", "-", "--undo"], { cwd: folder, input: wrapped });
+    expect(undone.stdout.toString()).toBe(DOCKERFILE);
+  });
+
+  it("--json is one document with a version, and writes nothing else", async () => {
+    const { status, stdout, stderr } = await run("--json");
+    expect([status, stderr]).toEqual([0, ""]);
+    expect(JSON.parse(stdout.toString())).toMatchObject({ version: 1 });
+  });
+});
+
+describe("--write", () => {
+  it("keeps the mode, and leaves only the Dockerfile and the init behind", async () => {
+    await chmod(file, 0o640);
+    await initwrapOk(["dockerfile", "-w", "--platform", "linux/amd64"], { cwd: folder });
+    expect((await stat(file)).mode & 0o777).toBe(0o640);
+    expect(await readFile(file, "utf8")).toContain('ENTRYPOINT ["/initwrap", "--", "/app"]\n');
+    expect((await readdir(folder)).sort()).toEqual([".initwrap", "Dockerfile"]);
+    expect((await run("--check", "--inject", "context", "--platform", "linux/amd64")).status).toBe(0);
+  });
+
+  it("follows a symbolic link to the file it names", async () => {
+    const link = join(folder, "link");
+    await symlink("Dockerfile", link);
+    await initwrapOk(["dockerfile", "link", "-w", "--platform", "linux/amd64"], { cwd: folder });
+    expect((await lstat(link)).isSymbolicLink()).toBe(true);
+    expect(await readlink(link)).toBe("Dockerfile");
+    expect(await readFile(file, "utf8")).toContain("/initwrap");
+  });
+
+  it("and --undo give back the original bytes", async () => {
+    await initwrapOk(["dockerfile", "-w", "--inject", "inline"], { cwd: folder });
+    expect((await readFile(file)).length).toBeGreaterThan(10_000);
+    await initwrapOk(["dockerfile", "-w", "--undo"], { cwd: folder });
+    expect(await readFile(file, "utf8")).toBe(DOCKERFILE);
+  });
+});
+
+describe("a full disk", () => {
+  const onTinyDisk = (args: string) => {
+    // The result carries some 20 KiB for each architecture; the disk has room for the original alone.
+    const script = `mount -t tmpfs -o size=12k none "$1" && cd "$1" && printf '%s' "$2" >Dockerfile &&
+      "$3" "$4" dockerfile ${args}; status=$?; cat Dockerfile >&3; ls -A >&3; exit $status`;
+    return spawnSync("unshare", ["--mount", "sh", "-c", script, "sh", folder, DOCKERFILE, process.execPath, CLI], {
+      encoding: "utf8",
+      stdio: ["ignore", "pipe", "pipe", "pipe"],
+    });
+  };
+
+  it.for(["-w --inject inline", "-w --inject context", "-o out --inject inline"])(
+    "leaves the original intact and nothing half-written: %s",
+    (args, context) => {
+      requireCapability(context, "a mount namespace", spawnSync("unshare", ["--mount", "true"]).status === 0);
+      const result = onTinyDisk(args);
+      expect(result.stderr).toMatch(/OUTPUT_NOT_WRITTEN/);
+      expect(result.status).toBe(7);
+      const left = result.output[3] ?? "";
+      expect(left.startsWith(DOCKERFILE)).toBe(true);
+      expect(
+        left
+          .slice(DOCKERFILE.length)
+          .split("\n")
+          .filter((name) => name && name !== ".initwrap"),
+      ).toEqual(["Dockerfile"]);
+    },
+  );
+});
+
+describe("SIGINT and SIGTERM in the middle", () => {
+  it.each([
+    ["SIGINT", 130],
+    ["SIGTERM", 143],
+  ] as const)("%s ends with %i and an untouched file", async (signal, code) => {
+    // A registry that takes the connection and never answers holds the run in its middle.
+    const server = createServer(() => {}).listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const { port } = server.address() as { port: number };
+    const waiting = `FROM 127.0.0.1:${port}/base:1\nCMD ["x"]\n`;
+    await writeFile(file, waiting);
+    const child = spawn(process.execPath, [CLI, "dockerfile", "-w"], {
+      cwd: folder,
+      env: { ...process.env, DOCKER_HOST: `unix://${folder}/none.sock` },
+      stdio: ["ignore", "ignore", "pipe"],
+    });
+    await once(server, "connection");
+    child.kill(signal);
+    const [status] = (await once(child, "close")) as [number | null];
+    server.close();
+    expect(status).toBe(code);
+    expect(await readFile(file, "utf8")).toBe(waiting);
+    expect(await readdir(folder)).toEqual(["Dockerfile"]);
+  });
+});
+
+describe("bad input", () => {
+  it("a malformed Dockerfile: file, line and what is wrong", async () => {
+    await writeFile(file, "FROM scratch\nRUNN true\n");
+    const { status, stderr } = await run();
+    expect(status).toBe(3);
+    expect(stderr).toContain("DOCKERFILE_SYNTAX");
+    expect(stderr).toContain("Dockerfile:2");
+    expect(stderr).toMatch(/unknown instruction: RUNN/i);
+  });
+
+  it.each([
+    ["a missing file", ["nowhere"], 3, "INPUT_NOT_FOUND"],
+    ["a folder", ["."], 3, "INPUT_UNREADABLE"],
+    ["an unknown flag", ["--nope"], 2, "USAGE"],
+    ["two flags that exclude each other", ["-w", "--check"], 2, "USAGE"],
+    ["a stage that is not there", ["--target", "nope"], 3, "STAGE_NOT_FOUND"],
+  ])("%s", async (_name, args, exit, code) => {
+    const { status, stdout, stderr } = await run(...args);
+    expect([status, stdout.length]).toEqual([exit, 0]);
+    expect(stderr).toContain(code);
+  });
+
+  it("an unknown base without anybody to ask is refused", async () => {
+    await writeFile(file, 'FROM example.com/nobody/knows:1\nCMD ["x"]\n');
+    const { status, stdout, stderr } = await run("--offline");
+    expect([status, stdout.length]).toEqual([5, 0]);
+    expect(stderr).toContain("BASE_UNKNOWN");
+    expect(stderr).toContain("--base-entrypoint");
+  });
+
+  it("under --json a failure is a document with the same exit code", async () => {
+    await writeFile(file, "FROM scratch\nRUNN true\n");
+    const { status, stdout } = await run("--json");
+    expect(status).toBe(3);
+    expect(JSON.parse(stdout.toString())).toMatchObject({ version: 1, error: { code: "DOCKERFILE_SYNTAX", exit: 3 } });
+  });
+
+  it("--check says by its exit code that something would change", async () => {
+    expect((await run("--check")).status).toBe(1);
+    expect(await readFile(file, "utf8")).toBe(DOCKERFILE);
+  });
+});
