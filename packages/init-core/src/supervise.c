@@ -114,7 +114,7 @@ static void send(struct supervision *state, int number, struct signal_info *info
 		result = sys_kill(-state->main, number);
 	/* No such group, or not any more: the child may have moved to another. */
 	if (result < 0)
-		result = sys_kill(state->main, number);
+		sys_kill(state->main, number);
 	state->forwarded++;
 
 	if (is_stop(number))
