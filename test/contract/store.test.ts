@@ -2,7 +2,7 @@
 import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { digestOf } from "../../packages/cli/src/model/digest.ts";
 import type { Medium, SinkOptions, Source } from "../../packages/cli/src/store/contract.ts";
 import { dockerArchiveMedium } from "../../packages/cli/src/store/docker-archive.ts";
@@ -10,9 +10,12 @@ import { dockerDaemonMedium } from "../../packages/cli/src/store/docker-daemon.t
 import { MemoryStore } from "../../packages/cli/src/store/memory.ts";
 import { ociArchiveMedium } from "../../packages/cli/src/store/oci-archive.ts";
 import { ociLayoutMedium } from "../../packages/cli/src/store/oci-layout.ts";
+import { registryMedium } from "../../packages/cli/src/store/registry/medium.ts";
 import { once } from "../../packages/cli/src/store/verify.ts";
+import { requireCapability } from "../support/capability.ts";
 import { requireEngine } from "../support/engine.ts";
 import { freshTag } from "../support/images.ts";
+import { registryAvailable, startRegistry, type TestRegistry } from "../support/registry.ts";
 import { descriptorOf, type SampleImage, sampleImage, sampleIndex } from "./sample-image.ts";
 
 interface Row {
@@ -21,10 +24,13 @@ interface Row {
   readonly location: () => string;
   /** An engine refuses an index of platforms that are not its own, and tells nothing about blobs under way. */
   readonly isDaemon?: boolean;
+  /** A registry is what its location names, and the one of these tests takes no index that names what it does not hold. */
+  readonly isRegistry?: boolean;
 }
 
 let folder: string;
 let counter = 0;
+let registry: TestRegistry | undefined;
 const memory = new MemoryStore();
 const fresh = (end: string): string => join(folder, `${counter++}${end}`);
 
@@ -36,21 +42,29 @@ const ROWS: readonly Row[] = [
   { name: "docker-archive, gzip", medium: () => dockerArchiveMedium, location: () => fresh(".tar.gz") },
   { name: "docker-archive, zstd", medium: () => dockerArchiveMedium, location: () => fresh(".tar.zst") },
   { name: "docker", medium: () => dockerDaemonMedium, location: () => freshTag("contract"), isDaemon: true },
+  {
+    name: "registry",
+    medium: () => registryMedium,
+    location: () => `${registry?.host}/contract/image-${counter++}:1`,
+    isRegistry: true,
+  },
 ];
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "initwrap-contract-"));
+  if (registryAvailable) registry = await startRegistry();
 });
 afterAll(async () => {
+  await registry?.stop();
   await rm(folder, { recursive: true, force: true });
 });
 
-describe.each(ROWS)("$name", ({ medium, location, isDaemon }) => {
+describe.each(ROWS)("$name", ({ medium, location, isDaemon, isRegistry }) => {
   const NAME = "docker.io/library/sample:1";
   let env: NodeJS.ProcessEnv = {};
 
   const store = async (place: string, image: SampleImage, options: Partial<SinkOptions> = {}): Promise<string> => {
-    const sink = await medium().sink(place, { env, names: isDaemon ? [] : [NAME], ...options });
+    const sink = await medium().sink(place, { env, names: isDaemon || isRegistry ? [] : [NAME], ...options });
     try {
       for (const { descriptor, bytes } of image.blobs) {
         if (!(await sink.has(descriptor))) await sink.put(descriptor, once(bytes));
@@ -70,6 +84,10 @@ describe.each(ROWS)("$name", ({ medium, location, isDaemon }) => {
     }
   };
 
+  beforeEach((context) => {
+    if (isRegistry) requireCapability(context, "docker-registry", registryAvailable);
+  });
+
   it("gives back every blob of an image as it was put", async (context) => {
     if (isDaemon) env = requireEngine(context).env;
     const place = location();
@@ -78,7 +96,8 @@ describe.each(ROWS)("$name", ({ medium, location, isDaemon }) => {
     await using(place, async (source) => {
       const { descriptor, names } = await source.root();
       expect(descriptor.digest).toBe(image.root.digest);
-      if (!isDaemon) expect(names).toEqual([NAME]);
+      if (isRegistry) expect(names).toEqual([place]);
+      else if (!isDaemon) expect(names).toEqual([NAME]);
       for (const blob of image.blobs) {
         const parts: Uint8Array[] = [];
         for await (const part of await source.open(blob.descriptor)) parts.push(part);
@@ -91,6 +110,7 @@ describe.each(ROWS)("$name", ({ medium, location, isDaemon }) => {
 
   it("keeps an index whose platforms are not all there", async (context) => {
     if (isDaemon) return context.skip("an engine keeps what it pulls, not what it is given in part");
+    if (isRegistry) return context.skip("distribution 2 takes no index that names what it does not hold");
     const place = location();
     const image = sampleIndex();
     await store(place, image);
@@ -118,7 +138,7 @@ describe.each(ROWS)("$name", ({ medium, location, isDaemon }) => {
     const place = location();
     const image = sampleImage();
     const before = await readdir(folder);
-    const sink = await medium().sink(place, { env, names: isDaemon ? [] : [NAME] });
+    const sink = await medium().sink(place, { env, names: isDaemon || isRegistry ? [] : [NAME] });
     for (const { descriptor, bytes } of image.blobs) await sink.put(descriptor, once(bytes));
     await expect(using(place, (source) => source.root())).rejects.toMatchObject({ exit: 3 });
     await sink.close();
@@ -131,7 +151,7 @@ describe.each(ROWS)("$name", ({ medium, location, isDaemon }) => {
     const place = location();
     const old = sampleImage({ layers: ["old\n"] });
     await store(place, old);
-    const sink = await medium().sink(place, { env, names: isDaemon ? [] : [NAME] });
+    const sink = await medium().sink(place, { env, names: isDaemon || isRegistry ? [] : [NAME] });
     const next = sampleImage({ layers: ["new\n"] });
     for (const { descriptor, bytes } of next.blobs) await sink.put(descriptor, once(bytes));
     await sink.close();

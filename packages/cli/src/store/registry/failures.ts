@@ -79,8 +79,10 @@ export function responseError(asked: Asked, status: number, complaints: readonly
     });
   }
   if (status === 404) return new InitwrapError("IMAGE_NOT_FOUND", message, details);
-  const hint =
-    status === 429
+  const isIncomplete = complaints.some(({ code }) => code === "MANIFEST_BLOB_UNKNOWN" || code === "BLOB_UNKNOWN");
+  const hint = isIncomplete
+    ? "The registry takes no manifest that names what it does not hold: the image is not complete in its source."
+    : status === 429
       ? "The registry limits how often it may be asked: wait, or log in for a higher limit."
       : status >= 500
         ? "The registry failed; the same call may succeed later."

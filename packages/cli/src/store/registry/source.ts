@@ -77,7 +77,25 @@ export class RegistrySource implements Source {
   }
 
   async open(descriptor: Descriptor): Promise<AsyncIterable<Uint8Array>> {
+    if (isManifestType(descriptor.mediaType) || isIndexType(descriptor.mediaType)) {
+      const bytes = await this.read(descriptor);
+      return {
+        async *[Symbol.asyncIterator]() {
+          yield bytes;
+        },
+      };
+    }
     const { client } = await this.#opened();
+    // A foreign layer is often elsewhere; that has to be known before its first byte is asked for.
+    if (Array.isArray(descriptor.urls) && !(await client.headBlob(descriptor))) {
+      throw new InitwrapError(
+        "IMAGE_NOT_FOUND",
+        `${client.where} does not hold the foreign layer ${descriptor.digest}`,
+        {
+          where: client.where,
+        },
+      );
+    }
     return client.blob(descriptor);
   }
 
