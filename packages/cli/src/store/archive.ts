@@ -216,6 +216,11 @@ export class ArchiveSource implements Source {
     return blob && !(blob instanceof Uint8Array) ? blob.name : undefined;
   }
 
+  /** A small file of the archive by its name. */
+  held(name: string): Buffer | undefined {
+    return this.#document(name);
+  }
+
   async read(descriptor: Descriptor): Promise<Uint8Array> {
     const blob = this.#blobs.get(descriptor.digest);
     if (blob === undefined) throw this.#missing(descriptor);
@@ -518,7 +523,14 @@ export class ArchiveSink implements Sink {
       if (isLegacy && digest === root.digest) continue;
       if (seed?.isWhole && digest === root.digest) continue;
       const name = isLegacy ? legacyName(digest, manifests) : blobName(digest);
-      add(name, bytes);
+      const there = seed?.held(name);
+      if (there && digestOf(there) !== digest) {
+        throw new InitwrapError("ARCHIVE_INVALID", `${name} in the archive is not what its name says`, {
+          where: this.#path,
+        });
+      }
+      // Undo finds what it goes back to: the archive still has it.
+      if (!there) add(name, bytes);
       this.#placed.set(digest, name);
     }
     if (!isLegacy) {

@@ -1,0 +1,264 @@
+/** Archives from strangers: everything on which readers disagree is refused, with bounded memory and a coded error. */
+import { linkSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { gzipSync } from "node:zlib";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { ArchiveSource } from "../../../packages/cli/src/store/archive.ts";
+import { END_OF_ARCHIVE, padding, tarHeader } from "../../../packages/cli/src/store/tar.ts";
+import { wrapImage } from "../../../packages/cli/src/wrap/image.ts";
+import { legacyArchive, sampleImage, tarOf } from "../../contract/sample-image.ts";
+
+let folder: string;
+let count = 0;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), "initwrap-safety-"));
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const tars = [tarOf([["file-0", "hello\n"]]), tarOf([["file-1", "world\n"]])];
+const good = legacyArchive(sampleImage(), ["sample:1"], tars);
+
+function file(bytes: Uint8Array): string {
+  const path = join(folder, `${count++}.tar`);
+  writeFileSync(path, bytes);
+  return path;
+}
+
+/** A header with fields of one's own and a checksum that fits. */
+function header(name: string, size: number, change: (bytes: Buffer) => void = () => {}): Buffer {
+  const bytes = tarHeader(name, size);
+  change(bytes);
+  bytes.write("        ", 148, "latin1");
+  let sum = 0;
+  for (const byte of bytes) sum += byte;
+  bytes.write(`${sum.toString(8).padStart(6, "0")}\0 `, 148, "latin1");
+  return bytes;
+}
+
+const type =
+  (letter: string) =>
+  (bytes: Buffer): void => {
+    bytes.write(letter, 156, "latin1");
+  };
+
+function pax(records: string): Buffer {
+  const body = Buffer.from(records);
+  return Buffer.concat([header("pax", body.length, type("x")), body, padding(body.length)]);
+}
+
+function record(key: string, value: string): string {
+  let length = key.length + value.length + 3;
+  while (`${length} ${key}=${value}\n`.length !== length) length = `${length} ${key}=${value}\n`.length;
+  return `${length} ${key}=${value}\n`;
+}
+
+const before = (...parts: Uint8Array[]): Buffer => Buffer.concat([...parts, good]);
+
+const HOSTILE: readonly (readonly [what: string, bytes: () => Uint8Array, code: string])[] = [
+  ["an empty file", () => Buffer.alloc(0), "ARCHIVE_INVALID"],
+  ["text", () => Buffer.from("not a tar\n".repeat(200)), "ARCHIVE_INVALID"],
+  ["random bytes", () => Buffer.from(Array.from({ length: 4096 }, (_, i) => (i * 7919) % 251)), "ARCHIVE_INVALID"],
+  ["a tar of other things", () => tarOf([["etc/passwd", "root"]]), "ARCHIVE_INVALID"],
+  ["one cut in a blob", () => good.subarray(0, 700), "ARCHIVE_TRUNCATED"],
+  ["one cut at a block", () => good.subarray(0, 2048), "ARCHIVE_TRUNCATED"],
+  ["one without its end", () => good.subarray(0, good.length - 1024), "ARCHIVE_TRUNCATED"],
+  [
+    "a damaged header",
+    () => Buffer.concat([good.subarray(0, 2570), Buffer.alloc(1, 65), good.subarray(2571)]),
+    "ARCHIVE_INVALID",
+  ],
+  [
+    "a second manifest.json",
+    () =>
+      tarOf([
+        ["manifest.json", "[]"],
+        ["manifest.json", "[]"],
+      ]),
+    "ARCHIVE_INVALID",
+  ],
+  [
+    "a second one under ./",
+    () =>
+      tarOf([
+        ["manifest.json", "[]"],
+        ["./manifest.json", "[]"],
+      ]),
+    "ARCHIVE_INVALID",
+  ],
+  ["a second archive behind the end", () => Buffer.concat([good, good]), "ARCHIVE_INVALID"],
+  ["a path that climbs out", () => before(header("../../etc/passwd", 0)), "ARCHIVE_INVALID"],
+  ["an absolute path", () => before(header("/etc/passwd", 0)), "ARCHIVE_INVALID"],
+  ["a negative size", () => before(header("x", 0, (b) => b.fill(0xff, 124, 136))), "ARCHIVE_INVALID"],
+  [
+    "a base-256 size beyond all files",
+    () => before(header("x", 0, (b) => b.fill(0x7f, 125, 136).writeUInt8(0x80, 124))),
+    "ARCHIVE_INVALID",
+  ],
+  [
+    "a base-256 size beyond this file",
+    () => before(header("x", 0, (b) => b.fill(0, 124, 136).fill(0x80, 124, 125).fill(0x40, 132, 133))),
+    "ARCHIVE_TRUNCATED",
+  ],
+  ["a size of letters", () => before(header("x", 0, (b) => b.write("zzz", 124, "latin1"))), "ARCHIVE_INVALID"],
+  ["a link with content", () => before(header("l", 512, type("2")), Buffer.alloc(512, 1)), "ARCHIVE_INVALID"],
+  ["an unknown type", () => before(header("v", 0, type("V"))), "ARCHIVE_INVALID"],
+  ["a sparse file", () => before(header("s", 0, type("S"))), "ARCHIVE_INVALID"],
+  ["a sparse file by pax", () => before(pax(record("GNU.sparse.major", "1")), header("s", 0)), "ARCHIVE_INVALID"],
+  [
+    "two extended headers",
+    () => before(pax(record("path", "a")), pax(record("path", "b")), header("s", 0)),
+    "ARCHIVE_INVALID",
+  ],
+  [
+    "an extended header with two paths",
+    () => before(pax(record("path", "a") + record("path", "b")), header("s", 0)),
+    "ARCHIVE_INVALID",
+  ],
+  ["a pax path that climbs out", () => before(pax(record("path", "../x")), header("s", 0)), "ARCHIVE_INVALID"],
+  ["a pax record with a wrong length", () => before(pax("99 path=x\n"), header("s", 0)), "ARCHIVE_INVALID"],
+  ["a pax size of its own", () => before(pax(record("size", "99999999999")), header("s", 0)), "ARCHIVE_TRUNCATED"],
+  [
+    "a global header that renames",
+    () =>
+      before(
+        header("g", record("path", "x").length, type("g")),
+        Buffer.from(record("path", "x")),
+        padding(record("path", "x").length),
+      ),
+    "ARCHIVE_INVALID",
+  ],
+  ["an extended header of gigabytes", () => before(header("p", 2 ** 31, type("x"))), "ARCHIVE_INVALID"],
+  [
+    "a manifest.json of 100 MB",
+    () => Buffer.concat([header("manifest.json", 100 << 20), Buffer.alloc(100 << 20, 32), END_OF_ARCHIVE]),
+    "ARCHIVE_INVALID",
+  ],
+  ["a manifest.json that is no JSON", () => tarOf([["manifest.json", "{]"]]), "IMAGE_INVALID"],
+  [
+    "a manifest.json with a key twice",
+    () => tarOf([["manifest.json", '[{"Config":"a","Config":"b"}]']]),
+    "IMAGE_INVALID",
+  ],
+  [
+    "a manifest.json without config",
+    () => tarOf([["manifest.json", '[{"Config":"gone","Layers":[]}]']]),
+    "ARCHIVE_INVALID",
+  ],
+  [
+    "two images",
+    () => tarOf([["manifest.json", '[{"Config":"a","RepoTags":["a:1"]},{"Config":"b","RepoTags":["b:1"]}]']]),
+    "LOCATOR_INVALID",
+  ],
+  ["a broken gzip stream", () => Buffer.concat([gzipSync(good).subarray(0, -8), Buffer.alloc(8)]), "ARCHIVE_INVALID"],
+  ["a cut gzip stream", () => gzipSync(good).subarray(0, 300), "ARCHIVE_TRUNCATED"],
+  [
+    "links in a circle",
+    () =>
+      Buffer.concat([
+        header("manifest.json", 0, (b) => {
+          type("2")(b);
+          b.write("index.json", 157);
+        }),
+        header("index.json", 0, (b) => {
+          type("2")(b);
+          b.write("manifest.json", 157);
+        }),
+        END_OF_ARCHIVE,
+      ]),
+    "ARCHIVE_INVALID",
+  ],
+  [
+    "a link out of the archive",
+    () =>
+      Buffer.concat([
+        header("manifest.json", 0, (b) => {
+          type("2")(b);
+          b.write("../../etc/passwd", 157);
+        }),
+        END_OF_ARCHIVE,
+      ]),
+    "ARCHIVE_INVALID",
+  ],
+];
+
+describe("an archive from a stranger", () => {
+  it.each(HOSTILE)("is refused for %s", async (_, bytes, code) => {
+    const path = file(bytes());
+    const original = readFileSync(path);
+    await expect(wrapImage({ source: path, env: {} })).rejects.toMatchObject({ code });
+    expect(readFileSync(path).equals(original)).toBe(true);
+  });
+
+  it("is refused when its two indexes show different images", async () => {
+    const image = sampleImage();
+    const other = sampleImage({ config: { Cmd: ["/evil"] } });
+    const config = other.blobs.find((blob) => blob.descriptor.mediaType.includes("config"))!;
+    const blobs = image.blobs.map(
+      ({ descriptor, bytes }) => [`blobs/sha256/${descriptor.digest.slice(7)}`, bytes] as const,
+    );
+    const path = file(
+      tarOf([
+        ...blobs,
+        ["evil.json", config.bytes],
+        ["index.json", JSON.stringify({ schemaVersion: 2, manifests: [image.root] })],
+        ["manifest.json", JSON.stringify([{ Config: "evil.json", Layers: [] }])],
+      ]),
+    );
+    await expect(wrapImage({ source: path, env: {} })).rejects.toMatchObject({ code: "ARCHIVE_INVALID" });
+  });
+
+  it("is refused when a bomb, before the disk is full", async () => {
+    // 1.2 GiB of zeros in 1.2 MB.
+    const { createGzip } = await import("node:zlib");
+    const gzip = createGzip();
+    const parts: Buffer[] = [];
+    gzip.on("data", (part: Buffer) => parts.push(part));
+    const zeros = Buffer.alloc(16 << 20);
+    for (let i = 0; i < 77; i++) if (!gzip.write(zeros)) await new Promise((resolve) => gzip.once("drain", resolve));
+    await new Promise((resolve) => gzip.end(resolve));
+    const path = file(Buffer.concat(parts));
+    await expect(wrapImage({ source: path, env: {}, apply: false })).rejects.toMatchObject({
+      code: "ARCHIVE_INVALID",
+      message: expect.stringContaining("expands"),
+    });
+  });
+
+  it("is not rewritten in place when it has several names", async () => {
+    const path = file(good);
+    linkSync(path, `${path}.link`);
+    await expect(wrapImage({ source: path, env: {} })).rejects.toMatchObject({ code: "HARD_LINKED", exit: 5 });
+    expect(readFileSync(path).equals(good)).toBe(true);
+  });
+
+  it("may be reached through a symbolic link, which stays one", async () => {
+    const path = file(good);
+    symlinkSync(path, `${path}.sym`);
+    await wrapImage({ source: `${path}.sym`, env: {} });
+    expect(readFileSync(path).equals(good)).toBe(false);
+    expect(readFileSync(`${path}.sym`).equals(readFileSync(path))).toBe(true);
+  });
+});
+
+describe("an archive of the older layout", () => {
+  it("is wrapped and undone in place; its image ID is what names it", async () => {
+    const path = file(good);
+    const plan = await wrapImage({ source: path, env: {}, apply: false });
+    const done = await wrapImage({ source: path, env: {} });
+    expect(done.digest).toBe(plan.digest);
+    expect(done.digest).toBe(done.plan.platforms[0]!.after.config);
+    expect((await wrapImage({ source: path, env: {} })).plan.changed).toBe(false);
+    const undone = await wrapImage({ source: path, env: {}, action: "undo" });
+    expect(undone.digest).toBe(plan.plan.platforms[0]!.before.config);
+    const source = await ArchiveSource.open(path, "sample:1", { env: {}, layers: true });
+    expect((await source.root()).names).toEqual(["docker.io/library/sample:1"]);
+    await source.close();
+  });
+
+  it("gives the same config in a new archive of the newer layout", async () => {
+    const path = file(good);
+    const here = await wrapImage({ source: path, env: {} });
+    const there = await wrapImage({ source: file(good), output: `oci-archive:${join(folder, "out.tar")}`, env: {} });
+    expect(there.plan.platforms[0]!.after.config).toBe(here.plan.platforms[0]!.after.config);
+  });
+});
