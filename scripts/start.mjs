@@ -26,7 +26,10 @@ if (args.length > 0) {
 
 const samples = join(ROOT, "test/fixtures/samples");
 const steps = [
-  ["A Dockerfile: what wrapping it changes", ["dockerfile", "Dockerfile", "--diff", "--offline", "--platform", "linux/amd64"]],
+  [
+    "A Dockerfile: what wrapping it changes",
+    ["dockerfile", "Dockerfile", "--diff", "--offline", "--platform", "linux/amd64"],
+  ],
   ["An image archive: the plan", ["image", "app.tar", "--dry-run"]],
   ["The same archive, wrapped into a new one", ["image", "app.tar", "-o", join(ROOT, ".cache", "app-wrapped.tar")]],
 ];

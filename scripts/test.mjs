@@ -6,7 +6,8 @@
  * The last line is `N passed, N failed, N skipped`.
  */
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { build } from "./build.mjs";
 import { environment, fail, install, node, ROOT, say } from "./workspace.mjs";
@@ -27,31 +28,48 @@ if (isDebianRoot) installPackages();
 const variables = isDebianRoot ? startEngines() : {};
 process.exitCode = await test(variables);
 
-/** Debian's packages that are not there yet. */
+/** Debian's packages that are not there yet. `NAME/SUITE` is one that Debian 12 has too old, and takes from that suite. */
 function installPackages() {
   // biome-ignore lint/suspicious/noTemplateCurlyInString: dpkg-query has placeholders of the same shape.
-  const format = "${Package} ${db:Status-Status}\n";
-  const status = spawnSync("dpkg-query", ["-W", "-f", format, ...PACKAGES], {
-    encoding: "utf8",
-  });
-  const present = new Set(
-    status.stdout
+  const format = "${Package} ${db:Status-Status} ${Version}\n";
+  const names = PACKAGES.map((entry) => entry.split("/")[0]);
+  const { stdout } = spawnSync("dpkg-query", ["-W", "-f", format, ...names], { encoding: "utf8" });
+  const versions = new Map(
+    stdout
       .split("\n")
-      .filter((line) => line.endsWith(" installed"))
-      .map((line) => line.split(" ")[0]),
+      .map((line) => line.split(" "))
+      .filter(([, status]) => status === "installed")
+      .map(([name, , version]) => [name, version]),
   );
-  const wanted = PACKAGES.filter((name) => !present.has(name));
+  const old = readFileSync("/etc/os-release", "utf8").includes("VERSION_CODENAME=bookworm");
+  const wanted = PACKAGES.filter((entry) => {
+    const [name, suite] = entry.split("/");
+    return !versions.has(name) || (suite && old && !versions.get(name).includes("~bpo"));
+  });
   if (wanted.length === 0) return;
   say(`installing ${wanted.join(" ")}`);
+  const sources = mkdtempSync(join(tmpdir(), "initwrap-apt-"));
+  cpSync("/etc/apt/sources.list.d", sources, { recursive: true });
   const apt = (...args) =>
-    spawnSync("apt-get", args, {
+    spawnSync("apt-get", ["-q", "-o", `Dir::Etc::sourceparts=${sources}`, ...args], {
       env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" },
       stdio: ["ignore", "ignore", 2],
     }).status === 0;
-  if (!apt("update", "-q") || !apt("install", "-yq", "--no-install-recommends", ...wanted)) {
-    if (CI) fail("apt-get could not install what the tests need");
-    missing.push(`Debian packages: ${wanted.join(" ")}`);
+  const suites = old ? new Set(wanted.map((entry) => entry.split("/")[1]).filter(Boolean)) : [];
+  for (const suite of suites) {
+    // The mirror that this machine uses already, for the suite it does not: the machine's own list stays as it is.
+    const targets = spawnSync("apt-get", ["indextargets", "--format", "$(REPO_URI)", "Codename: bookworm"], {
+      encoding: "utf8",
+    });
+    const mirror = targets.stdout.split("\n")[0];
+    writeFileSync(join(sources, `${suite}.list`), `deb ${mirror} ${suite} main\n`);
   }
+  const install = wanted.map((entry) => (old ? entry : entry.split("/")[0]));
+  const done = apt("update") && apt("install", "-y", "--no-install-recommends", ...install);
+  rmSync(sources, { recursive: true, force: true });
+  if (done) return;
+  if (CI) fail("apt-get could not install what the tests need");
+  missing.push(`Debian packages: ${wanted.join(" ")}`);
 }
 
 /** The variables that name each engine's socket and client. */

@@ -1,0 +1,70 @@
+/** The packages as npm would publish them: packed, installed into an empty folder without install scripts, and used. */
+import { execFile } from "node:child_process";
+import { cp, mkdtemp, readdir, rm, stat, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { promisify } from "node:util";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { ROOT } from "../support/programs.ts";
+
+const exec = promisify(execFile);
+const SAMPLES = join(ROOT, "test/fixtures/samples");
+
+let folder: string;
+const env = { ...process.env, PATH: `${dirname(process.execPath)}:${process.env["PATH"]}` };
+const run = (program: string, ...args: string[]) => exec(program, args, { cwd: folder, env, encoding: "utf8" });
+const node = (script: string) => exec(process.execPath, ["--input-type=module", "-e", script], { cwd: folder, env });
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "initwrap-packed-"));
+  for (const name of ["init-core", "cli"]) {
+    await exec("npx", ["--yes", "pnpm@12.21.0", "pack", "--pack-destination", folder], {
+      cwd: join(ROOT, "packages", name),
+      env,
+    });
+  }
+  const tarballs = (await readdir(folder)).filter((name) => name.endsWith(".tgz")).map((name) => `./${name}`);
+  await writeFile(join(folder, "package.json"), '{ "private": true }\n');
+  await run("npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", ...tarballs);
+  await cp(SAMPLES, join(folder, "samples"), { recursive: true });
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+describe("the packed packages", () => {
+  it("bring the command", async () => {
+    const { stdout } = await run("node_modules/.bin/initwrap", "--help");
+    expect(stdout).toContain("dockerfile");
+    expect(stdout).toContain("image");
+  });
+
+  it("wrap the sample Dockerfile and the sample archive", async () => {
+    const wrapped = await run("node_modules/.bin/initwrap", "dockerfile", "samples/Dockerfile", "--offline");
+    expect(wrapped.stdout).toContain('ENTRYPOINT ["/initwrap", "--", "docker-entrypoint.sh"]');
+    const { stdout } = await run("node_modules/.bin/initwrap", "image", "samples/app.tar", "-o", "wrapped.tar");
+    expect(stdout).toMatch(/^example\/app:1@sha256:[0-9a-f]{64}\n$/);
+    expect((await stat(join(folder, "wrapped.tar"))).size).toBeLessThan(100_000);
+  });
+
+  it("are a library", async () => {
+    const { stdout } = await node(`
+      import { evaluateDockerfile, parseDockerfile, planDockerfile, wrapDockerfile } from "initwrap";
+      import { initFor } from "@initwrap/init-core";
+      const text = 'FROM scratch\\nENTRYPOINT ["/app"]\\nCMD ["x"]\\n';
+      const { stages } = evaluateDockerfile(parseDockerfile(text));
+      const bytes = await wrapDockerfile(text, { offline: true });
+      const plan = await planDockerfile(text, { offline: true });
+      const init = initFor({ os: "linux", architecture: "amd64" });
+      console.log(JSON.stringify([stages[0].config.cmd, Buffer.from(bytes).includes('["/initwrap", "--", "/app"]'), plan.after, init.digest]));
+    `);
+    const [cmd, wrapped, after, digest] = JSON.parse(stdout);
+    expect(cmd).toEqual(["x"]);
+    expect(wrapped).toBe(true);
+    expect(after).toEqual({ entrypoint: ["/initwrap", "--", "/app"], cmd: ["x"] });
+    expect(digest).toMatch(/^sha256:[0-9a-f]{64}$/);
+  });
+
+  it("refuse with the documented exit code", async () => {
+    await writeFile(join(folder, "Bad"), "FROM scratch\nNOPE\n");
+    await expect(run("node_modules/.bin/initwrap", "dockerfile", "Bad")).rejects.toMatchObject({ code: 3 });
+  });
+});
