@@ -1,6 +1,7 @@
 /** What a reader should know about a stage that is wrapped. Findings only; none of them changes the plan. */
 import type { Diagnostic } from "../model/diagnostics.ts";
 import type { Stage } from "./evaluate.ts";
+import { downloadFindings, triggerFindings } from "./findings-inits.ts";
 import type { Dockerfile, Instruction } from "./syntax.ts";
 import { decode } from "./text.ts";
 
@@ -17,6 +18,7 @@ export function findingsOf(dockerfile: Dockerfile, stage: Stage): readonly Diagn
     const finding = commandFinding(instruction, stage) ?? stopSignalFinding(instruction);
     if (finding !== undefined) findings.push({ ...finding, range: instruction.range });
   }
+  findings.push(...downloadFindings(dockerfile), ...triggerFindings(stage));
   return findings.toSorted((a, b) => (a.range?.line ?? 0) - (b.range?.line ?? 0));
 }
 

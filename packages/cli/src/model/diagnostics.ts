@@ -38,4 +38,9 @@ export const DIAGNOSTICS = Object.freeze({
   PLATFORM_LEFT_ALONE: "a platform was not wrapped",
   ATTESTATION_DROPPED: "an attestation of the old image was dropped",
   SIGNATURE_STALE: "signatures and referrers name the old digest",
+  ONBUILD_ENTRYPOINT: "an ONBUILD trigger replaces the init in images built from this one",
+  INIT_UNVERIFIED: "an init is downloaded and nothing checks it",
+  INIT_ONE_ARCHITECTURE: "an init is downloaded for one CPU architecture only",
+  COMPOSE_ENTRYPOINT: "a Compose service replaces the image's entrypoint",
+  COMPOSE_INIT: "a Compose service has the engine's init too",
 } as const);

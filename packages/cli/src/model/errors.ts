@@ -34,6 +34,9 @@ export const ERROR_EXIT = Object.freeze({
   LOCATOR_INVALID: EXIT.input,
   PROJECT_INVALID: EXIT.input,
   TEMPLATE_INVALID: EXIT.input,
+  BUILD_FILE_INVALID: EXIT.input,
+  BUILD_FILE_UNSUPPORTED: EXIT.input,
+  BUILD_NOT_FOUND: EXIT.input,
   // 4: authentication
   AUTH_REQUIRED: EXIT.auth,
   // 5: refused, for the right answer cannot be known or nothing right can be done

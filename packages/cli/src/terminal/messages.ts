@@ -24,6 +24,13 @@ const MESSAGES: Readonly<Record<DiagnosticCode, (args: Args) => string>> = {
   PLATFORM_LEFT_ALONE: (a) => `${a["platform"]} was left as it is: ${a["reason"]}`,
   ATTESTATION_DROPPED: (a) => `the attestation of ${a["platform"]} described the old image and was dropped`,
   SIGNATURE_STALE: (a) => `signatures and referrers of ${a["digest"]} do not apply to the new digest`,
+  ONBUILD_ENTRYPOINT: (a) => `ONBUILD ${a["instruction"]} replaces the init in every image built from this one`,
+  INIT_UNVERIFIED: (a) => `${a["init"]} is downloaded and nothing checks that it is the file that was meant`,
+  INIT_ONE_ARCHITECTURE: (a) => `${a["init"]} is downloaded for ${a["architecture"]}, whatever platform is built`,
+  COMPOSE_ENTRYPOINT: (a) =>
+    `${a["path"]}: service ${a["service"]} replaces the image's entrypoint, and with it the init`,
+  COMPOSE_INIT: (a) =>
+    `${a["path"]}: service ${a["service"]} has init: true, so the engine puts a second init in front`,
 };
 
 /** The sentence for a finding, without severity, place or code. */
@@ -46,6 +53,11 @@ const HINTS: Readonly<Partial<Record<DiagnosticCode, string>>> = {
   DOCKERIGNORE_HIDES_INIT: "say --amend-dockerignore, or use --inject inline",
   ATTESTATION_DROPPED: "attest the new digest",
   SIGNATURE_STALE: "sign the new digest",
+  ONBUILD_ENTRYPOINT: "wrap the images that are built from this one, or remove the trigger",
+  INIT_UNVERIFIED: "add --checksum, or check the file with sha256sum in the same RUN",
+  INIT_ONE_ARCHITECTURE: "use TARGETARCH in the address, or let initwrap bring its own init",
+  COMPOSE_ENTRYPOINT: "use command:, which leaves the image's entrypoint",
+  COMPOSE_INIT: "remove init: true; the image has an init of its own",
 };
 
 export function hintOf(diagnostic: Diagnostic): string | undefined {
