@@ -5,8 +5,7 @@ import { EXIT } from "../model/errors.ts";
 import { formatPlatform } from "../model/platform.ts";
 import { BaseCommand } from "../terminal/base-command.ts";
 import { paintFor } from "../terminal/colour.ts";
-import { dockerfileDocument, planLines } from "../wrap/dockerfile-document.ts";
-import { type DockerfileRun, runDockerfile } from "../wrap/dockerfile-run.ts";
+import type { DockerfileRun } from "../wrap/dockerfile-run.ts";
 
 const DIFF_STYLES = { header: "bold", hunk: "cyan", removed: "red", added: "green", same: "reset" } as const;
 const DIFF_SIGNS = { header: "", hunk: "", removed: "-", added: "+", same: " " } as const;
@@ -92,6 +91,11 @@ anything is written: the container runs what it ran, behind the init. What is no
         ? ({ kind: "none" } as const)
         : ({ kind: "file", path: flags.output } as const);
     const look = flags.check || flags["dry-run"] || ((flags.diff || flags.json) && sink.kind === "none");
+    // Loaded here, so that help and the other commands start without it.
+    const [{ runDockerfile }, { dockerfileDocument, planLines }] = await Promise.all([
+      import("../wrap/dockerfile-run.ts"),
+      import("../wrap/dockerfile-document.ts"),
+    ]);
     const run = await runDockerfile({
       file: args.file,
       stdin: process.stdin,

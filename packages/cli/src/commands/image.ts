@@ -4,10 +4,6 @@ import { boolean, string } from "@oclif/core/flags";
 import { EXIT, InitwrapError } from "../model/errors.ts";
 import { parsePlatform } from "../model/platform.ts";
 import { BaseCommand } from "../terminal/base-command.ts";
-import { wrapImage } from "../wrap/image.ts";
-import { imageDocument, imagePlanLines, metadataDocument, resultLine } from "../wrap/image-document.ts";
-import { writeWhole } from "../wrap/image-files.ts";
-import { progressReporter } from "../wrap/image-progress.ts";
 
 export default class Image extends BaseCommand {
   static override summary = "Put an init in front of what an image runs.";
@@ -66,6 +62,18 @@ The result's name and digest go to stdout.`;
   override async run(): Promise<void> {
     const { args, flags } = await this.parse(Image);
     const onlyPlan = flags["dry-run"] || flags.check;
+    // Loaded here, so that help and the other commands start without it.
+    const [
+      { wrapImage },
+      { imageDocument, imagePlanLines, metadataDocument, resultLine },
+      { writeWhole },
+      { progressReporter },
+    ] = await Promise.all([
+      import("../wrap/image.ts"),
+      import("../wrap/image-document.ts"),
+      import("../wrap/image-files.ts"),
+      import("../wrap/image-progress.ts"),
+    ]);
     const result = await wrapImage({
       source: args.locator,
       action: flags.undo ? "undo" : "wrap",

@@ -2,7 +2,6 @@
 import { string } from "@oclif/core/flags";
 import { formatPlatform } from "../model/platform.ts";
 import { BaseCommand } from "../terminal/base-command.ts";
-import { runInitImage } from "../wrap/init-image.ts";
 
 export default class InitImage extends BaseCommand {
   static override summary = "Build the image that holds the init, and push it or write it to disk.";
@@ -36,6 +35,7 @@ COPY --from=REF@sha256:... /initwrap /initwrap`;
 
   override async run(): Promise<void> {
     const { flags } = await this.parse(InitImage);
+    const { runInitImage } = await import("../wrap/init-image.ts");
     const { image, places, bytesMoved } = await runInitImage({
       ...(flags.push === undefined ? {} : { push: flags.push }),
       ...(flags.output === undefined ? {} : { output: flags.output }),
