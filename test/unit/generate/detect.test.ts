@@ -34,7 +34,11 @@ describe("the stack", () => {
       { "package.json": json({ packageManager: "pnpm@10.1.0", main: "a.js" }), "a.js": "", "yarn.lock": "" },
       ["node-pnpm"],
     ],
-    ["two lockfiles", { "package.json": "{}", "index.js": "", "yarn.lock": "", "package-lock.json": "{}" }, ["node-npm", "node-yarn"]],
+    [
+      "two lockfiles",
+      { "package.json": "{}", "index.js": "", "yarn.lock": "", "package-lock.json": "{}" },
+      ["node-npm", "node-yarn"],
+    ],
     ["pip by requirements", { "requirements.txt": "flask" }, ["python-pip"]],
     ["pip by a script alone", { "main.py": "" }, ["python-pip"]],
     ["Poetry by its table", { "pyproject.toml": "[tool.poetry]\nname = 'a'" }, ["python-poetry"]],
@@ -49,15 +53,33 @@ describe("the stack", () => {
     ["PHP without Composer", { "index.php": "" }, ["php"]],
     ["a page", { "index.html": "" }, ["static"]],
     ["a page beside a server", { "index.html": "", "go.mod": "module a" }, ["go"]],
-    ["assets of a Rails application", { Gemfile: "", "package.json": json({ scripts: { build: "esbuild" } }) }, ["ruby"]],
-    ["a server and another", { Gemfile: "", "package.json": json({ scripts: { start: "node a.js" } }) }, ["node-npm", "ruby"]],
-    ["a site with a build", { "package.json": json({ scripts: { build: "vite build" }, devDependencies: { vite: "7" } }) }, ["static"]],
+    [
+      "assets of a Rails application",
+      { Gemfile: "", "package.json": json({ scripts: { build: "esbuild" } }) },
+      ["ruby"],
+    ],
+    [
+      "a server and another",
+      { Gemfile: "", "package.json": json({ scripts: { start: "node a.js" } }) },
+      ["node-npm", "ruby"],
+    ],
+    [
+      "a site with a build",
+      { "package.json": json({ scripts: { build: "vite build" }, devDependencies: { vite: "7" } }) },
+      ["static"],
+    ],
   ])("is known for %s", (_, files, expected) => {
     expect(stacks(files)).toEqual(expected);
   });
 
   it("is refused when nothing or several things are there, and settled by name", () => {
-    const both = { "package.json": json({ main: "a.js" }), "a.js": "", "go.mod": "module m\n", "main.go": "package main\n", Gemfile: "" };
+    const both = {
+      "package.json": json({ main: "a.js" }),
+      "a.js": "",
+      "go.mod": "module m\n",
+      "main.go": "package main\n",
+      Gemfile: "",
+    };
     const two = { ...both, "package.json": json({ scripts: { start: "node a.js" } }) };
     expect(refusal(() => recipe({}))).toBe("STACK_UNKNOWN");
     expect(refusal(() => recipe(two))).toBe("STACK_AMBIGUOUS");
@@ -65,12 +87,17 @@ describe("the stack", () => {
     expect(recipe(two, {}, "node").stack).toBe("node-npm");
     expect(refusal(() => recipe(two, {}, "rust"))).toBe("STACK_UNKNOWN");
     expect(refusal(() => recipe(two, {}, "cobol"))).toBe("USAGE");
-    expect(refusal(() => recipe({ "package.json": "{}", "yarn.lock": "", "bun.lock": "" }, {}, "node"))).toBe("STACK_AMBIGUOUS");
+    expect(refusal(() => recipe({ "package.json": "{}", "yarn.lock": "", "bun.lock": "" }, {}, "node"))).toBe(
+      "STACK_AMBIGUOUS",
+    );
   });
 });
 
 describe("the command", () => {
-  const node = (scripts: object, more: Files = {}, rest: object = {}) => ({ "package.json": json({ scripts, ...rest }), ...more });
+  const node = (scripts: object, more: Files = {}, rest: object = {}) => ({
+    "package.json": json({ scripts, ...rest }),
+    ...more,
+  });
   it.each<[string, Files, readonly string[] | "START_UNKNOWN"]>([
     ["a plain start script", node({ start: "node server.js --x 'a b'" }), ["node", "server.js", "--x", "a b"]],
     ["a start script of a dependency", node({ start: "next start" }), ["node_modules/.bin/next", "start"]],
@@ -82,32 +109,108 @@ describe("the command", () => {
     ["server.js, which npm would take", node({}, { "server.js": "", "index.js": "" }), ["node", "server.js"]],
     ["nothing in Node", node({}), "START_UNKNOWN"],
     ["two candidates in Node", node({}, { "index.js": "", "app.js": "" }), "START_UNKNOWN"],
-    ["a Procfile", { "requirements.txt": "", Procfile: "web: hypercorn a:app --bind :$PORT\n" }, ["hypercorn", "a:app", "--bind", ":8000"]],
-    ["Django with gunicorn", { "manage.py": "", "requirements.txt": "Django\ngunicorn", "shop/wsgi.py": "" }, ["gunicorn", "--bind", "0.0.0.0:8000", "shop.wsgi:application"]],
-    ["Django with uvicorn", { "manage.py": "", "requirements.txt": "django\nuvicorn[standard]>=0.3", "shop/asgi.py": "" }, ["uvicorn", "--host", "0.0.0.0", "--port", "8000", "shop.asgi:application"]],
+    [
+      "a Procfile",
+      { "requirements.txt": "", Procfile: "web: hypercorn a:app --bind :$PORT\n" },
+      ["hypercorn", "a:app", "--bind", ":8000"],
+    ],
+    [
+      "Django with gunicorn",
+      { "manage.py": "", "requirements.txt": "Django\ngunicorn", "shop/wsgi.py": "" },
+      ["gunicorn", "--bind", "0.0.0.0:8000", "shop.wsgi:application"],
+    ],
+    [
+      "Django with uvicorn",
+      { "manage.py": "", "requirements.txt": "django\nuvicorn[standard]>=0.3", "shop/asgi.py": "" },
+      ["uvicorn", "--host", "0.0.0.0", "--port", "8000", "shop.asgi:application"],
+    ],
     ["Django without a server", { "manage.py": "", "requirements.txt": "django", "shop/wsgi.py": "" }, "START_UNKNOWN"],
-    ["FastAPI's own extra", { "requirements.txt": "fastapi[standard]", "app/main.py": "app = FastAPI()\n" }, ["uvicorn", "--host", "0.0.0.0", "--port", "8000", "app.main:app"]],
-    ["a Flask factory", { "requirements.txt": "flask\ngunicorn", "shop/__init__.py": "def create_app():\n" }, ["gunicorn", "--bind", "0.0.0.0:8000", "shop:create_app()"]],
-    ["Flask's development server", { "requirements.txt": "flask", "app.py": "app = Flask(__name__)\n" }, "START_UNKNOWN"],
+    [
+      "FastAPI's own extra",
+      { "requirements.txt": "fastapi[standard]", "app/main.py": "app = FastAPI()\n" },
+      ["uvicorn", "--host", "0.0.0.0", "--port", "8000", "app.main:app"],
+    ],
+    [
+      "a Flask factory",
+      { "requirements.txt": "flask\ngunicorn", "shop/__init__.py": "def create_app():\n" },
+      ["gunicorn", "--bind", "0.0.0.0:8000", "shop:create_app()"],
+    ],
+    [
+      "Flask's development server",
+      { "requirements.txt": "flask", "app.py": "app = Flask(__name__)\n" },
+      "START_UNKNOWN",
+    ],
     ["a package", { "requirements.txt": "", "bot/__main__.py": "" }, ["python", "-m", "bot"]],
     ["two scripts", { "main.py": "", "app.py": "" }, "START_UNKNOWN"],
-    ["Go at the root", { "go.mod": "module example.com/shop/v3\n", "main.go": "package main\n" }, ["/usr/local/bin/shop"]],
+    [
+      "Go at the root",
+      { "go.mod": "module example.com/shop/v3\n", "main.go": "package main\n" },
+      ["/usr/local/bin/shop"],
+    ],
     ["Go under cmd", { "go.mod": "module m\n", "cmd/api/x.go": "// c\npackage main\n" }, ["/usr/local/bin/api"]],
-    ["two Go programs", { "go.mod": "module m\n", "cmd/a/x.go": "package main\n", "cmd/b/x.go": "package main\n" }, "START_UNKNOWN"],
-    ["two Go programs, one called as the module", { "go.mod": "module m/b\n", "cmd/a/x.go": "package main\n", "cmd/b/x.go": "package main\n" }, ["/usr/local/bin/b"]],
+    [
+      "two Go programs",
+      { "go.mod": "module m\n", "cmd/a/x.go": "package main\n", "cmd/b/x.go": "package main\n" },
+      "START_UNKNOWN",
+    ],
+    [
+      "two Go programs, one called as the module",
+      { "go.mod": "module m/b\n", "cmd/a/x.go": "package main\n", "cmd/b/x.go": "package main\n" },
+      ["/usr/local/bin/b"],
+    ],
     ["a Go library", { "go.mod": "module m\n", "a.go": "package m\n" }, "START_UNKNOWN"],
-    ["a Rust binary of another name", { "Cargo.toml": '[package]\nname = "a"\n[[bin]]\nname = "served"\npath = "src/main.rs"\n', "src/main.rs": "" }, ["/usr/local/bin/served"]],
+    [
+      "a Rust binary of another name",
+      { "Cargo.toml": '[package]\nname = "a"\n[[bin]]\nname = "served"\npath = "src/main.rs"\n', "src/main.rs": "" },
+      ["/usr/local/bin/served"],
+    ],
     ["src/bin", { "Cargo.toml": '[package]\nname = "a"\n', "src/bin/worker.rs": "" }, ["/usr/local/bin/worker"]],
-    ["default-run", { "Cargo.toml": '[package]\nname = "a"\ndefault-run = "a"\n', "src/main.rs": "", "src/bin/x.rs": "" }, ["/usr/local/bin/a"]],
-    ["a Rust workspace", { "Cargo.toml": "[workspace]\n", "crates/srv/Cargo.toml": '[package]\nname = "srv"\n', "crates/srv/src/main.rs": "" }, ["/usr/local/bin/srv"]],
+    [
+      "default-run",
+      { "Cargo.toml": '[package]\nname = "a"\ndefault-run = "a"\n', "src/main.rs": "", "src/bin/x.rs": "" },
+      ["/usr/local/bin/a"],
+    ],
+    [
+      "a Rust workspace",
+      {
+        "Cargo.toml": "[workspace]\n",
+        "crates/srv/Cargo.toml": '[package]\nname = "srv"\n',
+        "crates/srv/src/main.rs": "",
+      },
+      ["/usr/local/bin/srv"],
+    ],
     ["a Rust library", { "Cargo.toml": '[package]\nname = "a"\n', "src/lib.rs": "" }, "START_UNKNOWN"],
-    ["Quarkus", { "pom.xml": "<artifactId>quarkus-maven-plugin</artifactId>" }, ["java", "-XX:MaxRAMPercentage=75", "-jar", "quarkus-run.jar"]],
+    [
+      "Quarkus",
+      { "pom.xml": "<artifactId>quarkus-maven-plugin</artifactId>" },
+      ["java", "-XX:MaxRAMPercentage=75", "-jar", "quarkus-run.jar"],
+    ],
     ["a Maven library", { "pom.xml": "<project/>" }, "START_UNKNOWN"],
-    ["a commented plugin", { "pom.xml": "<!-- <artifactId>spring-boot-maven-plugin</artifactId> -->" }, "START_UNKNOWN"],
-    ["a Gradle application", { "build.gradle": "plugins { id 'application' }", "settings.gradle": "rootProject.name = 'x'" }, ["bin/x"]],
-    ["a plugin that is only declared", { "build.gradle.kts": 'plugins { id("org.springframework.boot") version "3" apply false }' }, "START_UNKNOWN"],
-    ["an assembly of another name", { "a/A.csproj": '<Project Sdk="Microsoft.NET.Sdk.Web"><AssemblyName>B</AssemblyName></Project>' }, ["dotnet", "B.dll"]],
-    ["Rack with Puma", { Gemfile: 'gem "puma"', "config.ru": "" }, ["bundle", "exec", "puma", "--bind", "tcp://0.0.0.0:9292"]],
+    [
+      "a commented plugin",
+      { "pom.xml": "<!-- <artifactId>spring-boot-maven-plugin</artifactId> -->" },
+      "START_UNKNOWN",
+    ],
+    [
+      "a Gradle application",
+      { "build.gradle": "plugins { id 'application' }", "settings.gradle": "rootProject.name = 'x'" },
+      ["bin/x"],
+    ],
+    [
+      "a plugin that is only declared",
+      { "build.gradle.kts": 'plugins { id("org.springframework.boot") version "3" apply false }' },
+      "START_UNKNOWN",
+    ],
+    [
+      "an assembly of another name",
+      { "a/A.csproj": '<Project Sdk="Microsoft.NET.Sdk.Web"><AssemblyName>B</AssemblyName></Project>' },
+      ["dotnet", "B.dll"],
+    ],
+    [
+      "Rack with Puma",
+      { Gemfile: 'gem "puma"', "config.ru": "" },
+      ["bundle", "exec", "puma", "--bind", "tcp://0.0.0.0:9292"],
+    ],
     ["Ruby without a server", { Gemfile: "" }, "START_UNKNOWN"],
     ["PHP without a page", { "composer.json": "{}" }, "START_UNKNOWN"],
   ])("is found for %s", (_, files, expected) => {
@@ -119,7 +222,9 @@ describe("the command", () => {
     const files = { "go.mod": "module m\n", "cmd/a/x.go": "package main\n", "cmd/b/x.go": "package main\n" };
     expect(recipe(files, { program: "b", port: 9 })).toMatchObject({ start: ["/usr/local/bin/b"], port: 9 });
     expect(refusal(() => recipe(files, { program: "c" }))).toBe("USAGE");
-    expect(recipe({ "requirements.txt": "" }, { start: ["python", "x.py"] }).data["command"]).toBe('["python", "x.py"]');
+    expect(recipe({ "requirements.txt": "" }, { start: ["python", "x.py"] }).data["command"]).toBe(
+      '["python", "x.py"]',
+    );
     expect(refusal(() => recipe({ "index.html": "" }, { start: ["x"] }))).toBe("USAGE");
   });
 });
@@ -129,16 +234,28 @@ describe("the version", () => {
     ["no wish", { "package.json": "{}", "index.js": "" }, "Node 24"],
     ["a range with the usual one", { "package.json": json({ engines: { node: ">=20" } }), "index.js": "" }, "Node 24"],
     ["a range without it", { "package.json": json({ engines: { node: "^22.1 || ^23" } }), "index.js": "" }, "Node 22"],
-    [".nvmrc before engines", { "package.json": json({ engines: { node: ">=20" } }), "index.js": "", ".nvmrc": "v22.3.0\n" }, "Node 22"],
+    [
+      ".nvmrc before engines",
+      { "package.json": json({ engines: { node: ">=20" } }), "index.js": "", ".nvmrc": "v22.3.0\n" },
+      "Node 22",
+    ],
     ["an alias", { "package.json": "{}", "index.js": "", ".nvmrc": "lts/*" }, "Node 24"],
     ["a line out of support", { "package.json": json({ engines: { node: "18.x" } }), "index.js": "" }, "Node 18"],
-    ["requires-python", { "pyproject.toml": '[project]\nrequires-python = ">=3.9,<3.13"', "main.py": "" }, "Python 3.12"],
+    [
+      "requires-python",
+      { "pyproject.toml": '[project]\nrequires-python = ">=3.9,<3.13"', "main.py": "" },
+      "Python 3.12",
+    ],
     [".python-version", { "requirements.txt": "", "main.py": "", ".python-version": "3.11.4" }, "Python 3.11"],
     ["go.mod", { "go.mod": "module m\ngo 1.21\n", "main.go": "package main\n" }, "Go 1.27"],
     ["a newer go.mod", { "go.mod": "module m\ngo 1.30\n", "main.go": "package main\n" }, "Go 1.30"],
     ["Java 1.8", { "pom.xml": "<java.version>1.8</java.version><mainClass>a</mainClass>" }, "Java 8"],
     ["a Java between", { "pom.xml": "<java.version>19</java.version><mainClass>a</mainClass>" }, "Java 21"],
-    [".NET", { "A.csproj": '<Project Sdk="Microsoft.NET.Sdk.Web"><TargetFramework>net8.0</TargetFramework></Project>' }, ".NET 8.0"],
+    [
+      ".NET",
+      { "A.csproj": '<Project Sdk="Microsoft.NET.Sdk.Web"><TargetFramework>net8.0</TargetFramework></Project>' },
+      ".NET 8.0",
+    ],
     ["Ruby", { Gemfile: 'ruby "~> 3.3"\ngem "puma"', "config.ru": "" }, "Ruby 3.4"],
     ["PHP", { "composer.json": json({ require: { php: "^8.2 | ^8.3" } }), "index.php": "" }, "PHP 8.4"],
   ])("follows %s", (_, files, expected) => {

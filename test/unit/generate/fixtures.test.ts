@@ -1,13 +1,13 @@
 /**
  * Each folder of test/fixtures/generate is a project, and beside it what is generated for it: tests, and examples to read.
- * After a change of a template: `vitest run test/unit/generate --update`.
+ * After a change of a template: `vitest run test/unit/generate --update=all`.
  */
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { parseIgnore, hiddenBy } from "../../../packages/cli/src/dockerfile/ignore.ts";
-import { evaluateDockerfile, parseDockerfile } from "../../../packages/cli/src/wrap/dockerfile.ts";
+import { hiddenBy, parseIgnore } from "../../../packages/cli/src/dockerfile/ignore.ts";
 import { lookUpBase } from "../../../packages/cli/src/wrap/base-table.ts";
+import { evaluateDockerfile, parseDockerfile } from "../../../packages/cli/src/wrap/dockerfile.ts";
 import { type GenerateRequest, runGenerate } from "../../../packages/cli/src/wrap/generate.ts";
 import { ROOT } from "../../support/programs.ts";
 

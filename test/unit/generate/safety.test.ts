@@ -3,16 +3,28 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { cook } from "../../../packages/cli/src/generate/detect.ts";
 import { projectOf } from "../../../packages/cli/src/generate/project.ts";
-import { execForm, plainPath, splitCommand } from "../../../packages/cli/src/generate/words.ts";
-import { chooseVersion } from "../../../packages/cli/src/generate/versions.ts";
 import { parseToml } from "../../../packages/cli/src/generate/toml.ts";
+import { chooseVersion } from "../../../packages/cli/src/generate/versions.ts";
+import { execForm, plainPath, splitCommand } from "../../../packages/cli/src/generate/words.ts";
 import { InitwrapError } from "../../../packages/cli/src/model/errors.ts";
 import { parseDockerfile } from "../../../packages/cli/src/wrap/dockerfile.ts";
 import { shippedTemplate } from "../../../packages/cli/src/wrap/templates.ts";
 
 const hostile = fc.oneof(
   fc.string({ unit: "binary", maxLength: 12 }),
-  fc.constantFrom("\nRUN evil", "'; evil #", "$(evil)", "`evil`", "a\\\nb", "{{evil}}", "<<EOF", "\u2028", "--from=x", "../..", '"]\nRUN x'),
+  fc.constantFrom(
+    "\nRUN evil",
+    "'; evil #",
+    "$(evil)",
+    "`evil`",
+    "a\\\nb",
+    "{{evil}}",
+    "<<EOF",
+    "\u2028",
+    "--from=x",
+    "../..",
+    '"]\nRUN x',
+  ),
   fc.constantFrom("app", "server.js", "3.12", "node"),
 );
 
@@ -21,7 +33,9 @@ function outline(files: Readonly<Record<string, string>>): string {
   try {
     const { recipe } = cook(projectOf(files), {});
     const text = shippedTemplate<Readonly<Record<string, unknown>>>("dockerfile", recipe.template)(recipe.data);
-    return parseDockerfile(text).instructions.map(({ keyword }) => keyword).join(" ");
+    return parseDockerfile(text)
+      .instructions.map(({ keyword }) => keyword)
+      .join(" ");
   } catch (error) {
     if (error instanceof InitwrapError && error.code !== "DOCKERFILE_SYNTAX") return error.code;
     throw error;
@@ -35,7 +49,13 @@ describe("a hostile project", () => {
     const normal = outline({ "package.json": JSON.stringify({ scripts: { start: "node a.js" } }) });
     fc.assert(
       fc.property(hostile, hostile, hostile, (start, node, main) => {
-        const text = JSON.stringify({ name: start, main, engines: { node }, scripts: { start }, packageManager: `npm@${node}` });
+        const text = JSON.stringify({
+          name: start,
+          main,
+          engines: { node },
+          scripts: { start },
+          packageManager: `npm@${node}`,
+        });
         expect([normal, ...refusals]).toContain(outline({ "package.json": text }));
       }),
     );
@@ -70,7 +90,7 @@ describe("words", () => {
 
   it.each<[string, readonly string[] | undefined]>([
     ["node a.js", ["node", "a.js"]],
-    ['node "a b" \'c d\'', ["node", "a b", "c d"]],
+    ["node \"a b\" 'c d'", ["node", "a b", "c d"]],
     ['node "say \\"x\\""', ["node", 'say "x"']],
     ["", undefined],
     ["A=1 node a.js", undefined],
@@ -84,9 +104,12 @@ describe("words", () => {
     expect(splitCommand(line)).toEqual(words);
   });
 
-  it.each(["a/../b", "/etc", "-x", "a\nb", "a'b", "a$b", "a*b", "a[0]", "a\\b", "a;b", ""])("of the path %j are refused", (path) => {
-    expect(() => plainPath(path)).toThrow(InitwrapError);
-  });
+  it.each(["a/../b", "/etc", "-x", "a\nb", "a'b", "a$b", "a*b", "a[0]", "a\\b", "a;b", ""])(
+    "of the path %j are refused",
+    (path) => {
+      expect(() => plainPath(path)).toThrow(InitwrapError);
+    },
+  );
 });
 
 describe("a version range", () => {
@@ -131,13 +154,16 @@ describe("TOML", () => {
 
   it("never fails but with a code, and never hangs", () => {
     fc.assert(
-      fc.property(fc.array(fc.constantFrom("[", "]", "a", "=", '"', "'", "\n", ".", "{", "}", ",", "#", "\\", "__proto__", "1")), (parts) => {
-        try {
-          parseToml(parts.join(""), "a.toml");
-        } catch (error) {
-          expect((error as InitwrapError).code).toBe("PROJECT_INVALID");
-        }
-      }),
+      fc.property(
+        fc.array(fc.constantFrom("[", "]", "a", "=", '"', "'", "\n", ".", "{", "}", ",", "#", "\\", "__proto__", "1")),
+        (parts) => {
+          try {
+            parseToml(parts.join(""), "a.toml");
+          } catch (error) {
+            expect((error as InitwrapError).code).toBe("PROJECT_INVALID");
+          }
+        },
+      ),
       { numRuns: 2000 },
     );
   });

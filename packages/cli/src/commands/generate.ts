@@ -7,7 +7,8 @@ import { type GenerateRun, generateDocument, generateLines, runGenerate } from "
 export default class Generate extends BaseCommand {
   static override summary = "Write a Dockerfile for a project, with an init in front of what it runs.";
 
-  static override description = `Looks at the project's files for what it is made with and what it runs, and writes a Dockerfile, a .dockerignore
+  static override description =
+    `Looks at the project's files for what it is made with and what it runs, and writes a Dockerfile, a .dockerignore
 and the init's files under .initwrap/. What the files do not say is refused with the flag that settles it, not guessed.
 Stacks: node-npm, node-pnpm, node-yarn, node-bun, python-pip, python-poetry, python-uv, go, rust, java-maven,
 java-gradle, dotnet, ruby, php, static.`;
@@ -38,7 +39,8 @@ java-gradle, dotnet, ruby, php, static.`;
     force: boolean({ description: "Replace a Dockerfile that is there." }),
     "dry-run": boolean({ description: "Write nothing; show the plan." }),
     platform: string({
-      description: "Carry the init for this platform; may be repeated or hold a list. linux/amd64,linux/arm64 in files.",
+      description:
+        "Carry the init for this platform; may be repeated or hold a list. linux/amd64,linux/arm64 in files.",
       helpValue: "OS/ARCH[/VARIANT]",
       multiple: true,
       delimiter: ",",

@@ -85,6 +85,10 @@ function theNamed(project: Project, name: string): Candidate {
     .filter(({ evidence }) => evidence.length > 0);
   if (found.length > 0) return theOnly(found);
   throw new InitwrapError("STACK_UNKNOWN", `nothing here is made with ${name}`, {
-    hint: `the project shows ${candidates(project).map(({ stack }) => stack.name).join(", ") || "no stack at all"}`,
+    hint: `the project shows ${
+      candidates(project)
+        .map(({ stack }) => stack.name)
+        .join(", ") || "no stack at all"
+    }`,
   });
 }

@@ -1,5 +1,5 @@
 /** .NET: `dotnet publish` of one project, on the runtime that it needs. */
-import { present, type Project, textOf } from "./project.ts";
+import { type Project, present, textOf } from "./project.ts";
 import { type Recipe, type Stack, settleProgram, settleVersion, startUnknown, type Wishes } from "./recipe.ts";
 import { execForm, plainPath, shellWord } from "./words.ts";
 
@@ -19,9 +19,14 @@ function projectFiles(project: Project): readonly string[] {
 }
 
 function recipe(project: Project, wishes: Wishes): Recipe {
-  const files = new Map(projectFiles(project).filter((path) => isProgram(textOf(project, path))).map((path) => [nameOf(path), path]));
+  const files = new Map(
+    projectFiles(project)
+      .filter((path) => isProgram(textOf(project, path)))
+      .map((path) => [nameOf(path), path]),
+  );
   const name = settleProgram([...files.keys()], wishes);
-  if (name === undefined) throw startUnknown("no project makes a program", "a program has <OutputType>Exe</OutputType> or the Web SDK");
+  if (name === undefined)
+    throw startUnknown("no project makes a program", "a program has <OutputType>Exe</OutputType> or the Web SDK");
   const path = files.get(name) as string;
   const text = textOf(project, path);
   const framework = /<TargetFrameworks?>\s*(?:[^<]*;)?net(\d+\.\d+)/.exec(text)?.[1];

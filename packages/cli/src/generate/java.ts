@@ -1,5 +1,5 @@
 /** Java and its relatives: a build with Maven or Gradle, and what it makes on a JRE. */
-import { has, present, type Project, textOf } from "./project.ts";
+import { has, type Project, present, textOf } from "./project.ts";
 import { type Recipe, type Stack, settleProgram, settleVersion, startUnknown, type Wishes } from "./recipe.ts";
 import { compare, numbers } from "./versions.ts";
 import { execForm, plainName, plainPath } from "./words.ts";
@@ -18,8 +18,7 @@ export const MAVEN: Stack = {
 
 export const GRADLE: Stack = {
   name: "java-gradle",
-  evidence: (project) =>
-    present(project, "build.gradle", "build.gradle.kts", "settings.gradle", "settings.gradle.kts"),
+  evidence: (project) => present(project, "build.gradle", "build.gradle.kts", "settings.gradle", "settings.gradle.kts"),
   recipe: gradleRecipe,
 };
 
@@ -60,7 +59,13 @@ function mavenRecipe(project: Project, wishes: Wishes): Recipe {
   };
 }
 
-const JAVA_TAGS = ["maven.compiler.release", "java.version", "maven.compiler.target", "maven.compiler.source", "release"];
+const JAVA_TAGS = [
+  "maven.compiler.release",
+  "java.version",
+  "maven.compiler.target",
+  "maven.compiler.source",
+  "release",
+];
 
 /** A document without its comments. */
 function xml(project: Project, path: string): string {
@@ -82,7 +87,8 @@ function mavenKind(pom: string): "jar" | "quarkus" | undefined {
 
 /** The oldest version with images that is not older than the wanted one; `1.8` is 8. */
 function javaVersion(wishes: Wishes, wanted: string | undefined): string {
-  if (wishes.runtime !== undefined) return settleVersion("Java", wishes, undefined, { candidates: VERSIONS, preferred: PREFERRED });
+  if (wishes.runtime !== undefined)
+    return settleVersion("Java", wishes, undefined, { candidates: VERSIONS, preferred: PREFERRED });
   if (wanted === undefined) return PREFERRED;
   const clean = wanted.replace(/^1\./, "");
   const found = VERSIONS.find((version) => compare(numbers(version), [Number.parseInt(clean, 10)]) >= 0);
@@ -98,10 +104,15 @@ function gradleRecipe(project: Project, wishes: Wishes): Recipe {
   if (module === undefined) throw startUnknown("no build.gradle makes a program", START_HINT);
   const index = folders.indexOf(module);
   const build = code(project, runnable[index] as string);
-  const root = builds.filter((path) => !path.includes("/")).map((path) => code(project, path)).join("\n");
+  const root = builds
+    .filter((path) => !path.includes("/"))
+    .map((path) => code(project, path))
+    .join("\n");
   const version = javaVersion(wishes, gradleJava(build) ?? gradleJava(root));
   const task = gradleTask(build) as GradleTask;
-  const settings = present(project, "settings.gradle", "settings.gradle.kts").map((path) => code(project, path)).join("\n");
+  const settings = present(project, "settings.gradle", "settings.gradle.kts")
+    .map((path) => code(project, path))
+    .join("\n");
   // Without a settings file the project is called as its folder in the build stage is.
   const rootName = /rootProject\.name\s*=\s*["']([^"']+)["']/.exec(settings)?.[1] ?? "src";
   const name = plainName(module === "" ? rootName : module, "module");
@@ -143,7 +154,8 @@ type GradleTask = "bootJar" | "shadowJar" | "buildFatJar" | "installDist";
 function gradleTask(build: string): GradleTask | undefined {
   if (/["']org\.springframework\.boot["'](?!.*apply\s+false)/.test(build)) return "bootJar";
   if (/["']io\.ktor\.plugin["'](?!.*apply\s+false)/.test(build)) return "buildFatJar";
-  if (/["'](?:com\.gradleup\.shadow|com\.github\.johnrengelman\.shadow)["'](?!.*apply\s+false)/.test(build)) return "shadowJar";
+  if (/["'](?:com\.gradleup\.shadow|com\.github\.johnrengelman\.shadow)["'](?!.*apply\s+false)/.test(build))
+    return "shadowJar";
   return /\bid\s*\(?\s*["']application["']|^\s*`?application`?\s*$|apply plugin:\s*["']application["']/m.test(build)
     ? "installDist"
     : undefined;

@@ -4,7 +4,7 @@
  * The start is what `npm start` would run, without npm where that is possible: a package manager in front of the server is
  * one more process that signals have to pass.
  */
-import { present, type Project, has, hasFolder, readJson, stringAt, table, textOf, versionFile } from "./project.ts";
+import { has, hasFolder, type Project, present, readJson, stringAt, table, textOf, versionFile } from "./project.ts";
 import { type Recipe, type Stack, type StackName, settleVersion, startUnknown, type Wishes } from "./recipe.ts";
 import { execForm, plainName, splitCommand } from "./words.ts";
 
@@ -42,9 +42,7 @@ export const NODE_STACKS: readonly Stack[] = (["npm", "pnpm", "yarn", "bun"] as 
     const pkg = readJson(project, "package.json");
     if (startOf(project, pkg) === undefined && siteFolder(pkg) !== undefined) return [];
     if (!isProgram(project, pkg)) return [];
-    return managersOf(project, pkg).includes(manager)
-      ? present(project, "package.json", ...LOCKFILES[manager])
-      : [];
+    return managersOf(project, pkg).includes(manager) ? present(project, "package.json", ...LOCKFILES[manager]) : [];
   },
   recipe: (project, wishes) => recipe(project, wishes, manager),
 }));
@@ -112,7 +110,13 @@ export function installation(project: Project, pkg: Package, manager: Manager, w
   const scripts = table(pkg, "scripts");
   const build = stringAt(scripts, "build") === undefined ? "" : `${manager} run build`;
   const secret = /_auth|_password/i.test(textOf(project, ".npmrc"));
-  const manifests = present(project, "package.json", ...LOCKFILES[manager], "pnpm-workspace.yaml", ".yarnrc.yml").filter(
+  const manifests = present(
+    project,
+    "package.json",
+    ...LOCKFILES[manager],
+    "pnpm-workspace.yaml",
+    ".yarnrc.yml",
+  ).filter(
     (path) => (manager === "pnpm" || path !== "pnpm-workspace.yaml") && (manager === "yarn" || path !== ".yarnrc.yml"),
   );
   // Then the installation may need any file, and a layer with nothing but manifests would fail.
@@ -185,7 +189,10 @@ function managerCommands(project: Project, pkg: Package, manager: Manager, locke
       };
     }
     case "yarn": {
-      const berry = has(project, ".yarnrc.yml") || /^__metadata:/m.test(textOf(project, "yarn.lock")) || (pinned !== undefined && !pinned.startsWith("1."));
+      const berry =
+        has(project, ".yarnrc.yml") ||
+        /^__metadata:/m.test(textOf(project, "yarn.lock")) ||
+        (pinned !== undefined && !pinned.startsWith("1."));
       if (!berry) {
         const verb = `yarn install${locked ? " --frozen-lockfile" : ""}`;
         return {
@@ -240,7 +247,10 @@ function startOf(project: Project, pkg: Package): readonly string[] | undefined 
   }
   if (has(project, "server.js")) return ["node", "server.js"];
   const main = stringAt(pkg, "main");
-  const entry = main === undefined ? undefined : [main, `${main}.js`, `${main}/index.js`].find((path) => has(project, path.replace(/^\.\//, "")));
+  const entry =
+    main === undefined
+      ? undefined
+      : [main, `${main}.js`, `${main}/index.js`].find((path) => has(project, path.replace(/^\.\//, "")));
   return entry === undefined ? fileStart(project) : ["node", entry];
 }
 

@@ -1,5 +1,5 @@
 /** PHP: Apache with the module, as a user without rights, and Composer's packages. */
-import { has, hasFolder, present, type Project, readJson, stringAt, table } from "./project.ts";
+import { has, hasFolder, type Project, present, readJson, stringAt, table } from "./project.ts";
 import { type Recipe, type Stack, settleVersion, startUnknown, type Wishes } from "./recipe.ts";
 import { execForm } from "./words.ts";
 
@@ -41,7 +41,10 @@ function recipe(project: Project, wishes: Wishes): Recipe {
   const version = settleVersion("PHP", wishes, stringAt(requires, "php")?.replace(/(?<!\|)\|(?!\|)/g, "||"), VERSIONS);
   const [index] = present(project, "public/index.php", "web/index.php", "index.php");
   if (index === undefined && wishes.start === undefined) {
-    throw startUnknown("there is no index.php, neither at the root nor in public/ or web/", 'say --start \'["php", "worker.php"]\'');
+    throw startUnknown(
+      "there is no index.php, neither at the root nor in public/ or web/",
+      'say --start \'["php", "worker.php"]\'',
+    );
   }
   const folder = (index ?? "index.php").split("/").slice(0, -1).join("/");
   const extensions = Object.keys(requires)

@@ -1,6 +1,7 @@
 /** Python: uv, Poetry or pip. The server is the one that the project depends on; none is added. */
-import { has, present, type Project, stringAt, stringsAt, table, textOf, versionFile } from "./project.ts";
+
 import { procfileCommand } from "./procfile.ts";
+import { has, type Project, present, stringAt, stringsAt, table, textOf, versionFile } from "./project.ts";
 import { type Recipe, type Stack, settleVersion, startUnknown, type Wishes } from "./recipe.ts";
 import { parseToml } from "./toml.ts";
 import { execForm, plainName } from "./words.ts";
@@ -71,7 +72,9 @@ function recipe(project: Project, wishes: Wishes, tool: Tool): Recipe {
   const hasRequirements = tool === "pip" && has(project, "requirements.txt");
   const buildable = document["build-system"] !== undefined || (tool === "poetry" && isPoetryPackage(document));
   const libraries = Object.keys(LIBRARIES).filter((name) => dependencies.has(name));
-  const locked = { uv: has(project, "uv.lock"), poetry: has(project, "poetry.lock"), pip: isPinned(requirements) }[tool];
+  const locked = { uv: has(project, "uv.lock"), poetry: has(project, "poetry.lock"), pip: isPinned(requirements) }[
+    tool
+  ];
   const python = version;
   return {
     stack: `python-${tool}`,
@@ -90,7 +93,9 @@ function recipe(project: Project, wishes: Wishes, tool: Tool): Recipe {
       plain: tool === "pip" && !hasRequirements && !buildable && dependencies.size === 0,
       requirements: hasRequirements,
       // Lines that name files of the project cannot be installed before these are there.
-      copyAllFirst: hasRequirements && /^\s*(?:-[rce]\b|--(?:requirement|constraint|editable|find-links)\b|\.{0,2}\/|\.)/m.test(requirements),
+      copyAllFirst:
+        hasRequirements &&
+        /^\s*(?:-[rce]\b|--(?:requirement|constraint|editable|find-links)\b|\.{0,2}\/|\.)/m.test(requirements),
       manifests: present(project, "pyproject.toml", `${tool}.lock`).join(" "),
       locked,
       project: tool === "pip" ? !hasRequirements && document["project"] !== undefined : buildable,
@@ -140,9 +145,7 @@ function startOf(
   port: number,
 ): readonly string[] | undefined {
   return (
-    procfileCommand(project, port) ??
-    serverOf(project, dependencies, port) ??
-    scriptOf(project, document, dependencies)
+    procfileCommand(project, port) ?? serverOf(project, dependencies, port) ?? scriptOf(project, document, dependencies)
   );
 }
 
@@ -153,8 +156,7 @@ function serverOf(project: Project, dependencies: ReadonlySet<string>, port: num
   const gunicorn = (app: string) => ["gunicorn", "--bind", bind, app];
   for (const kind of ["asgi", "wsgi"] as const) {
     const server = kind === "asgi" ? uvicorn : gunicorn;
-    if (!dependencies.has(kind === "asgi" ? "uvicorn" : "gunicorn"))
-      continue;
+    if (!dependencies.has(kind === "asgi" ? "uvicorn" : "gunicorn")) continue;
     const module = project.paths.find((path) => new RegExp(`^([^/]+/)?${kind}\\.py$`).test(path));
     if (has(project, "manage.py") && module !== undefined) return server(`${moduleOf(module)}:application`);
     const found = applicationOf(project, kind === "asgi" ? "FastAPI|Starlette|Litestar|Quart" : "Flask|Bottle|Falcon");
@@ -167,7 +169,9 @@ function serverOf(project: Project, dependencies: ReadonlySet<string>, port: num
 function applicationOf(project: Project, classes: string): string | undefined {
   const assignment = new RegExp(`^(\\w+)(?:\\s*:[^=\\n]+)?\\s*=\\s*(?:\\w+\\.)?(?:${classes})\\(`, "m");
   const depth = (path: string) => path.split("/").length;
-  const files = [...project.texts.keys()].filter((path) => path.endsWith(".py")).toSorted((a, b) => depth(a) - depth(b));
+  const files = [...project.texts.keys()]
+    .filter((path) => path.endsWith(".py"))
+    .toSorted((a, b) => depth(a) - depth(b));
   for (const path of files) {
     const name = assignment.exec(textOf(project, path))?.[1];
     if (name !== undefined) return `${moduleOf(path)}:${name}`;
@@ -184,12 +188,20 @@ function moduleOf(path: string): string {
   return parts.map((part) => plainName(part, "Python module")).join(".");
 }
 
-function scriptOf(project: Project, document: Document, dependencies: ReadonlySet<string>): readonly string[] | undefined {
+function scriptOf(
+  project: Project,
+  document: Document,
+  dependencies: ReadonlySet<string>,
+): readonly string[] | undefined {
   // Their own servers are for development, by their own documentation.
   const web = ["flask", "django", "fastapi", "starlette", "litestar", "quart", "bottle", "falcon"];
   if (has(project, "manage.py") || web.some((name) => dependencies.has(name))) return undefined;
-  const scripts = Object.keys({ ...table(document, "project", "scripts"), ...table(document, "tool", "poetry", "scripts") });
-  if (scripts.length === 1 && document["build-system"] !== undefined) return [plainName(scripts[0] as string, "script")];
+  const scripts = Object.keys({
+    ...table(document, "project", "scripts"),
+    ...table(document, "tool", "poetry", "scripts"),
+  });
+  if (scripts.length === 1 && document["build-system"] !== undefined)
+    return [plainName(scripts[0] as string, "script")];
   const files = present(project, ...SCRIPTS);
   if (files.length === 1) return ["python", files[0] as string];
   if (has(project, "__main__.py")) return ["python", "__main__.py"];

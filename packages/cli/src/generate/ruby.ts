@@ -1,6 +1,7 @@
 /** Ruby: Rails, or any Rack application, with the server of its Gemfile. */
-import { has, present, type Project, textOf, versionFile } from "./project.ts";
+
 import { procfileCommand } from "./procfile.ts";
+import { has, type Project, present, textOf, versionFile } from "./project.ts";
 import { type Recipe, type Stack, settleVersion, startUnknown, type Wishes } from "./recipe.ts";
 import { execForm } from "./words.ts";
 
@@ -35,7 +36,11 @@ function recipe(project: Project, wishes: Wishes): Recipe {
       'add puma to the Gemfile and a config.ru, or say --start \'["bundle", "exec", "ruby", "app.rb"]\'',
     );
   }
-  const packages = new Set(Object.keys(LIBRARIES).filter((gem) => gems.has(gem)).map((gem) => LIBRARIES[gem]));
+  const packages = new Set(
+    Object.keys(LIBRARIES)
+      .filter((gem) => gems.has(gem))
+      .map((gem) => LIBRARIES[gem]),
+  );
   return {
     stack: "ruby",
     template: "ruby",
@@ -54,7 +59,16 @@ function recipe(project: Project, wishes: Wishes): Recipe {
       port: String(port),
       command: execForm(start),
     },
-    ignore: ["**/.bundle", "vendor/bundle", "log/*", "tmp/*", "storage/*", "**/node_modules", "config/master.key", "config/credentials/*.key"],
+    ignore: [
+      "**/.bundle",
+      "vendor/bundle",
+      "log/*",
+      "tmp/*",
+      "storage/*",
+      "**/node_modules",
+      "config/master.key",
+      "config/credentials/*.key",
+    ],
   };
 }
 
@@ -65,7 +79,12 @@ function gemsOf(project: Project): ReadonlySet<string> {
   return new Set([...named, ...locked].map((match) => match[1] as string));
 }
 
-function startOf(project: Project, gems: ReadonlySet<string>, rails: boolean, port: number): readonly string[] | undefined {
+function startOf(
+  project: Project,
+  gems: ReadonlySet<string>,
+  rails: boolean,
+  port: number,
+): readonly string[] | undefined {
   const web = procfileCommand(project, port);
   if (web !== undefined) return web;
   if (rails) return ["bundle", "exec", "rails", "server", "--binding", "0.0.0.0", "--port", String(port)];

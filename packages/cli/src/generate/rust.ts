@@ -1,5 +1,5 @@
 /** Rust: a release build of one binary, in a small Debian. */
-import { has, present, type Project, stringAt, table, textOf } from "./project.ts";
+import { has, type Project, present, stringAt, table, textOf } from "./project.ts";
 import { type Recipe, type Stack, settleProgram, settleVersion, startUnknown, type Wishes } from "./recipe.ts";
 import { parseToml } from "./toml.ts";
 import { execForm, plainName } from "./words.ts";
@@ -18,7 +18,10 @@ function recipe(project: Project, wishes: Wishes): Recipe {
   const { names, preferred } = binaries(project);
   const name = settleProgram(names, wishes, preferred);
   if (name === undefined) {
-    throw startUnknown("the package has no binary: there is neither src/main.rs nor a [[bin]]", "initwrap generate is for programs");
+    throw startUnknown(
+      "the package has no binary: there is neither src/main.rs nor a [[bin]]",
+      "initwrap generate is for programs",
+    );
   }
   const port = wishes.port ?? 8080;
   const start = wishes.start ?? [`/usr/local/bin/${plainName(name, "binary")}`];

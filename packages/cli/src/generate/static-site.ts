@@ -1,8 +1,9 @@
 /** A static site: pages as they are, or as `npm run build` makes them, behind nginx. */
-import { installation, managersOf, NODE_IGNORE, siteFolder } from "./node.ts";
-import { has, present, type Project, readJson } from "./project.ts";
-import type { Recipe, Stack, Wishes } from "./recipe.ts";
+
 import { InitwrapError } from "../model/errors.ts";
+import { installation, managersOf, NODE_IGNORE, siteFolder } from "./node.ts";
+import { has, type Project, present, readJson } from "./project.ts";
+import type { Recipe, Stack, Wishes } from "./recipe.ts";
 
 const IMAGE = "nginx:1.30-trixie";
 

@@ -54,7 +54,9 @@ class Reader {
     do {
       this.skip(/[ \t]*/y);
       const quote = this.text[this.at];
-      path.push(quote === '"' || quote === "'" ? this.string() : (this.skip(/[\w-]+/y) ?? this.fail("a key is missing")));
+      path.push(
+        quote === '"' || quote === "'" ? this.string() : (this.skip(/[\w-]+/y) ?? this.fail("a key is missing")),
+      );
       this.skip(/[ \t]*/y);
     } while (this.take("."));
     return path;
@@ -130,7 +132,8 @@ class Reader {
       at[name] ??= newTable();
       const next = at[name];
       const holder: unknown = Array.isArray(next) ? next.at(-1) : next;
-      if (typeof holder !== "object" || holder === null || Array.isArray(holder)) return this.fail(`${name} is no table`);
+      if (typeof holder !== "object" || holder === null || Array.isArray(holder))
+        return this.fail(`${name} is no table`);
       at = holder as Table;
     }
     return at;
@@ -168,7 +171,9 @@ class Reader {
 
   private fail(reason: string): never {
     const line = this.text.slice(0, this.at).split("\n").length;
-    throw new InitwrapError("PROJECT_INVALID", `${this.where} is not TOML: ${reason}`, { where: `${this.where}:${line}` });
+    throw new InitwrapError("PROJECT_INVALID", `${this.where} is not TOML: ${reason}`, {
+      where: `${this.where}:${line}`,
+    });
   }
 }
 

@@ -6,11 +6,11 @@
  */
 import { readdir, readFile, stat } from "node:fs/promises";
 import { basename, join, relative, resolve } from "node:path";
+import { suggest } from "../dockerfile/suggest.ts";
 import { cook } from "../generate/detect.ts";
 import { ignoreData } from "../generate/ignore.ts";
 import { LISTING_DEPTH, type Project, SKIPPED_FOLDERS, wantedFiles } from "../generate/project.ts";
 import type { Recipe, Wishes } from "../generate/recipe.ts";
-import { suggest } from "../dockerfile/suggest.ts";
 import type { Diagnostic } from "../model/diagnostics.ts";
 import { InitwrapError } from "../model/errors.ts";
 import { readArgv } from "./base-config.ts";
@@ -233,7 +233,8 @@ async function readOwnTemplate(path: string, folder: string): Promise<string | u
     const near = suggest(basename(path), names);
     throw new InitwrapError("INPUT_NOT_FOUND", `there is no template in ${folder}`, {
       where: folder,
-      hint: near === undefined ? `a template is called ${basename(path)}` : `did you mean ${near} to be ${basename(path)}?`,
+      hint:
+        near === undefined ? `a template is called ${basename(path)}` : `did you mean ${near} to be ${basename(path)}?`,
     });
   }
   return undefined;
