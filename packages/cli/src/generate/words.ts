@@ -39,12 +39,6 @@ export function shellWord(word: string): string {
   return /^[\w@+.,/-]+$/.test(word) ? word : `'${word}'`;
 }
 
-/** COPY's arguments. Paths with white space need the JSON form. */
-export function copyArguments(sources: readonly string[], target: string): string {
-  const words = [...sources.map(plainPath), target];
-  return words.some((word) => word.includes(" ")) ? execForm(words) : words.join(" ");
-}
-
 /**
  * The words of a command line that needs no shell, or undefined when it does: for variables, pipes, patterns and the like.
  * Single quotes, double quotes and backslashes in their plain uses are understood.
