@@ -13,7 +13,7 @@ import { ociLayoutMedium } from "../../packages/cli/src/store/oci-layout.ts";
 import { registryMedium } from "../../packages/cli/src/store/registry/medium.ts";
 import { once } from "../../packages/cli/src/store/verify.ts";
 import { requireCapability } from "../support/capability.ts";
-import { requireEngine } from "../support/engine.ts";
+import { findEngine, requireEngine } from "../support/engine.ts";
 import { freshTag } from "../support/images.ts";
 import { registryAvailable, startRegistry, type TestRegistry } from "../support/registry.ts";
 import { descriptorOf, type SampleImage, sampleImage, sampleIndex } from "./sample-image.ts";
@@ -55,6 +55,12 @@ beforeAll(async () => {
   if (registryAvailable) registry = await startRegistry();
 });
 afterAll(async () => {
+  const engine = findEngine("modern");
+  if (engine) {
+    const { stdout } = await engine.docker(["images", "--quiet", "--no-trunc", "initwrap-test/contract"]);
+    const ids = stdout.split("\n").filter(Boolean);
+    if (ids.length > 0) await engine.docker(["rmi", "--force", ...ids], { check: false });
+  }
   await registry?.stop();
   await rm(folder, { recursive: true, force: true });
 });

@@ -1,6 +1,6 @@
 /** Every kind of source into every kind of sink, by the built program; each result is loaded and run, and compared. */
-import { execFile } from "node:child_process";
-import { mkdtemp, readFile, rm, stat } from "node:fs/promises";
+import { execFile, spawn } from "node:child_process";
+import { mkdtemp, readdir, readFile, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Descriptor } from "../../packages/cli/src/model/descriptor.ts";
 import { ArchiveSource } from "../../packages/cli/src/store/archive.ts";
 import { requireCapability } from "../support/capability.ts";
-import { initwrap, initwrapOk } from "../support/cli.ts";
+import { CLI, initwrap, initwrapOk } from "../support/cli.ts";
 import { type Engine, findEngine } from "../support/engine.ts";
 import { buildContext, freshTag, removeContext } from "../support/images.ts";
 
@@ -231,5 +231,40 @@ describe("initwrap image", () => {
     } finally {
       await run("umount", [mount]);
     }
+  });
+});
+
+describe("an interrupted run", () => {
+  it.each([
+    ["SIGINT", 130],
+    ["SIGTERM", 143],
+  ] as const)("by %s leaves neither half a file nor a temporary one", async (signal, status) => {
+    if (!engine) return;
+    const place = join(folder, `interrupted-${signal}`);
+    await run("mkdir", [place]);
+    const big = join(place, "big.tar.gz");
+    // A slow way on purpose: compressing gives the signal time to arrive in the middle.
+    await run("sh", ["-c", `head -c 150000000 /dev/urandom > ${place}/noise`]);
+    const context = await buildContext('FROM scratch\nCOPY noise /noise\nCMD ["/noise"]\n', [join(place, "noise")]);
+    const tag = freshTag("big");
+    await engine.docker(["build", "--quiet", "--provenance=false", "--tag", tag, context], {
+      env: { DOCKER_BUILDKIT: "1" },
+    });
+    await removeContext(context);
+    await run("rm", [join(place, "noise")]);
+    const source = join(folder, `big-${signal}.tar`);
+    await engine.docker(["save", "--output", source, tag]);
+    await engine.docker(["rmi", "--force", tag], { check: false });
+
+    const child = spawn(process.execPath, [CLI, "image", source, "-o", big], { stdio: ["ignore", "pipe", "pipe"] });
+    const ended = new Promise<number | null>((resolve) => child.once("exit", resolve));
+    for (let waited = 0; waited < 10_000 && (await readdir(place)).length === 0; waited += 10) {
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    expect(await readdir(place)).not.toEqual([]);
+    child.kill(signal);
+    expect(await ended).toBe(status);
+    expect(await readdir(place)).toEqual([]);
+    await rm(source);
   });
 });

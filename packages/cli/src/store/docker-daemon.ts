@@ -17,7 +17,8 @@ import { familiarReference, formatReference, parseReference, type Reference } fr
 import { ArchiveSource } from "./archive.ts";
 import { startCaptureRegistry } from "./capture-registry.ts";
 import type { Medium, Receipt, Root, Sink, SinkOptions, Source, SourceOptions } from "./contract.ts";
-import { collect, DockerEngine, engineEndpoint, type ImageInspect } from "./docker-engine.ts";
+import { engineEndpoint } from "./docker-endpoint.ts";
+import { collect, DockerEngine, type ImageInspect } from "./docker-engine.ts";
 import { replaceInIndex } from "./oci-index.ts";
 import { END_OF_ARCHIVE, padding, tarHeader } from "./tar.ts";
 import { verified, verifiedBytes } from "./verify.ts";

@@ -12,6 +12,7 @@ import { request as httpsRequest } from "node:https";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { InitwrapError } from "../model/errors.ts";
+import { engineEndpoint } from "./docker-endpoint.ts";
 
 /** Where an engine listens. */
 export type Endpoint =
@@ -102,11 +103,6 @@ export async function inspectDaemonImage(reference: string, options: EngineOptio
     architecture: image.Architecture,
     ...(image.Variant ? { variant: image.Variant } : {}),
   };
-}
-
-/** The endpoint that the environment names: DOCKER_HOST, else the default socket. */
-export function engineEndpoint(env: EngineOptions["env"]): Endpoint {
-  return parseEndpoint(env["DOCKER_HOST"] || `unix://${DEFAULT_SOCKET}`);
 }
 
 export class DockerEngine {

@@ -1,0 +1,85 @@
+/**
+ * Where the Docker Engine listens, found as the docker CLI finds it: DOCKER_HOST, else DOCKER_CONTEXT, else the current
+ * context of its configuration, else the default socket.
+ *
+ * Sources: docker CLI reference, "Environment variables" and "docker context"; the context store keeps one folder a context,
+ * named by the sha256 of its name.
+ */
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { homedir } from "node:os";
+import { join } from "node:path";
+import { InitwrapError } from "../model/errors.ts";
+import { DEFAULT_SOCKET, type Endpoint, type EndpointTls, parseEndpoint } from "./docker-engine.ts";
+
+type Env = Readonly<Record<string, string | undefined>>;
+
+/** The endpoint for an environment. Throws LOCATOR_INVALID for a context that does not exist, or one reached by ssh. */
+export function engineEndpoint(env: Env): Endpoint {
+  const host = env["DOCKER_HOST"];
+  if (host)
+    return parse(host, env["DOCKER_TLS_VERIFY"] ? tlsIn(env["DOCKER_CERT_PATH"] || configFolder(env)) : undefined);
+  const context = env["DOCKER_CONTEXT"] || currentContext(env);
+  if (!context || context === "default") return parseEndpoint(`unix://${DEFAULT_SOCKET}`);
+  const id = createHash("sha256").update(context).digest("hex");
+  const folder = join(configFolder(env), "contexts");
+  const text = readText(join(folder, "meta", id, "meta.json"));
+  if (text === undefined) {
+    throw new InitwrapError("LOCATOR_INVALID", `there is no Docker context ${context}`, {
+      hint: "`docker context ls` lists them; DOCKER_HOST goes before them.",
+    });
+  }
+  const meta = json(text) as { Endpoints?: { docker?: { Host?: string; SkipTLSVerify?: boolean } } } | undefined;
+  const endpoint = meta?.Endpoints?.docker;
+  if (!endpoint?.Host) return parseEndpoint(`unix://${DEFAULT_SOCKET}`);
+  const tls = tlsIn(join(folder, "tls", id, "docker"));
+  const isSecured = tls.ca !== undefined || tls.cert !== undefined || endpoint.SkipTLSVerify === true;
+  return parse(endpoint.Host, isSecured ? { ...tls, skipVerify: endpoint.SkipTLSVerify === true } : undefined);
+}
+
+function parse(host: string, tls: EndpointTls | undefined): Endpoint {
+  if (host.startsWith("ssh://")) {
+    throw new InitwrapError("LOCATOR_INVALID", `an engine behind ssh cannot be used: ${host}`, {
+      hint: "Forward its socket, `ssh -L /tmp/docker.sock:/var/run/docker.sock HOST`, and set DOCKER_HOST=unix:///tmp/docker.sock.",
+    });
+  }
+  return parseEndpoint(host, host.startsWith("unix:") ? undefined : tls);
+}
+
+function tlsIn(folder: string): EndpointTls {
+  const ca = readText(join(folder, "ca.pem"));
+  const cert = readText(join(folder, "cert.pem"));
+  const key = readText(join(folder, "key.pem"));
+  return {
+    ...(ca === undefined ? {} : { ca }),
+    ...(cert === undefined ? {} : { cert }),
+    ...(key === undefined ? {} : { key }),
+  };
+}
+
+function currentContext(env: Env): string | undefined {
+  const config = json(readText(join(configFolder(env), "config.json")) ?? "") as
+    | { currentContext?: unknown }
+    | undefined;
+  return typeof config?.currentContext === "string" ? config.currentContext : undefined;
+}
+
+function configFolder(env: Env): string {
+  return env["DOCKER_CONFIG"] || join(env["HOME"] || homedir(), ".docker");
+}
+
+function json(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function readText(path: string): string | undefined {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return undefined;
+  }
+}
