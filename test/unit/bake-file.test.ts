@@ -1,0 +1,244 @@
+/** What initwrap takes from a bake file, in HCL and JSON. */
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: the files under test have templates of their own
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { InitwrapError } from "../../packages/cli/src/model/errors.ts";
+import { parseBake } from "../../packages/cli/src/wrap/bake-file.ts";
+import { HclError, parseHcl } from "../../packages/cli/src/wrap/hcl.ts";
+
+const bake = (text: string, targets: string[] = [], variables: Record<string, string> = {}, path = "docker-bake.hcl") =>
+  parseBake(text, { path, targets, variables, folder: "/work" });
+
+function refusal(work: () => unknown): { code: string; where: string | undefined } {
+  try {
+    work();
+  } catch (error) {
+    if (error instanceof InitwrapError) return { code: error.code, where: error.where };
+    throw error;
+  }
+  throw new Error("nothing was refused");
+}
+
+const HCL = `
+// the registry
+variable "TAG" { default = "latest" }
+variable "NODE" {
+  default = "22"
+  validation {
+    condition = NODE != ""
+    error_message = "a } in a text"
+  }
+}
+BASE = "base-\${NODE}" # an attribute is a variable too
+function "double" { params = [a]
+  result = a * 2 }
+group "default" { targets = ["web", "all-apis"] }
+group "all-apis" { targets = ["api", "web"] }
+target "_common" {
+  args = { NODE = NODE, "KEEP": "1", DROP = "x" }
+  platforms = ["linux/amd64",
+    "linux/arm64", // both
+  ]
+  tags = [for t in ["a"] : upper(t)]
+  labels = { a = double(2) }
+}
+target "web" {
+  inherits = ["_common"]
+  context = "./web"
+  dockerfile = "web.Dockerfile"
+  target = TAG == "" ? null : "x"
+}
+target "api" {
+  inherits = ["_common", "other"]
+  target = "\${BASE}-$\${x}"
+  args = {
+    DROP = null
+    VERSION = 3.5
+    FLAG = true
+  }
+  contexts = { alpine = target.web.context }
+  dockerfile-inline = <<-EOT
+    FROM debian:\${TAG}
+      CMD ["x"]
+  EOT
+}
+target "other" { platforms = ["linux/riscv64"] }
+`;
+
+describe("a bake file in HCL", () => {
+  it("gives a target with what it inherits, the environment before the defaults", () => {
+    const [api] = bake(HCL, ["api"], { TAG: "12" });
+    expect(api).toMatchObject({
+      name: "api",
+      definedIn: "docker-bake.hcl",
+      line: 30,
+      context: "/work",
+      target: "base-22-${x}",
+      args: { NODE: "22", KEEP: "1", VERSION: "3.5", FLAG: "true" },
+      platforms: ["linux/riscv64"],
+      namedContexts: ["alpine"],
+      dockerfile: { kind: "inline", text: 'FROM debian:12\n  CMD ["x"]\n' },
+    });
+    expect(api?.args).not.toHaveProperty("DROP");
+  });
+
+  it("takes a group's targets in order, groups in it included, none twice", () => {
+    const text = HCL.replace('TAG == "" ? null : "x"', '"x"');
+    expect(bake(text).map(({ name }) => name)).toEqual(["web", "api"]);
+    expect(bake(text)[0]).toMatchObject({
+      context: "/work/web",
+      dockerfile: { path: "/work/web/web.Dockerfile" },
+      target: "x",
+      platforms: ["linux/amd64", "linux/arm64"],
+    });
+  });
+
+  it("refuses what it does not follow only where it is needed, with the line", () => {
+    expect(refusal(() => bake(HCL, ["web"]))).toEqual({ code: "BUILD_FILE_UNSUPPORTED", where: "docker-bake.hcl:28" });
+  });
+
+  it.each([
+    ["a function in a context", 'target "default" {\n context = lower("A")\n}', "BUILD_FILE_UNSUPPORTED", 2],
+    ["a function in a text", 'target "default" {\n\n context = "${lower("A}")}x"\n}', "BUILD_FILE_UNSUPPORTED", 3],
+    ["a directive", 'target "default" {\n context = "%{if x}a%{endif}"\n}', "BUILD_FILE_UNSUPPORTED", 2],
+    ["an operator", 'target "default" {\n target = "a" == "b"\n}', "BUILD_FILE_UNSUPPORTED", 2],
+    ["an index", 'target "default" {\n target = a[0]\n}', "BUILD_FILE_UNSUPPORTED", 2],
+    ["a reference", 'target "default" {\n target = target.x.target\n}', "BUILD_FILE_UNSUPPORTED", 2],
+    ["a matrix", 'target "default" {\n matrix = { a = ["b"] }\n}', "BUILD_FILE_UNSUPPORTED", 2],
+    ["a target twice", 'target "default" {}\ntarget "default" {}', "BUILD_FILE_UNSUPPORTED", 2],
+    ["the builder's own variable", 'target "default" {\n context = BAKE_CMD_CONTEXT\n}', "BUILD_FILE_UNSUPPORTED", 2],
+    ["an unknown variable", 'target "default" {\n context = X\n}', "BUILD_FILE_INVALID", 2],
+    ["a circle of variables", 'A = B\nB = A\ntarget "default" { context = A }', "BUILD_FILE_INVALID", 2],
+    [
+      "a circle of parents",
+      'target "default" { inherits = ["b"] }\ntarget "b" { inherits = ["default"] }',
+      "BUILD_FILE_INVALID",
+      1,
+    ],
+    [
+      "a circle of groups",
+      'group "default" { targets = ["a"] }\ngroup "a" { targets = ["default"] }',
+      "BUILD_FILE_INVALID",
+      1,
+    ],
+    ["a list for a text", 'target "default" {\n context = ["a"]\n}', "BUILD_FILE_INVALID", 2],
+    ["an open block", 'target "default" {\n', "BUILD_FILE_INVALID", 1],
+    ["an open text", 'target "default" {\n context = "a\n}', "BUILD_FILE_INVALID", 2],
+    ["an open list", 'target "default" {\n platforms = ["a"\n', "BUILD_FILE_INVALID", 3],
+    ["an attribute twice", 'target "default" {\n context = "a"\n context = "b"\n}', "BUILD_FILE_INVALID", 3],
+    ["two attributes on a line", 'A = "a" B = "b"', "BUILD_FILE_INVALID", 1],
+    ["no value", "A =\n", "BUILD_FILE_INVALID", 1],
+    ["a wrong escape", 'A = "\\q"', "BUILD_FILE_INVALID", 1],
+  ])("refuses %s", (_name, text, code, line) => {
+    expect(refusal(() => bake(text))).toEqual({ code, where: `docker-bake.hcl:${line}` });
+  });
+
+  it("lets a group hold a target of its own name, and says when there is no default", () => {
+    expect(bake('group "default" { targets = ["default"] }\ntarget "default" {}')).toHaveLength(1);
+    expect(refusal(() => bake('target "a" {}')).code).toBe("BUILD_NOT_FOUND");
+    expect(refusal(() => bake('target "a" { inherits = ["b"] }', ["a"])).code).toBe("BUILD_NOT_FOUND");
+  });
+
+  it("takes a place from the working folder, and leaves a remote one", () => {
+    const text =
+      'target "default" {\n context = "cwd://x"\n dockerfile = "cwd://y/Dockerfile"\n}\ntarget "r" { context = "https://github.com/a/b.git" }';
+    const units = bake(text, ["default", "r"]);
+    expect(units[0]).toMatchObject({ context: "/work/x", dockerfile: { path: "/work/y/Dockerfile" } });
+    expect(units[1]).toMatchObject({ context: "https://github.com/a/b.git", dockerfile: { kind: "remote" } });
+  });
+
+  it("ends for any text, with a value or a fault that has a line", () => {
+    const pieces = fc.constantFrom(
+      '"',
+      "${",
+      "}",
+      "{",
+      "[",
+      "]",
+      "=",
+      "\n",
+      " ",
+      "a",
+      "for ",
+      "<<E\n",
+      "E",
+      "#",
+      "/*",
+      "*/",
+      "\\",
+      ",",
+      ":",
+      "?",
+      "1",
+      "$${",
+      "%{",
+      "(",
+      ")",
+      "//",
+    );
+    fc.assert(
+      fc.property(fc.array(pieces, { maxLength: 40 }), (parts) => {
+        try {
+          parseHcl(parts.join(""));
+        } catch (error) {
+          expect(error).toBeInstanceOf(HclError);
+          expect((error as HclError).line).toBeGreaterThan(0);
+        }
+      }),
+      { numRuns: 3000 },
+    );
+    expect(() => parseHcl(`a = ${"[".repeat(5000)}`)).toThrow(HclError);
+  });
+});
+
+describe("a bake file in JSON", () => {
+  const json = (value: unknown, targets: string[] = [], variables = {}) =>
+    bake(
+      typeof value === "string" ? value : JSON.stringify(value, undefined, 1),
+      targets,
+      variables,
+      "docker-bake.json",
+    );
+
+  it("means what the same HCL means", () => {
+    const units = json(
+      {
+        variable: { TAG: { default: "1" }, NONE: {} },
+        group: { default: { targets: ["a"] } },
+        target: {
+          a: {
+            inherits: ["b"],
+            context: "dir",
+            args: { V: "${TAG}-$${x}${NONE}", N: 5 },
+            "dockerfile-inline": "FROM x\n",
+          },
+          b: { platforms: ["linux/amd64"], args: { W: "w" } },
+        },
+      },
+      [],
+      { TAG: "2" },
+    );
+    expect(units).toMatchObject([
+      {
+        name: "a",
+        line: 16,
+        context: "/work/dir",
+        args: { V: "2-${x}", N: "5", W: "w" },
+        platforms: ["linux/amd64"],
+        dockerfile: { kind: "inline", text: "FROM x\n" },
+      },
+    ]);
+  });
+
+  it("is refused with the line", () => {
+    expect(refusal(() => json('{\n "target": {\n "default": { "context": [1] }\n}}'))).toEqual({
+      code: "BUILD_FILE_INVALID",
+      where: "docker-bake.json:3",
+    });
+    expect(refusal(() => json('{\n "target": {,}\n}')).code).toBe("BUILD_FILE_INVALID");
+    expect(refusal(() => json("[]")).code).toBe("BUILD_FILE_INVALID");
+    expect(refusal(() => json({ target: { default: { context: "${lower(A)}" } } })).code).toBe(
+      "BUILD_FILE_UNSUPPORTED",
+    );
+  });
+});
