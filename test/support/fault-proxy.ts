@@ -132,8 +132,9 @@ function forward(
 ): void {
   const [hostname, port] = upstream.split(":");
   const request = httpRequest(
-    // The registry makes its Locations from Host, and they must lead back here.
-    { hostname, port, method: incoming.method, path: incoming.url, headers: incoming.headers },
+    // The registry makes its Locations from Host, and they must lead back here. Connections are not shared, so that the
+    // harm done to one request does not reach another.
+    { agent: false, hostname, port, method: incoming.method, path: incoming.url, headers: incoming.headers },
     (response) => {
       if (fault?.kind === "cut" && fault.when === "request") {
         response.resume();

@@ -10,6 +10,9 @@ import { DEFAULT_RETRY, type RetryPolicy } from "./retry.ts";
 import { Authorizer } from "./token.ts";
 import { type TimeLimits, Transport, type TransportOptions } from "./transport.ts";
 
+/** Amazon's registry takes no pieces under 5 MiB. Bytes. */
+const DEFAULT_PIECE = 8 * 1024 * 1024;
+
 /** All optional: without any, the user's own environment and files are used. */
 export interface SessionOptions {
   /** The environment that files, proxies and credentials are found by. */
@@ -23,6 +26,8 @@ export interface SessionOptions {
   /** See TransportOptions. */
   readonly onExchange?: TransportOptions["onExchange"];
   readonly certificateRoots?: readonly string[];
+  /** The size of a piece of an upload, and up to where content is sent from memory. Bytes. */
+  readonly pieceSize?: number;
   /** Aborts every exchange and every wait. */
   readonly signal?: AbortSignal;
 }
@@ -33,6 +38,8 @@ export class RegistrySession {
   readonly hosts: HostSettings;
   readonly retry: RetryPolicy;
   readonly signal: AbortSignal | undefined;
+  /** Bytes. */
+  readonly pieceSize: number;
   readonly #credentials: CredentialSource;
   readonly #authorizers = new Map<string, Authorizer>();
   readonly #origins = new Map<string, Promise<string>>();
@@ -41,6 +48,7 @@ export class RegistrySession {
     const env = options.env ?? process.env;
     this.hosts = hostSettings(env, options.insecureRegistries);
     this.signal = options.signal;
+    this.pieceSize = options.pieceSize ?? DEFAULT_PIECE;
     this.retry = { ...DEFAULT_RETRY, ...options.retry };
     this.#credentials = options.credentials ?? credentialChain(env);
     this.transport = new Transport({

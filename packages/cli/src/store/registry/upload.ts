@@ -18,11 +18,6 @@ import { ExchangeError } from "./failures.ts";
 import { Transient } from "./retry.ts";
 import type { ExchangeResponse } from "./transport.ts";
 
-/** Up to here content is sent from memory. Bytes. */
-const SMALL = 4 * 1024 * 1024;
-/** The size of a piece. Bytes; Amazon's registry takes none under 5 MiB. */
-const PIECE = 8 * 1024 * 1024;
-
 /** Complaints about an upload that a new one gets over. Source: distribution-spec, "Error Codes". */
 const UPLOAD_LOST = ["BLOB_UPLOAD_UNKNOWN", "BLOB_UPLOAD_INVALID", "DIGEST_INVALID", "SIZE_INVALID", "RANGE_INVALID"];
 
@@ -86,7 +81,8 @@ export async function uploadBlob(
   content: AsyncIterable<Uint8Array>,
   opened?: Upload,
 ): Promise<void> {
-  if (descriptor.size <= SMALL) {
+  // It would be in memory as a piece anyway, and one request can be repeated.
+  if (descriptor.size <= client.session.pieceSize) {
     const chunks: Uint8Array[] = [];
     for await (const chunk of verified(descriptor, content)) chunks.push(chunk);
     const bytes = Buffer.concat(chunks);
@@ -166,7 +162,10 @@ async function uploadPieces(
   let upload = opened ?? (await client.retrying(() => start(client)));
   try {
     let offset = 0;
-    for await (const piece of pieces(verified(descriptor, content), Math.max(PIECE, upload.minimum))) {
+    for await (const piece of pieces(
+      verified(descriptor, content),
+      Math.max(client.session.pieceSize, upload.minimum),
+    )) {
       upload = await sendPiece(client, upload, piece, offset);
       offset += piece.length;
     }
@@ -181,7 +180,11 @@ async function sendPiece(client: RegistryClient, upload: Upload, piece: Uint8Arr
   let current = upload;
   let sent = 0;
   return client.retrying(async (attempt) => {
-    if (attempt > 1) {
+    if (attempt > 1 && offset === 0) {
+      // Everything there is so far is in memory, so there is nothing to ask for.
+      await cancelUpload(client, current);
+      current = await start(client);
+    } else if (attempt > 1) {
       const state = await status(client, current);
       current = state.upload;
       sent = state.received - offset;
