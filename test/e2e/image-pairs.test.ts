@@ -75,6 +75,9 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
+/** The CLI, talking to the tests' engine. */
+const ok = (args: readonly string[]) => initwrapOk(args, engine ? { env: engine.env } : {});
+
 const SOURCES = ["docker", "docker-archive", "gzip", "oci-archive", "oci"] as const;
 const SINKS = ["docker", "docker-archive", "gzip", "zstd", "oci-archive", "oci", "stdout"] as const;
 
@@ -88,7 +91,7 @@ async function sourceOf(kind: (typeof SOURCES)[number]): Promise<string> {
     oci: join(folder, "base-oci"),
   }[kind];
   const locator = kind === "gzip" ? place : `${kind}:${place}`;
-  if (!(await stat(place).catch(() => undefined))) await initwrapOk(["image", "--undo", archive, "-o", locator]);
+  if (!(await stat(place).catch(() => undefined))) await ok(["image", "--undo", archive, "-o", locator]);
   return locator;
 }
 
@@ -130,9 +133,9 @@ describe.each(SOURCES)("from %s", (from) => {
             : `${to}:${place}`;
     const source = await sourceOf(from);
     const plan = JSON.parse(
-      (await initwrapOk(["image", source, "-o", output, "-t", tag, "--dry-run", "--json"])).stdout.toString(),
+      (await ok(["image", source, "-o", output, "-t", tag, "--dry-run", "--json"])).stdout.toString(),
     ) as { digest: string };
-    const { stdout, stderr } = await initwrapOk(["image", source, "-o", output, "-t", tag]);
+    const { stdout, stderr } = await ok(["image", source, "-o", output, "-t", tag]);
     expect(to === "stdout" ? stderr : stdout.toString()).toContain(`${tag}@${plan.digest}`);
 
     const printed = await loadAndRun(engine, to, place, tag, stdout);
@@ -159,9 +162,9 @@ describe.each(SOURCES)("from %s", (from) => {
     // Back again, in place: the original's digest.
     if (to !== "stdout") {
       const undone = JSON.parse(
-        (await initwrapOk(["image", "--undo", "--json", to === "docker" ? tag : place])).stdout.toString(),
+        (await ok(["image", "--undo", "--json", to === "docker" ? tag : place])).stdout.toString(),
       ) as { platforms: { after: { config: string } }[] };
-      const original = JSON.parse((await initwrapOk(["image", "--dry-run", "--json", source])).stdout.toString()) as {
+      const original = JSON.parse((await ok(["image", "--dry-run", "--json", source])).stdout.toString()) as {
         platforms: { before: { config: string } }[];
       };
       expect(undone.platforms[0]!.after.config).toBe(original.platforms[0]!.before.config);
@@ -176,10 +179,10 @@ describe("initwrap image", () => {
     const copy = join(folder, "twice.tar");
     await run("cp", [archive, copy]);
     expect((await initwrap(["image", "--check", copy])).status).toBe(1);
-    const first = await initwrapOk(["image", copy]);
+    const first = await ok(["image", copy]);
     const bytes = await readFile(copy);
     expect((await initwrap(["image", "--check", copy])).status).toBe(0);
-    expect((await initwrapOk(["image", copy])).stdout.toString()).toBe(first.stdout.toString());
+    expect((await ok(["image", copy])).stdout.toString()).toBe(first.stdout.toString());
     expect((await readFile(copy)).equals(bytes)).toBe(true);
   });
 
@@ -188,7 +191,7 @@ describe("initwrap image", () => {
     const digests = new Set<string>();
     for (const kind of SOURCES) {
       const document = JSON.parse(
-        (await initwrapOk(["image", "--dry-run", "--json", await sourceOf(kind)])).stdout.toString(),
+        (await ok(["image", "--dry-run", "--json", await sourceOf(kind)])).stdout.toString(),
       ) as { platforms: { after: { config: string } }[] };
       digests.add(document.platforms[0]!.after.config);
     }
