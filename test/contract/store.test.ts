@@ -114,18 +114,20 @@ describe.each(ROWS)("$name", ({ medium, location, isDaemon, isRegistry }) => {
     });
   });
 
-  it("keeps an index whose platforms are not all there", async (context) => {
-    if (isDaemon) return context.skip("an engine keeps what it pulls, not what it is given in part");
-    if (isRegistry) return context.skip("distribution 2 takes no index that names what it does not hold");
-    const place = location();
-    const image = sampleIndex();
-    await store(place, image);
-    await using(place, async (source) => {
-      expect((await source.root()).descriptor.digest).toBe(image.root.digest);
-      const absent = { ...image.root, digest: `sha256:${"0".repeat(64)}` as const };
-      await expect(source.read(absent)).rejects.toMatchObject({ code: "IMAGE_NOT_FOUND" });
+  // An engine keeps what it pulls, not what it is given in part; distribution 2 takes no index that names what it lacks.
+  const keepsSparse = !isDaemon && !isRegistry;
+  if (keepsSparse) {
+    it("keeps an index whose platforms are not all there", async () => {
+      const place = location();
+      const image = sampleIndex();
+      await store(place, image);
+      await using(place, async (source) => {
+        expect((await source.root()).descriptor.digest).toBe(image.root.digest);
+        const absent = { ...image.root, digest: `sha256:${"0".repeat(64)}` as const };
+        await expect(source.read(absent)).rejects.toMatchObject({ code: "IMAGE_NOT_FOUND" });
+      });
     });
-  });
+  }
 
   it("refuses a blob with other content, and does not have it afterwards", async (context) => {
     if (isDaemon) env = requireEngine(context).env;
