@@ -66,7 +66,11 @@ async function main() {
     external: ["@initwrap/init-core", "typescript"],
     define: { "process.env.NODE_ENV": '"production"' },
   });
-  cpSync(join(ROOT, "templates"), join(cli, "templates"), { recursive: true });
+  // Findings name their page in the package, and documents their schema.
+  for (const folder of ["templates", "docs", "schemas"]) {
+    rmSync(join(cli, folder), { recursive: true, force: true });
+    cpSync(join(ROOT, folder), join(cli, folder), { recursive: true });
+  }
   for (const folder of [core, cli]) {
     const types = spawnSync("tsc", ["-p", join(folder, "tsconfig.json")], {
       env: environment(),

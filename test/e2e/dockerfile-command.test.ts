@@ -142,7 +142,6 @@ describe("bad input", () => {
 
   it.each([
     ["a missing file", ["nowhere"], 3, "INPUT_NOT_FOUND"],
-    ["a folder", ["."], 3, "INPUT_UNREADABLE"],
     ["an unknown flag", ["--nope"], 2, "USAGE"],
     ["two flags that exclude each other", ["-w", "--check"], 2, "USAGE"],
     ["a stage that is not there", ["--target", "nope"], 3, "STAGE_NOT_FOUND"],

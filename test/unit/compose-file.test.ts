@@ -6,12 +6,8 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { InitwrapError } from "../../packages/cli/src/model/errors.ts";
-import {
-  composeFindings,
-  parseCompose,
-  readComposeFile,
-  siblingFindings,
-} from "../../packages/cli/src/wrap/compose-file.ts";
+import { composeFindings, parseCompose, readComposeFile } from "../../packages/cli/src/wrap/compose-file.ts";
+import { siblingFindings } from "../../packages/cli/src/wrap/compose-siblings.ts";
 import { InterpolationError, interpolate, parseEnvFile } from "../../packages/cli/src/wrap/compose-variables.ts";
 import { splitWords } from "../../packages/cli/src/wrap/split-words.ts";
 

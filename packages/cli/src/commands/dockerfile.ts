@@ -1,11 +1,13 @@
 /** `initwrap dockerfile`: a Dockerfile with an init in front of what it runs. */
 import { string as stringArg } from "@oclif/core/args";
 import { boolean, string } from "@oclif/core/flags";
-import { EXIT } from "../model/errors.ts";
+import { EXIT, InitwrapError } from "../model/errors.ts";
 import { formatPlatform } from "../model/platform.ts";
-import { BaseCommand } from "../terminal/base-command.ts";
+import { BaseCommand, REPORTER_FLAGS } from "../terminal/base-command.ts";
 import { paintFor } from "../terminal/colour.ts";
+import { errorDocument, presentError } from "../terminal/present-error.ts";
 import type { DockerfileRun } from "../wrap/dockerfile-run.ts";
+import type { SubjectResult } from "../wrap/dockerfile-subjects.ts";
 
 const DIFF_STYLES = { header: "bold", hunk: "cyan", removed: "red", added: "green", same: "reset" } as const;
 const DIFF_SIGNS = { header: "", hunk: "", removed: "-", added: "+", same: " " } as const;
@@ -23,9 +25,14 @@ anything is written: the container runs what it ran, behind the init. What is no
     "<%= config.bin %> dockerfile --write",
     "<%= config.bin %> dockerfile --check docker/web.Dockerfile --context .",
     "<%= config.bin %> dockerfile --diff --target release",
+    "<%= config.bin %> dockerfile '**/Dockerfile*' --check",
+    "<%= config.bin %> dockerfile --compose compose.yaml --service web --diff",
   ];
+  static override strict = false;
   static override args = {
-    file: stringArg({ description: "The Dockerfile; - reads standard input.", default: "Dockerfile" }),
+    file: stringArg({
+      description: "The Dockerfile, or several, folders and globs; - reads standard input. Dockerfile unless given.",
+    }),
   };
   static override flags = {
     write: boolean({ char: "w", description: "Rewrite the file in place.", exclusive: ["output", "check", "dry-run"] }),
@@ -79,25 +86,62 @@ anything is written: the container runs what it ran, behind the init. What is no
       description: "The base image's config: the output of docker inspect, or an OCI config.",
       helpValue: "FILE",
     }),
+    compose: string({
+      description: "Work on what the services of this Compose file build.",
+      helpValue: "FILE",
+      exclusive: ["bake"],
+    }),
+    service: string({
+      description: "Only this service; may be repeated.",
+      helpValue: "SERVICE",
+      multiple: true,
+      dependsOn: ["compose"],
+    }),
+    bake: string({ description: "Work on what the targets of this bake file build.", helpValue: "FILE" }),
+    "bake-target": string({
+      description: "This target or group; may be repeated. default unless given.",
+      helpValue: "TARGET",
+      multiple: true,
+      dependsOn: ["bake"],
+    }),
+    ...REPORTER_FLAGS,
     offline: boolean({ description: "Ask neither an engine nor a registry what the base image runs." }),
     force: boolean({ description: "Go on although # syntax= names an unknown frontend." }),
   };
 
   override async run(): Promise<void> {
-    const { args, flags } = await this.parse(Dockerfile);
+    const { argv, flags } = await this.parse(Dockerfile);
     const sink = flags.write
       ? ({ kind: "in-place" } as const)
       : flags.output === undefined
         ? ({ kind: "none" } as const)
         : ({ kind: "file", path: flags.output } as const);
     const look = flags.check || flags["dry-run"] || ((flags.diff || flags.json) && sink.kind === "none");
+    const described = flags.compose ?? flags.bake;
+    if (described !== undefined && argv.length > 0) {
+      throw new InitwrapError("USAGE", "a file is named beside --compose or --bake", { hint: "leave one of them out" });
+    }
+    const inputs = argv.length > 0 ? (argv as string[]) : ["Dockerfile"];
+    const product = flags.json || flags.diff || flags["dry-run"] || (!flags.check && sink.kind === "none");
+    const { reporter, "reporter-file": reporterFile } = flags;
+    this.setReporting({ reporter, file: reporterFile, stdoutTaken: product }, described ?? nameOf(inputs[0] as string));
     // Loaded here, so that help and the other commands start without it.
-    const [{ runDockerfile }, { dockerfileDocument, planLines }] = await Promise.all([
-      import("../wrap/dockerfile-run.ts"),
-      import("../wrap/dockerfile-document.ts"),
-    ]);
-    const run = await runDockerfile({
-      file: args.file,
+    const { findSubjects, runSubjects } = await import("../wrap/dockerfile-subjects.ts");
+    const subjects = await findSubjects({
+      inputs,
+      compose: flags.compose,
+      services: flags.service ?? [],
+      bake: flags.bake,
+      bakeTargets: flags["bake-target"] ?? [],
+      env: process.env,
+    });
+    if (subjects.length > 1 && !look && sink.kind !== "in-place") {
+      throw new InitwrapError("USAGE", `${subjects.length} Dockerfiles are meant, and there is one output`, {
+        hint: "say --check, --diff, --dry-run, --json or --write",
+      });
+    }
+    const results = await runSubjects(subjects, {
+      file: "",
       stdin: process.stdin,
       sink,
       look,
@@ -118,14 +162,38 @@ anything is written: the container runs what it ran, behind the init. What is no
       env: process.env,
       signal: this.signal,
     });
-    await this.report(run.diagnostics, args.file === "-" ? "Dockerfile" : args.file);
-    if (flags.json) await this.emitJson(dockerfileDocument(args.file, run));
-    else if (flags.diff) await this.showDiff(run);
-    else if (flags["dry-run"]) await this.product(`${planLines(args.file, run).join("\n")}\n`);
-    else if (flags.check) this.say(`${args.file}: ${run.changed ? "would change" : "nothing to do"}`);
-    else if (sink.kind === "none") await this.product(run.result);
-    else this.say(summary(args.file, run));
-    if (flags.check && run.changed) process.exitCode = EXIT.wouldChange;
+    const [only] = results;
+    if (results.length === 1 && only?.error !== undefined) throw only.error;
+    await this.reportAll(
+      results.map(({ name, run, error, diagnostics }) => ({ file: nameOf(name), text: run?.text, diagnostics, error })),
+      { errors: false },
+    );
+    await this.present(results, flags, sink.kind);
+    const failed = results.find(({ error }) => error !== undefined)?.error;
+    if (failed !== undefined) process.exitCode = failed.exit;
+    else if (flags.check && results.some(({ run }) => run?.changed)) process.exitCode = EXIT.wouldChange;
+  }
+
+  private async present(results: readonly SubjectResult[], flags: Shown, sink: string): Promise<void> {
+    const { dockerfileDocument, planLines } = await import("../wrap/dockerfile-document.ts");
+    if (flags.json) {
+      const documents = results.map(({ name, run, error, diagnostics }) =>
+        run === undefined
+          ? { file: name, ...errorDocument(error as InitwrapError) }
+          : dockerfileDocument(name, { ...run, diagnostics }),
+      );
+      const [only] = documents;
+      await this.emitJson(documents.length === 1 ? (only as Document) : { version: 1, files: documents });
+      return;
+    }
+    for (const { name, run, error } of results) {
+      if (run === undefined) presentError(error, { json: false });
+      else if (flags.diff) await this.showDiff(run);
+      else if (flags["dry-run"]) await this.product(`${planLines(name, run).join("\n")}\n`);
+      else if (flags.check) this.say(`${name}: ${run.changed ? "would change" : "nothing to do"}`);
+      else if (sink === "none") await this.product(run.result);
+      else this.say(summary(name, run));
+    }
   }
 
   private async showDiff(run: DockerfileRun): Promise<void> {
@@ -133,6 +201,20 @@ anything is written: the container runs what it ran, behind the init. What is no
     const lines = run.diff().map(({ kind, text }) => paint(DIFF_STYLES[kind], `${DIFF_SIGNS[kind]}${text}`));
     if (lines.length > 0) await this.product(`${lines.join("\n")}\n`);
   }
+}
+
+type Document = { readonly version: number } & Record<string, unknown>;
+
+/** The flags that choose what is shown. */
+interface Shown {
+  readonly json: boolean;
+  readonly diff: boolean;
+  readonly check: boolean;
+  readonly "dry-run": boolean;
+}
+
+function nameOf(input: string): string {
+  return input === "-" ? "Dockerfile" : input;
 }
 
 function summary(file: string, run: DockerfileRun): string {

@@ -90,8 +90,7 @@ function inline(request: InjectionRequest, offered: readonly InlineInit[]): Inje
   const inits = offered.filter(({ platform }) => choice.platforms.some((chosen) => samePlatform(chosen, platform)));
   const name = freeName(request.evaluation);
   const opened = (stageName: string, { text }: InlineInit): string => {
-    const terminator = freeTerminator(text);
-    refuseUnfitBytes(text);
+    const terminator = terminatorFor(text);
     const head = snippets.inlineStage({ k, name: stageName, terminator }).replaceAll("\n", lineEnding);
     return `${head}${text}${terminator}${lineEnding}`;
   };
@@ -235,6 +234,18 @@ function freeName(evaluation: Evaluation): string {
     const name = number === 1 ? "initwrap" : `initwrap${number}`;
     if (!taken.some((other) => other === name || other.startsWith(`${name}-`))) return name;
   }
+}
+
+/** Terminators by the text that they end. The inits are the same for every file of a call, and are looked through once. */
+const terminators = new Map<string, string>();
+
+function terminatorFor(text: string): string {
+  const known = terminators.get(text);
+  if (known !== undefined) return known;
+  refuseUnfitBytes(text);
+  const terminator = freeTerminator(text);
+  terminators.set(text, terminator);
+  return terminator;
 }
 
 /** A heredoc terminator that no line of `text` equals. */

@@ -76,12 +76,16 @@ export abstract class BaseCommand extends Command {
     return this.reportAll([{ file, text, diagnostics }]);
   }
 
-  /** Findings of several files. Once a run: some reporters write one document. */
-  protected async reportAll(files: readonly Findings[]): Promise<void> {
+  /**
+   * Findings of several files. Once a run: some reporters write one document. With `errors: false` the command itself tells
+   * people of the errors, and only other programs get them here.
+   */
+  protected async reportAll(files: readonly Findings[], { errors = true } = {}): Promise<void> {
+    const told = !errors && this.pretty;
     const reports = files.map(({ file, text, diagnostics, error }) => ({
       file,
       text,
-      findings: [...diagnostics.map(findingOf), ...(error === undefined ? [] : [findingOfError(error, file)])],
+      findings: [...diagnostics.map(findingOf), ...(error === undefined || told ? [] : [findingOfError(error, file)])],
     }));
     this.reported = true;
     await writeReports(reports, this.reporting, {
@@ -117,10 +121,14 @@ export abstract class BaseCommand extends Command {
   private async reportError(error: Error): Promise<void> {
     const file = this.reportedFile;
     if (!(error instanceof InitwrapError) || file === undefined || this.reported) return;
-    if (chooseReporter(this.reporting.reporter, process.env) === "pretty" && this.reporting.file === undefined) return;
+    if (this.pretty) return;
     await this.reportAll([{ file, diagnostics: [], error }]).catch((failure: Error) => {
       process.exitCode = presentError(failure, { json: false });
     });
+  }
+
+  private get pretty(): boolean {
+    return chooseReporter(this.reporting.reporter, process.env) === "pretty" && this.reporting.file === undefined;
   }
 
   private get silent(): boolean {

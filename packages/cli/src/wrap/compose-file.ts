@@ -18,9 +18,6 @@ import { splitWords } from "./split-words.ts";
 
 const RESOLVED = "docker compose config";
 
-/** Names that Compose looks for, in its order. */
-const COMPOSE_NAMES = ["compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml"] as const;
-
 /**
  * The builds of the named services, or of all that build something. Throws INPUT_NOT_FOUND, INPUT_UNREADABLE,
  * BUILD_FILE_INVALID, BUILD_FILE_UNSUPPORTED and BUILD_NOT_FOUND.
@@ -278,30 +275,4 @@ export function composeFindings(unit: BuildUnit): readonly Diagnostic[] {
   }
   if (unit.init === true) findings.push({ code: "COMPOSE_INIT", severity: "note", args });
   return findings;
-}
-
-/**
- * Findings of the Compose file beside a Dockerfile or in its context, for the services that build it. A file that cannot be
- * read or followed has no say: it was not asked for.
- */
-export async function siblingFindings(
-  dockerfile: string,
-  context: string | undefined,
-  environment: Variables,
-): Promise<readonly Diagnostic[]> {
-  const path = resolve(dockerfile);
-  const folders = new Set([dirname(path), ...(context === undefined ? [] : [resolve(context)])]);
-  for (const folder of folders) {
-    for (const name of COMPOSE_NAMES) {
-      const units = await readComposeFile(join(folder, name), [], environment).catch((error: unknown) => {
-        if (error instanceof InitwrapError) return error.code === "INPUT_NOT_FOUND" ? undefined : [];
-        throw error;
-      });
-      if (units === undefined) continue;
-      return units
-        .filter((unit) => unit.dockerfile.kind === "file" && unit.dockerfile.path === path)
-        .flatMap(composeFindings);
-    }
-  }
-  return [];
 }

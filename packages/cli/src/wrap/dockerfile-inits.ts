@@ -39,7 +39,15 @@ export function initBytes(platform: Platform): Uint8Array {
   return initFor(platform).bytes();
 }
 
+/** Read once in a process, for a call may wrap a thousand files. */
+const texts = new Map<string, string>();
+
 /** The inits of these platforms, as text that can stand in a heredoc. */
 export function inlineInits(platforms: readonly Platform[]): readonly InlineInit[] {
-  return platforms.map((platform) => ({ platform, text: toText(initBytes(platform)) }));
+  return platforms.map((platform) => {
+    const name = formatPlatform(platform);
+    const text = texts.get(name) ?? toText(initBytes(platform));
+    texts.set(name, text);
+    return { platform, text };
+  });
 }

@@ -3,7 +3,8 @@
  */
 import { dirname, join } from "node:path";
 import type { BaseConfig } from "../dockerfile/evaluate.ts";
-import { decode, toText } from "../dockerfile/text.ts";
+import { decode, toBytes, toText } from "../dockerfile/text.ts";
+import { undoText } from "../dockerfile/undo.ts";
 import type { Diagnostic } from "../model/diagnostics.ts";
 import { InitwrapError } from "../model/errors.ts";
 import { readArgv, readBaseConfig } from "./base-config.ts";
@@ -25,6 +26,7 @@ import {
 } from "./dockerfile-context.ts";
 import { type DiffLine, unifiedDiff } from "./dockerfile-diff.ts";
 import { readInput, readStream, writeAtomically } from "./dockerfile-file.ts";
+import { placeFindings } from "./finding-lines.ts";
 
 export interface DockerfileRequest {
   /** The file, or `-` for `stdin`. */
@@ -68,6 +70,8 @@ export interface DockerfileRun {
   readonly amendedIgnore: string | undefined;
   readonly written: readonly string[];
   readonly diagnostics: readonly Diagnostic[];
+  /** The Dockerfile's text as it was read: what the lines of `diagnostics` count in. */
+  readonly text: string;
   readonly diff: () => readonly DiffLine[];
 }
 
@@ -139,7 +143,7 @@ async function finish(
   outcome: DockerfileOutcome | undefined,
   extra: Extra,
 ): Promise<DockerfileRun> {
-  const after = toText(result);
+  const rewritten = Buffer.compare(toBytes(before), result) !== 0;
   const written: string[] = [];
   const { signal } = request;
   if (!request.look) {
@@ -151,21 +155,27 @@ async function finish(
       written.push(extra.ignore.path);
     }
     const path = request.sink.kind === "file" ? request.sink.path : request.file;
-    if (request.sink.kind === "file" || (request.sink.kind === "in-place" && after !== before)) {
+    if (request.sink.kind === "file" || (request.sink.kind === "in-place" && rewritten)) {
       await writeAtomically(path, result, { signal });
       written.push(path);
     }
   }
   return {
-    changed: after !== before || extra.files.length > 0 || extra.ignore !== undefined,
+    changed: rewritten || extra.files.length > 0 || extra.ignore !== undefined,
     outcome,
     result,
     contextFiles: extra.files.map(({ path }) => join(extra.context as string, path)),
     amendedIgnore: extra.ignore?.path,
     written,
-    diagnostics: [...(outcome?.diagnostics ?? []), ...extra.diagnostics],
-    diff: () => unifiedDiff(before, after, request.file === "-" ? "Dockerfile" : request.file),
+    diagnostics: [...placed(outcome?.diagnostics ?? [], before), ...extra.diagnostics],
+    text: decode(before),
+    diff: () => unifiedDiff(before, toText(result), request.file === "-" ? "Dockerfile" : request.file),
   };
+}
+
+function placed(diagnostics: readonly Diagnostic[], before: string): readonly Diagnostic[] {
+  const undone = undoText(before);
+  return undone.kind === "undone" ? placeFindings(diagnostics, undone.text, before) : diagnostics;
 }
 
 async function optionsOf(request: DockerfileRequest, name: string, text: string): Promise<DockerfileOptions> {
