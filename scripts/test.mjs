@@ -30,7 +30,6 @@ process.exitCode = await test(variables);
 
 /** Debian's packages that are not there yet. `NAME/SUITE` is one that Debian 12 has too old, and takes from that suite. */
 function installPackages() {
-  // biome-ignore lint/suspicious/noTemplateCurlyInString: dpkg-query has placeholders of the same shape.
   const format = "${Package} ${db:Status-Status} ${Version}\n";
   const names = PACKAGES.map((entry) => entry.split("/")[0]);
   const { stdout } = spawnSync("dpkg-query", ["-W", "-f", format, ...names], { encoding: "utf8" });
