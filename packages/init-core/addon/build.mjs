@@ -3,7 +3,8 @@
 // The headers come from the Node.js that is installed as a package: node-gyp would otherwise download them.
 
 import { execFileSync } from "node:child_process";
-import { existsSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -25,3 +26,15 @@ if (existsSync("/usr/bin/aarch64-linux-gnu-g++"))
     CC: "aarch64-linux-gnu-gcc",
     CXX: "aarch64-linux-gnu-g++",
   });
+
+const prebuilds = join(root, "prebuilds");
+const sums = readdirSync(prebuilds, { recursive: true })
+  .filter((name) => name.endsWith(".node"))
+  .sort()
+  .map(
+    (name) =>
+      `${createHash("sha256")
+        .update(readFileSync(join(prebuilds, name)))
+        .digest("hex")}  ${name}\n`,
+  );
+writeFileSync(join(prebuilds, "SHA256SUMS"), sums.join(""));
