@@ -259,7 +259,10 @@ class Parser {
       const comment = /^(?:#|\/\/|\/\*)/.test(this.text.slice(this.at, this.at + 2));
       if (comment && brackets === 0) return;
       if (comment) {
+        const before = this.at;
         this.space(true);
+        // A comment that is not closed is passed over, letter by letter.
+        if (this.at === before) this.at++;
         continue;
       }
       if (brackets === 0 && (/[,\])}\n]/.test(char) || (char === ":" && questions === 0))) return;
