@@ -1,5 +1,6 @@
 /** What initwrap takes from a bake file, in HCL and JSON. */
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: the files under test have templates of their own
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { InitwrapError } from "../../packages/cli/src/model/errors.ts";
 import { parseBake } from "../../packages/cli/src/wrap/bake-file.ts";
@@ -146,7 +147,47 @@ describe("a bake file in HCL", () => {
     expect(units[1]).toMatchObject({ context: "https://github.com/a/b.git", dockerfile: { kind: "remote" } });
   });
 
-  it("refuses what is nested too deeply", () => {
+  it("ends for any text, with a value or a fault that has a line", () => {
+    const pieces = fc.constantFrom(
+      '"',
+      "${",
+      "}",
+      "{",
+      "[",
+      "]",
+      "=",
+      "\n",
+      " ",
+      "a",
+      "for ",
+      "<<E\n",
+      "E",
+      "#",
+      "/*",
+      "*/",
+      "\\",
+      ",",
+      ":",
+      "?",
+      "1",
+      "$${",
+      "%{",
+      "(",
+      ")",
+      "//",
+    );
+    fc.assert(
+      fc.property(fc.array(pieces, { maxLength: 40 }), (parts) => {
+        try {
+          parseHcl(parts.join(""));
+        } catch (error) {
+          expect(error).toBeInstanceOf(HclError);
+          expect((error as HclError).line).toBeGreaterThan(0);
+        }
+      }),
+      { numRuns: 3000 },
+    );
+    expect(() => parseHcl("a = (/*")).toThrow(HclError);
     expect(() => parseHcl(`a = ${"[".repeat(5000)}`)).toThrow(HclError);
   });
 });
