@@ -3,6 +3,7 @@
  * No engine, no root and no compiler is needed.
  */
 import { spawnSync } from "node:child_process";
+import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { build } from "./build.mjs";
 import { install, node, ROOT } from "./workspace.mjs";
@@ -25,13 +26,17 @@ if (args.length > 0) {
 }
 
 const samples = join(ROOT, "test/fixtures/samples");
+// Made anew every time, so that the first run and the hundredth do the same.
+const results = join(ROOT, ".cache/start");
+rmSync(results, { recursive: true, force: true });
+mkdirSync(results, { recursive: true });
 const steps = [
   [
     "A Dockerfile: what wrapping it changes",
     ["dockerfile", "Dockerfile", "--diff", "--offline", "--platform", "linux/amd64"],
   ],
   ["An image archive: the plan", ["image", "app.tar", "--dry-run"]],
-  ["The same archive, wrapped into a new one", ["image", "app.tar", "-o", join(ROOT, ".cache", "app-wrapped.tar")]],
+  ["The same archive, wrapped into a new one", ["image", "app.tar", "-o", join(results, "app-wrapped.tar")]],
 ];
 for (const [title, words] of steps) {
   process.stdout.write(`\n== ${title}\n$ initwrap ${words.join(" ").replace(`${ROOT}/`, "")}\n`);
