@@ -150,6 +150,16 @@ describe("heredocs", () => {
   it("come several on a line, quoted, with tabs dropped", () =>
     expect(last("COPY <<-\"A\" <<'B' /x/\n\ta\n\tA\nb\nB\n").heredocs.map(({ name }) => name)).toEqual(["A", "B"]));
   it("take a space before the name", () => expect(last("RUN << E\na\nE\n").heredocs).toHaveLength(1));
+  it.each([
+    ["1.15", 0],
+    ["1.16", 1],
+    ["1", 1],
+  ])("with a space are known from syntax 1.16 on: %s", (version, count) => {
+    const text = `# syntax=docker/dockerfile:${version}\nFROM a\nRUN << E\nRUN b\n${count === 1 ? "E\n" : ""}`;
+    expect(parse(text).instructions.flatMap(({ heredocs }) => heredocs)).toHaveLength(count);
+  });
+  it("are unknown before syntax 1.3", () =>
+    expect(fault("# syntax=docker/dockerfile:1.2\nFROM a\nRUN <<E\necho\nE\n")).toContain("unknown instruction"));
   it.each(["RUN echo 'a <<E", "RUN a<<E", 'RUN ["a", "<<E"]', "RUN <<", "RUN cat <<<E"])("are none in %s", (text) =>
     expect(last(`${text}\n`).heredocs).toEqual([]),
   );

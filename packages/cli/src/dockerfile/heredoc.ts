@@ -10,15 +10,16 @@ export interface HeredocStart {
 const START = /^\d*<<(-?)([^<]*)$/;
 const NOTHING: ReadonlyMap<string, string> = new Map();
 
-/** The heredocs that a whole line starts, in order; none when one of its quotes is left open. */
-export function heredocsOf(line: string): readonly HeredocStart[] {
-  if (!line.includes("<<")) return [];
+/**
+ * The heredocs that a whole line starts, in order; none when one of its quotes is left open. `spaced`: whether `<< NAME`,
+ * with a space, is one, as it is from Dockerfile syntax 1.16 on.
+ */
+export function heredocsOf(line: string, spaced: boolean): readonly HeredocStart[] {
   const words = splitWords(line, { escape: "\\", environment: NOTHING, raw: true, skipUnset: true });
   const starts: HeredocStart[] = [];
   for (let index = 0; index < (words?.length ?? 0); index++) {
     let word = words?.[index] as string;
-    // `<< EOF`, with a space, is one too.
-    if (/^\d*<<-?$/.test(word) && words?.[index + 1] !== undefined) word += words[++index];
+    if (spaced && /^\d*<<-?$/.test(word) && words?.[index + 1] !== undefined) word += words[++index];
     const start = heredocOf(word);
     if (start !== undefined) starts.push(start);
   }

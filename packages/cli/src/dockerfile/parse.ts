@@ -10,7 +10,7 @@ import { readExecForm } from "./exec-form.ts";
 import { readFlags } from "./flags.ts";
 import { heredocsOf } from "./heredoc.ts";
 import { type Directive, type Dockerfile, DockerfileError, type Heredoc, type Instruction } from "./syntax.ts";
-import { frontendOf, hasSyntax, STRICT_JSON_SYNTAX } from "./syntax-version.ts";
+import { frontendOf, HEREDOC_GRAMMAR, hasSyntax, SPACED_HEREDOC_SYNTAX, STRICT_JSON_SYNTAX } from "./syntax-version.ts";
 import { decode, leadingSpace, trim, trimEnd } from "./text.ts";
 
 const MAX_LINE = 65_535;
@@ -182,10 +182,12 @@ class Parser {
 
   private heredocs(parsed: Parsed, line: string, range: Range): { list: readonly Heredoc[]; last?: Line } {
     const holder = parsed.trigger ?? parsed;
-    if (!HEREDOC_KEYWORDS.has(holder.keyword) || holder.exec) return { list: [] };
+    if (!HEREDOC_KEYWORDS.has(holder.keyword) || holder.exec || !line.includes("<<")) return { list: [] };
+    const frontend = frontendOf({ directives: this.directives });
+    if (!hasSyntax(frontend, HEREDOC_GRAMMAR)) return { list: [] };
     const list: Heredoc[] = [];
     let last: Line | undefined;
-    for (const { name, chomp } of heredocsOf(line)) {
+    for (const { name, chomp } of heredocsOf(line, hasSyntax(frontend, SPACED_HEREDOC_SYNTAX))) {
       const bodyStart = this.at;
       for (;;) {
         last = this.next();

@@ -36,7 +36,11 @@ export function hasSyntax(frontend: Frontend, minor: number): boolean {
 
 /** `COPY --chmod` and RUN --mount. */
 export const CHMOD_SYNTAX = 2;
+/** From here on heredocs are read at all. */
+export const HEREDOC_GRAMMAR = 3;
 /** Heredocs in a stable frontend. */
 export const HEREDOC_SYNTAX = 4;
+/** From here on `<< NAME`, with a space, is a heredoc too. */
+export const SPACED_HEREDOC_SYNTAX = 16;
 /** From here on text behind the closing `]` makes a shell form; before, it was ignored. */
 export const STRICT_JSON_SYNTAX = 9;
