@@ -40,6 +40,26 @@ describe("stdout", () => {
     expect(undone.stdout.toString()).toBe(DOCKERFILE);
   });
 
+  it("wrapped again it keeps the init's options unless others are given; an empty one clears them", async () => {
+    const wrapped = (await run("--init-arg=-v")).stdout;
+    expect(wrapped.toString("latin1")).toContain('["/initwrap", "-v", "--", "/app"]');
+    const again = await initwrapOk(["dockerfile", "-"], { cwd: folder, input: wrapped });
+    expect(again.stdout.equals(wrapped)).toBe(true);
+    const cleared = await initwrapOk(["dockerfile", "-", "--init-arg="], { cwd: folder, input: wrapped });
+    expect(cleared.stdout.equals((await run()).stdout)).toBe(true);
+  });
+
+  it("--assume-base wraps an unknown tag of an official image, and says that it was assumed", async () => {
+    await writeFile(file, "FROM node:999-alpine\n");
+    expect((await run("--offline", "--json")).status).toBe(5);
+    const { status, stdout } = await run("--offline", "--assume-base", "--json");
+    expect(status).toBe(0);
+    const document = JSON.parse(stdout.toString());
+    expect(document.base.source).toBe("assumed");
+    expect(document.after).toEqual({ entrypoint: ["/initwrap", "--", "docker-entrypoint.sh"], cmd: ["node"] });
+    expect(document.diagnostics.map(({ code }: { code: string }) => code)).toContain("BASE_ASSUMED");
+  });
+
   it("--json is one document with a version, and writes nothing else", async () => {
     const { status, stdout, stderr } = await run("--json");
     expect([status, stderr]).toEqual([0, ""]);

@@ -62,7 +62,8 @@ anything is written: the container runs what it ran, behind the init. What is no
       delimiter: ",",
     }),
     "init-arg": string({
-      description: "An option of the init itself; may be repeated.",
+      description:
+        "An option of the init itself; may be repeated. Those of an earlier wrap unless given; an empty one clears them.",
       helpValue: "OPTION",
       multiple: true,
     }),
@@ -85,6 +86,9 @@ anything is written: the container runs what it ran, behind the init. What is no
     "base-config": string({
       description: "The base image's config: the output of docker inspect, or an OCI config.",
       helpValue: "FILE",
+    }),
+    "assume-base": boolean({
+      description: "Take an unknown tag of a known official image to run what the image's other tags run.",
     }),
     compose: string({
       description: "Work on what the services of this Compose file build.",
@@ -149,7 +153,7 @@ anything is written: the container runs what it ran, behind the init. What is no
       target: flags.target,
       buildArgs: flags["build-arg"] ?? [],
       platforms: flags.platform ?? [],
-      initOptions: flags["init-arg"] ?? [],
+      initOptions: flags["init-arg"],
       inject: flags.inject as "inline" | "context" | "image" | undefined,
       initImage: flags["init-image"],
       context: flags.context,
@@ -157,6 +161,7 @@ anything is written: the container runs what it ran, behind the init. What is no
       baseEntrypoint: flags["base-entrypoint"],
       baseCmd: flags["base-cmd"],
       baseConfig: flags["base-config"],
+      assumeBase: flags["assume-base"],
       offline: flags.offline,
       force: flags.force,
       env: process.env,

@@ -7,11 +7,11 @@ import { InitwrapError } from "../model/errors.ts";
 import { formatPlatform, type Platform } from "../model/platform.ts";
 import { parseReference } from "../model/reference.ts";
 import { readBaseConfig } from "./base-config.ts";
-import { lookUpBase } from "./base-table.ts";
+import { guessBase, lookUpBase } from "./base-table.ts";
 
 /** Where a fact came from. `detail` is an image id, a digest, a file. */
 export interface Provenance {
-  readonly source: "flags" | "daemon" | "registry" | "table";
+  readonly source: "flags" | "daemon" | "registry" | "table" | "assumed";
   readonly detail?: string;
 }
 
@@ -29,6 +29,8 @@ export interface ResolverOptions {
   readonly signal?: AbortSignal;
   /** Ask neither the engine nor a registry. */
   readonly offline?: boolean;
+  /** Guess an unknown tag from the other tags of its image, last of all. */
+  readonly assume?: boolean;
   /** What `--base-*` say; stands for any base. */
   readonly given?: BaseConfig;
 }
@@ -65,8 +67,10 @@ function sources(options: ResolverOptions): readonly (readonly [string, BaseSour
     return [["flags", async (reference) => ({ reference, config: given, provenance: { source: "flags" } })]];
   }
   const table: readonly [string, BaseSource] = ["table", tableSource];
-  if (options.offline === true) return [table];
-  return [["engine", daemonSource(options)], ["registry", registrySource(options)], table];
+  const last: readonly (readonly [string, BaseSource])[] =
+    options.assume === true ? [table, ["family", familySource]] : [table];
+  if (options.offline === true) return last;
+  return [["engine", daemonSource(options)], ["registry", registrySource(options)], ...last];
 }
 
 function daemonSource(options: ResolverOptions): BaseSource {
@@ -105,4 +109,9 @@ function registrySource(options: ResolverOptions): BaseSource {
 const tableSource: BaseSource = async (reference) => {
   const config = await lookUpBase(reference);
   return config && { reference, config, provenance: { source: "table" } };
+};
+
+const familySource: BaseSource = async (reference) => {
+  const guess = await guessBase(reference);
+  return guess && { reference, config: guess.config, provenance: { source: "assumed", detail: `as ${guess.like}` } };
 };

@@ -43,7 +43,8 @@ export interface DockerfileRequest {
   readonly target?: string | undefined;
   readonly buildArgs: readonly string[];
   readonly platforms: readonly string[];
-  readonly initOptions: readonly string[];
+  /** Undefined: as an earlier wrap has them. Empty words are dropped, so that one alone clears them. */
+  readonly initOptions?: readonly string[] | undefined;
   readonly inject?: InjectKind | undefined;
   readonly initImage?: string | undefined;
   /** The build context; the file's folder unless given. */
@@ -52,6 +53,7 @@ export interface DockerfileRequest {
   readonly baseEntrypoint?: string | undefined;
   readonly baseCmd?: string | undefined;
   readonly baseConfig?: string | undefined;
+  readonly assumeBase?: boolean | undefined;
   readonly offline: boolean;
   readonly force: boolean;
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -187,7 +189,8 @@ async function optionsOf(request: DockerfileRequest, name: string, text: string)
     ...(request.target === undefined ? {} : { target: request.target }),
     buildArgs: buildArgs(request),
     platforms: request.platforms,
-    initOptions: request.initOptions,
+    ...(request.initOptions === undefined ? {} : { initOptions: request.initOptions.filter((word) => word !== "") }),
+    ...(request.assumeBase === undefined ? {} : { assumeBase: request.assumeBase }),
     ...(request.initImage === undefined ? {} : { initImage: request.initImage }),
     ...(base === undefined ? {} : { base }),
     offline: request.offline,

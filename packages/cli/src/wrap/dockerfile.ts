@@ -42,7 +42,7 @@ export interface DockerfileOptions {
   readonly buildArgs?: Readonly<Record<string, string>>;
   /** `linux/amd64` and the like; every platform that has an init unless given. */
   readonly platforms?: readonly string[];
-  /** The init's own options. */
+  /** The init's own options. Unless given, those of an earlier wrap are kept; an empty list clears them. */
   readonly initOptions?: readonly string[];
   /** How the init gets into the build; as the file has it already, or else inline. */
   readonly inject?: InjectKind;
@@ -50,6 +50,8 @@ export interface DockerfileOptions {
   readonly initImage?: string;
   /** What the base image of the target stage runs, when the caller knows it. */
   readonly base?: BaseConfig;
+  /** Take an unknown tag of a known official image to run what the image's other tags run. */
+  readonly assumeBase?: boolean;
   /** Ask neither an engine nor a registry. */
   readonly offline?: boolean;
   /** Go on although `# syntax=` names a frontend that nobody knows. */
@@ -103,7 +105,7 @@ export async function planDockerfile(
   const name = options.name ?? "Dockerfile";
   const text = textOf(input);
   const platforms = choosePlatforms(options.platforms ?? []);
-  const init = initOf(options.initOptions ?? []);
+  const init = initOf(options.initOptions ?? named(name, text, () => presentOptions(text, options)));
   const injection = named(name, text, () => injectionFor(text, options, platforms));
   const attempt = (bases: ReadonlyMap<string, BaseConfig>) =>
     named(name, text, () =>
@@ -183,6 +185,7 @@ async function withBase(
     ...(options.signal ? { signal: options.signal } : {}),
     ...(options.offline === undefined ? {} : { offline: options.offline }),
     ...(options.base === undefined ? {} : { given: options.base }),
+    ...(options.assumeBase === undefined ? {} : { assume: options.assumeBase }),
   });
   if (base === undefined) {
     const asked = obstacles.length === 0 ? "" : ` (${obstacles.join("; ")})`;
@@ -195,7 +198,7 @@ async function withBase(
   const range = root.from.range;
   const source = [provenance.source, provenance.detail].filter(Boolean).join(" ");
   const notes: Diagnostic[] =
-    provenance.source === "table"
+    provenance.source === "table" || provenance.source === "assumed"
       ? [{ code: "BASE_ASSUMED", severity: "note", args: { reference }, range }]
       : [{ code: "BASE_RESOLVED", severity: "note", args: { reference, source }, range }];
   return { outcome: attempt(new Map([[reference, base.config]])), base: { reference, provenance }, notes };
@@ -237,6 +240,17 @@ function initOf(options: readonly string[]): Init {
     }
   }
   return { path: INIT_PATH, options };
+}
+
+/** The init's options as an earlier run of initwrap wrote them into the target stage; none when none did. */
+function presentOptions(text: string, options: DockerfileOptions): readonly string[] {
+  if (undoText(text).kind !== "undone") return [];
+  const evaluation = evaluate(parseText(text), {
+    ...(options.buildArgs === undefined ? {} : { buildArgs: options.buildArgs }),
+  });
+  const words = findTarget(evaluation, options.target).config.entrypoint ?? [];
+  const end = words.indexOf("--");
+  return words[0] === INIT_PATH && end > 0 ? words.slice(1, end) : [];
 }
 
 function injectionFor(text: string, options: DockerfileOptions, platforms: readonly Platform[]): Injection {

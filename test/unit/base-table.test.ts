@@ -1,0 +1,25 @@
+/** What the table of official tags says of a tag, and what it lets one guess of a tag it does not hold. */
+import { describe, expect, it } from "vitest";
+import { guessBase, lookUpBase } from "../../packages/cli/src/wrap/base-table.ts";
+
+const DIGEST = `sha256:${"a".repeat(64)}`;
+
+describe("the table", () => {
+  it("knows exact tags only, and none by digest", async () => {
+    expect((await lookUpBase("node:22-alpine"))?.cmd).toEqual(["node"]);
+    expect(await lookUpBase("node:999-alpine")).toBeUndefined();
+    expect(await lookUpBase(`node:22-alpine@${DIGEST}`)).toBeUndefined();
+  });
+});
+
+describe("a guess", () => {
+  it("is what the tags of the same variant run, and names one", async () => {
+    const guess = await guessBase(`node:999.1-alpine3.99@${DIGEST}`);
+    expect(guess?.config.entrypoint).toEqual(["docker-entrypoint.sh"]);
+    expect(guess?.like).toMatch(/^node:[\d.]*-?alpine/);
+  });
+  it.each(["example.com/node:999", "someone/node:999", "no-such-official-image:1"])(
+    "is not made for %s",
+    async (name) => expect(await guessBase(name)).toBeUndefined(),
+  );
+});
