@@ -1,7 +1,20 @@
 /** `initwrap dockerfile` as a process: what it writes, what it leaves alone when it fails, and how it ends. */
 import { spawn, spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
 import { once } from "node:events";
-import { chmod, lstat, mkdtemp, readdir, readFile, readlink, rm, stat, symlink, writeFile } from "node:fs/promises";
+import {
+  chmod,
+  lstat,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  readlink,
+  rm,
+  stat,
+  symlink,
+  writeFile,
+} from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -58,6 +71,32 @@ describe("stdout", () => {
     expect(document.base.source).toBe("assumed");
     expect(document.after).toEqual({ entrypoint: ["/initwrap", "--", "docker-entrypoint.sh"], cmd: ["node"] });
     expect(document.diagnostics.map(({ code }: { code: string }) => code)).toContain("BASE_ASSUMED");
+  });
+
+  it("--base-layout reads the base from an OCI image layout, and gives its digest", async () => {
+    await mkdir(join(folder, "base", "blobs", "sha256"), { recursive: true });
+    const blob = async (mediaType: string, document: unknown) => {
+      const text = JSON.stringify(document);
+      const hex = createHash("sha256").update(text).digest("hex");
+      await writeFile(join(folder, "base", "blobs", "sha256", hex), text);
+      return { mediaType, digest: `sha256:${hex}`, size: text.length };
+    };
+    const config = await blob("application/vnd.oci.image.config.v1+json", {
+      architecture: "amd64",
+      os: "linux",
+      config: { Entrypoint: ["/in-layout"], Cmd: ["c"] },
+      rootfs: { type: "layers", diff_ids: [] },
+    });
+    const mediaType = "application/vnd.oci.image.manifest.v1+json";
+    const manifest = await blob(mediaType, { schemaVersion: 2, mediaType, config, layers: [] });
+    await writeFile(join(folder, "base", "oci-layout"), '{"imageLayoutVersion":"1.0.0"}');
+    await writeFile(join(folder, "base", "index.json"), JSON.stringify({ schemaVersion: 2, manifests: [manifest] }));
+    await writeFile(file, "FROM example.com/base:1\n");
+    const { stdout } = await initwrapOk(["dockerfile", "--base-layout", "base", "--json"], { cwd: folder });
+    const document = JSON.parse(stdout.toString());
+    expect(document.after).toEqual({ entrypoint: ["/initwrap", "--", "/in-layout"], cmd: ["c"] });
+    expect([document.base.source, document.base.detail]).toEqual(["layout", manifest.digest]);
+    expect((await run("--base-layout", "missing")).status).not.toBe(0);
   });
 
   it("--json is one document with a version, and writes nothing else", async () => {

@@ -87,6 +87,11 @@ anything is written: the container runs what it ran, behind the init. What is no
       description: "The base image's config: the output of docker inspect, or an OCI config.",
       helpValue: "FILE",
     }),
+    "base-layout": string({
+      description: "The base image, in an OCI image layout.",
+      helpValue: "FOLDER[:NAME]",
+      exclusive: ["base-config", "base-entrypoint", "base-cmd"],
+    }),
     "assume-base": boolean({
       description: "Take an unknown tag of a known official image to run what the image's other tags run.",
     }),
@@ -161,6 +166,7 @@ anything is written: the container runs what it ran, behind the init. What is no
       baseEntrypoint: flags["base-entrypoint"],
       baseCmd: flags["base-cmd"],
       baseConfig: flags["base-config"],
+      baseLayout: flags["base-layout"],
       assumeBase: flags["assume-base"],
       offline: flags.offline,
       force: flags.force,

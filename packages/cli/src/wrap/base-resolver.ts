@@ -11,7 +11,7 @@ import { guessBase, lookUpBase } from "./base-table.ts";
 
 /** Where a fact came from. `detail` is an image id, a digest, a file. */
 export interface Provenance {
-  readonly source: "flags" | "daemon" | "registry" | "table" | "assumed";
+  readonly source: "flags" | "daemon" | "layout" | "registry" | "table" | "assumed";
   readonly detail?: string;
 }
 
@@ -29,6 +29,8 @@ export interface ResolverOptions {
   readonly signal?: AbortSignal;
   /** Ask neither the engine nor a registry. */
   readonly offline?: boolean;
+  /** An OCI image layout that holds the base, `FOLDER[:NAME]`; nothing else is asked then. */
+  readonly layout?: string;
   /** Guess an unknown tag from the other tags of its image, last of all. */
   readonly assume?: boolean;
   /** What `--base-*` say; stands for any base. */
@@ -66,6 +68,7 @@ function sources(options: ResolverOptions): readonly (readonly [string, BaseSour
   if (given !== undefined) {
     return [["flags", async (reference) => ({ reference, config: given, provenance: { source: "flags" } })]];
   }
+  if (options.layout !== undefined) return [["layout", layoutSource(options.layout, options)]];
   const table: readonly [string, BaseSource] = ["table", tableSource];
   const last: readonly (readonly [string, BaseSource])[] =
     options.assume === true ? [table, ["family", familySource]] : [table];
@@ -115,3 +118,21 @@ const familySource: BaseSource = async (reference) => {
   const guess = await guessBase(reference);
   return guess && { reference, config: guess.config, provenance: { source: "assumed", detail: `as ${guess.like}` } };
 };
+
+function layoutSource(location: string, options: ResolverOptions): BaseSource {
+  return async (reference, platform) => {
+    const [{ ociLayoutMedium }, { configFrom }] = await Promise.all([
+      import("../store/oci-layout.ts"),
+      import("../store/registry/image-config.ts"),
+    ]);
+    const source = await ociLayoutMedium.source(location, {
+      layers: false,
+      env: options.env,
+      ...(options.signal ? { signal: options.signal } : {}),
+    });
+    const found = await configFrom(source, platform, location);
+    if (found === undefined) return undefined;
+    const config = readBaseConfig(found.config, `${location} (${formatPlatform(platform)})`);
+    return { reference, config, provenance: { source: "layout", detail: found.digest } };
+  };
+}

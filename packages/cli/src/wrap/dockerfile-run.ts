@@ -53,6 +53,7 @@ export interface DockerfileRequest {
   readonly baseEntrypoint?: string | undefined;
   readonly baseCmd?: string | undefined;
   readonly baseConfig?: string | undefined;
+  readonly baseLayout?: string | undefined;
   readonly assumeBase?: boolean | undefined;
   readonly offline: boolean;
   readonly force: boolean;
@@ -190,6 +191,7 @@ async function optionsOf(request: DockerfileRequest, name: string, text: string)
     buildArgs: buildArgs(request),
     platforms: request.platforms,
     ...(request.initOptions === undefined ? {} : { initOptions: request.initOptions.filter((word) => word !== "") }),
+    ...(request.baseLayout === undefined ? {} : { baseLayout: request.baseLayout }),
     ...(request.assumeBase === undefined ? {} : { assumeBase: request.assumeBase }),
     ...(request.initImage === undefined ? {} : { initImage: request.initImage }),
     ...(base === undefined ? {} : { base }),

@@ -50,6 +50,8 @@ export interface DockerfileOptions {
   readonly initImage?: string;
   /** What the base image of the target stage runs, when the caller knows it. */
   readonly base?: BaseConfig;
+  /** An OCI image layout that holds the base image, `FOLDER[:NAME]`. */
+  readonly baseLayout?: string;
   /** Take an unknown tag of a known official image to run what the image's other tags run. */
   readonly assumeBase?: boolean;
   /** Ask neither an engine nor a registry. */
@@ -185,6 +187,7 @@ async function withBase(
     ...(options.signal ? { signal: options.signal } : {}),
     ...(options.offline === undefined ? {} : { offline: options.offline }),
     ...(options.base === undefined ? {} : { given: options.base }),
+    ...(options.baseLayout === undefined ? {} : { layout: options.baseLayout }),
     ...(options.assumeBase === undefined ? {} : { assume: options.assumeBase }),
   });
   if (base === undefined) {

@@ -7,6 +7,7 @@ import { InitwrapError } from "../../model/errors.ts";
 import { isIndexType, isManifestType } from "../../model/media-types.ts";
 import { formatPlatform, normalizePlatform, type Platform, samePlatform } from "../../model/platform.ts";
 import { formatReference, type Reference } from "../../model/reference.ts";
+import type { Source } from "../contract.ts";
 import { openRegistrySource, type RegistryOptions } from "./source.ts";
 
 /** An image config as the registry holds it, parsed, and the digest of the image's root (index or manifest). */
@@ -29,8 +30,11 @@ export async function fetchImageConfig(
   platform: Platform,
   options: RegistryOptions = {},
 ): Promise<FetchedConfig | undefined> {
-  const source = openRegistrySource(reference, options);
-  const name = formatReference(reference);
+  return configFrom(openRegistrySource(reference, options), platform, formatReference(reference));
+}
+
+/** The same from any place that holds an image; `name` is what errors call it. Closes the source. */
+export async function configFrom(source: Source, platform: Platform, name: string): Promise<FetchedConfig | undefined> {
   try {
     let root: Descriptor;
     try {
