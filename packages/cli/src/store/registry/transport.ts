@@ -6,12 +6,19 @@
  * - Authorization goes to the origin it was made for and is dropped when a redirect leaves it (RFC 9110, section 15.4);
  * - every wait has an end: connecting, sending when nobody reads, waiting for headers, waiting for the next bytes.
  *
- * undici is imported on the first exchange: nothing else in the program needs it, and loading it takes time.
+ * On node:http and node:https, whose HTTP parser is compiled into Node: loading undici took half of the whole time of a
+ * wrap in a registry. What is only needed over TLS or through a proxy is loaded by the first exchange that needs it.
  */
-import type { Dispatcher } from "undici";
+import { once } from "node:events";
+import {
+  Agent,
+  type ClientRequest,
+  request as httpRequest,
+  type IncomingMessage,
+  type RequestOptions,
+} from "node:http";
 import { ExchangeError, redactUrl } from "./failures.ts";
 import { type Environment, isLoopback, proxyFor } from "./proxy.ts";
-import { certificateRoots, readHostTrust, secureContext } from "./trust.ts";
 
 /** Milliseconds. */
 export interface TimeLimits {
@@ -89,19 +96,29 @@ const CERTIFICATE_FAULTS = new Set([
 const LASTING_FAULTS = new Set([
   "ENOTFOUND",
   "EACCES",
-  "UND_ERR_INVALID_ARG",
-  "UND_ERR_HEADERS_OVERFLOW",
+  "ERR_INVALID_CHAR",
+  "ERR_UNESCAPED_CHARACTERS",
+  "HPE_HEADER_OVERFLOW",
   "ERR_SSL_WRONG_VERSION_NUMBER",
   "ERR_SSL_PACKET_LENGTH_TOO_LONG",
 ]);
+
+/** How one origin is reached: its pool of connections, and what its requests have to carry. */
+export interface Route {
+  readonly agent: Agent;
+  readonly request: (options: RequestOptions) => ClientRequest;
+  /** The options that say where a request goes. */
+  readonly place: (url: URL) => RequestOptions;
+  /** More headers, for a proxy that forwards requests. */
+  readonly headers?: (url: URL) => Readonly<Record<string, string>>;
+}
 
 /** Connection pools by origin; one for a whole run, so that many images share connections. */
 export class Transport {
   readonly #env: Environment;
   readonly #limits: TimeLimits;
   readonly #options: TransportOptions;
-  readonly #pools = new Map<string, Promise<Dispatcher>>();
-  #undici: Promise<typeof import("undici")> | undefined;
+  readonly #routes = new Map<string, Promise<Route>>();
 
   constructor(options: TransportOptions = {}) {
     this.#env = options.env ?? process.env;
@@ -154,9 +171,9 @@ export class Transport {
 
   /** Closes every connection. Exchanges under way fail. */
   async close(): Promise<void> {
-    const pools = [...this.#pools.values()];
-    this.#pools.clear();
-    await Promise.all(pools.map((pool) => pool.then((dispatcher) => dispatcher.destroy()).catch(() => {})));
+    const routes = [...this.#routes.values()];
+    this.#routes.clear();
+    await Promise.all(routes.map((route) => route.then(({ agent }) => agent.destroy()).catch(() => {})));
   }
 
   #redirectTarget(from: URL, location: string): URL {
@@ -181,35 +198,29 @@ export class Transport {
     if (url.protocol === "http:" && request.authorization !== undefined && !this.allowsPlain(url.host)) {
       throw new ExchangeError(`credentials would go to ${url.host} over plain HTTP`, { retryable: false });
     }
-    // In the bundle a CommonJS module has only its default export.
-    this.#undici ??= import("undici").then((module) => module.default ?? module);
-    const undici = await this.#undici;
-    const dispatcher = await this.#pool(url);
+    const route = await this.#route(url);
     const watch = new Watch(this.#limits, this.#options.signal);
-    const content = body === undefined || body instanceof Uint8Array ? body : watch.sending(body.open());
-    const length = body === undefined ? undefined : body.length;
-    // A body in memory is sent in one go; the time for it is counted into the wait for headers.
-    if (content === undefined || content instanceof Uint8Array) watch.awaitHeaders();
+    const length = body?.length;
+    const options: RequestOptions = {
+      ...route.place(url),
+      agent: route.agent,
+      method,
+      headers: {
+        "user-agent": "initwrap",
+        "accept-encoding": "identity",
+        ...request.headers,
+        ...route.headers?.(url),
+        ...(length === undefined ? {} : { "content-length": String(length) }),
+        ...(request.authorization === undefined ? {} : { authorization: request.authorization }),
+      },
+      signal: watch.signal,
+    };
     const started = performance.now();
     let status = 0;
     try {
-      const response = await undici.request(url, {
-        dispatcher,
-        method,
-        headers: {
-          "user-agent": "initwrap",
-          "accept-encoding": "identity",
-          ...request.headers,
-          ...(length === undefined ? {} : { "content-length": String(length) }),
-          ...(request.authorization === undefined ? {} : { authorization: request.authorization }),
-        },
-        body: (content ?? null) as Dispatcher.DispatchOptions["body"] & Uint8Array,
-        signal: watch.signal,
-        headersTimeout: 0,
-        bodyTimeout: this.#limits.idle,
-      });
+      const response = await this.#send(route, options, body, watch);
       watch.stop();
-      status = response.statusCode;
+      status = response.statusCode ?? 0;
       return new Response(response, url, watch);
     } catch (error) {
       watch.stop();
@@ -220,18 +231,54 @@ export class Transport {
     }
   }
 
-  #pool(url: URL): Promise<Dispatcher> {
-    const known = this.#pools.get(url.origin);
-    if (known) return known;
-    const pool = this.#connect(url);
-    this.#pools.set(url.origin, pool);
-    // A pool that could not be made is tried again by the next exchange.
-    pool.catch(() => this.#pools.delete(url.origin));
-    return pool;
+  async #send(
+    route: Route,
+    options: RequestOptions,
+    body: RequestBody | undefined,
+    watch: Watch,
+  ): Promise<IncomingMessage> {
+    const message = route.request(options);
+    // After the answer nobody waits for the request any more, and an error without a listener would end the process.
+    message.on("error", () => {});
+    limitConnecting(message, this.#limits.connect);
+    const answered = once(message, "response") as Promise<[IncomingMessage]>;
+    if (body === undefined || body instanceof Uint8Array) {
+      // A body in memory is sent in one go; the time for it is counted into the wait for headers.
+      watch.awaitHeaders();
+      message.end(body);
+      const [response] = await answered;
+      return response;
+    }
+    // Whoever answers early (a refusal) has read enough; the rest is not sent.
+    const early = new AbortController();
+    const response = answered.then(([first]) => {
+      early.abort();
+      return first;
+    });
+    response.catch(() => early.abort());
+    try {
+      await sendAll(message, watch.sending(body.open()), early.signal);
+    } catch (error) {
+      message.destroy();
+      throw error;
+    }
+    const first = await response;
+    // A connection on which a body was left unfinished cannot take another request.
+    if (!message.writableFinished) first.once("end", () => message.destroy());
+    return first;
   }
 
-  async #connect(url: URL): Promise<Dispatcher> {
-    const { Agent, ProxyAgent } = await this.#undici!;
+  #route(url: URL): Promise<Route> {
+    const known = this.#routes.get(url.origin);
+    if (known) return known;
+    const route = this.#connect(url);
+    this.#routes.set(url.origin, route);
+    // A route that could not be made is tried again by the next exchange.
+    route.catch(() => this.#routes.delete(url.origin));
+    return route;
+  }
+
+  async #connect(url: URL): Promise<Route> {
     let proxy: URL | undefined;
     try {
       proxy = proxyFor(url, this.#env);
@@ -241,36 +288,58 @@ export class Transport {
         hint: "Correct HTTPS_PROXY or HTTP_PROXY.",
       });
     }
-    const connections = this.#options.connections ?? 8;
-    const limits = { connections, pipelining: 1, headersTimeout: 0, keepAliveTimeout: 15_000 };
-    if (url.protocol === "http:") {
-      if (!proxy) return new Agent({ ...limits, connect: { timeout: this.#limits.connect } });
-      return new ProxyAgent({ ...limits, ...proxyCredentials(proxy), proxyTunnel: false });
-    }
-    const trust = await readHostTrust(url.host, this.#options.certificateRoots ?? certificateRoots(this.#env));
-    const connect = {
-      secureContext: await secureContext(trust, this.#env),
-      rejectUnauthorized: !this.trustsBlindly(url.host),
-      timeout: this.#limits.connect,
-    };
-    if (!proxy) return new Agent({ ...limits, connect });
-    const proxyTls = { secureContext: await secureContext({ authorities: [] }, this.#env) };
-    return new ProxyAgent({ ...limits, ...proxyCredentials(proxy), requestTls: connect, proxyTls });
+    const pool = { keepAlive: true, maxSockets: this.#options.connections ?? 8 };
+    if (url.protocol === "http:" && !proxy) return { agent: new Agent(pool), request: httpRequest, place: directPlace };
+    const { forwardRoute, secureRoute } = await import("./secure-route.ts");
+    if (url.protocol === "http:") return forwardRoute(proxy!, pool, this.#env);
+    return secureRoute(url, proxy, pool, {
+      env: this.#env,
+      connectLimit: this.#limits.connect,
+      blindly: this.trustsBlindly(url.host),
+      ...(this.#options.certificateRoots ? { certificateRoots: this.#options.certificateRoots } : {}),
+    });
   }
 }
 
-function proxyCredentials(proxy: URL): { uri: string; token?: string } {
-  const bare = new URL(proxy.href);
-  bare.username = "";
-  bare.password = "";
-  if (!proxy.username && !proxy.password) return { uri: bare.href };
-  const pair = `${decodeURIComponent(proxy.username)}:${decodeURIComponent(proxy.password)}`;
-  return { uri: bare.href, token: `Basic ${Buffer.from(pair).toString("base64")}` };
+/** A request's place when it goes to the origin itself. */
+export function directPlace(url: URL): RequestOptions {
+  // An IPv6 address is in brackets in a URL and without them everywhere else.
+  const hostname = url.hostname.replace(/^\[|\]$/g, "");
+  return { hostname, port: url.port || undefined, path: url.pathname + url.search };
+}
+
+/** Ends a request whose new connection is not there after `limit` milliseconds. A pooled connection is there at once. */
+function limitConnecting(message: ClientRequest, limit: number): void {
+  message.once("socket", (socket) => {
+    if (!socket.connecting) return;
+    const timer = setTimeout(() => {
+      const seconds = Math.round(limit / 100) / 10;
+      message.destroy(new ExchangeError(`no connection within ${seconds} s`, { retryable: true }));
+    }, limit);
+    const stop = (): void => clearTimeout(timer);
+    // Over TLS, `connect` is only half of the way.
+    socket.once("encrypted" in socket ? "secureConnect" : "connect", stop);
+    socket.once("close", stop);
+  });
+}
+
+/** Writes `content` as fast as it is taken, until its end or until `signal`. Throws what `content` throws. */
+async function sendAll(
+  message: ClientRequest,
+  content: AsyncGenerator<Uint8Array>,
+  signal: AbortSignal,
+): Promise<void> {
+  for await (const chunk of content) {
+    if (signal.aborted) return;
+    if (!message.write(chunk)) await once(message, "drain", { signal }).catch(() => {});
+    if (signal.aborted) return;
+  }
+  message.end();
 }
 
 /** Ends an exchange that stands still. Its clock is stopped while the caller, not the network, is what is waited for. */
 class Watch {
-  readonly #limits: TimeLimits;
+  readonly limits: TimeLimits;
   readonly #controller = new AbortController();
   #timer: NodeJS.Timeout | undefined;
   /** What the request's own body threw, so that it is not taken for a network fault. */
@@ -280,16 +349,16 @@ class Watch {
   readonly signal: AbortSignal;
 
   constructor(limits: TimeLimits, outer: AbortSignal | undefined) {
-    this.#limits = limits;
+    this.limits = limits;
     this.signal = outer ? AbortSignal.any([outer, this.#controller.signal]) : this.#controller.signal;
   }
 
   awaitHeaders(): void {
-    this.#start(this.#limits.headers, "no answer");
+    this.#start(this.limits.headers, "no answer");
   }
 
-  awaitSmallBody(): void {
-    this.#start(this.#limits.small, "the answer did not end");
+  awaitBytes(): void {
+    this.#start(this.limits.idle, "no more of the answer came");
   }
 
   stop(): void {
@@ -299,7 +368,7 @@ class Watch {
   async *sending(content: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
     try {
       for await (const chunk of content) {
-        this.#start(this.#limits.idle, "nothing was read of what we sent");
+        this.#start(this.limits.idle, "nothing was read of what we sent");
         yield chunk;
         this.stop();
       }
@@ -324,16 +393,17 @@ class Watch {
 class Response implements ExchangeResponse {
   readonly status: number;
   readonly url: URL;
-  readonly #data: Dispatcher.ResponseData;
+  readonly #message: IncomingMessage;
   readonly #watch: Watch;
 
-  constructor(data: Dispatcher.ResponseData, url: URL, watch: Watch) {
-    this.status = data.statusCode;
+  constructor(message: IncomingMessage, url: URL, watch: Watch) {
+    this.status = message.statusCode ?? 0;
     this.url = url;
-    this.#data = data;
+    this.#message = message;
     this.#watch = watch;
     // An answer that nobody reads must not end the process when its connection breaks.
-    data.body.on("error", () => {});
+    message.on("error", () => {});
+    watch.signal.addEventListener("abort", () => message.destroy(), { once: true });
   }
 
   header(name: string): string | undefined {
@@ -341,46 +411,51 @@ class Response implements ExchangeResponse {
   }
 
   headerValues(name: string): readonly string[] {
-    const value = this.#data.headers[name];
-    return value === undefined ? [] : typeof value === "string" ? [value] : value;
+    return this.#message.headersDistinct[name] ?? [];
   }
 
   async *body(): AsyncGenerator<Uint8Array, void, undefined> {
+    const chunks = this.#message[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>;
     try {
-      for await (const chunk of this.#data.body) yield chunk as Uint8Array;
+      for (;;) {
+        this.#watch.awaitBytes();
+        const { done, value } = await chunks.next();
+        this.#watch.stop();
+        if (done) return;
+        yield value;
+      }
     } catch (error) {
       throw toExchangeError(this.#watch.signal.aborted ? this.#watch.signal.reason : error, this.url);
+    } finally {
+      this.#watch.stop();
+      // Closes the connection unless the body was read to its end.
+      await chunks.return?.();
     }
   }
 
   async bytes(limit: number): Promise<Uint8Array> {
-    this.#watch.awaitSmallBody();
-    try {
-      const chunks: Uint8Array[] = [];
-      let size = 0;
-      for await (const chunk of this.body()) {
-        size += chunk.length;
-        if (size > limit) throw new ExchangeError(`the answer is longer than ${limit} bytes`, { retryable: false });
-        chunks.push(chunk);
-      }
-      return Buffer.concat(chunks, size);
-    } finally {
-      this.#watch.stop();
+    const end = performance.now() + this.#watch.limits.small;
+    const chunks: Uint8Array[] = [];
+    let size = 0;
+    for await (const chunk of this.body()) {
+      size += chunk.length;
+      if (size > limit) throw new ExchangeError(`the answer is longer than ${limit} bytes`, { retryable: false });
+      if (performance.now() > end) throw new ExchangeError("the answer did not end in time", { retryable: true });
+      chunks.push(chunk);
     }
+    return Buffer.concat(chunks, size);
   }
 
   async discard(): Promise<void> {
-    this.#watch.awaitSmallBody();
+    const end = performance.now() + this.#watch.limits.small;
     try {
       let size = 0;
-      for await (const chunk of this.#data.body) {
-        size += (chunk as Uint8Array).length;
-        if (size > DRAIN) break;
+      for await (const chunk of this.body()) {
+        size += chunk.length;
+        if (size > DRAIN || performance.now() > end) break;
       }
     } catch {
       // Nobody wanted it.
-    } finally {
-      this.#watch.stop();
     }
   }
 }
@@ -392,7 +467,7 @@ function refusedRedirect(from: URL, why: string): ExchangeError {
   });
 }
 
-/** Names a fault of undici, TLS or the socket, and says whether asking again may help. */
+/** Names a fault of HTTP, TLS or the socket, and says whether asking again may help. */
 function toExchangeError(error: unknown, url: URL): unknown {
   if (error instanceof ExchangeError) return error;
   const fault = deepest(error);
@@ -421,7 +496,7 @@ function toExchangeError(error: unknown, url: URL): unknown {
   });
 }
 
-/** undici and Node wrap what happened; the innermost error with a code says it. */
+/** Node wraps what happened; the innermost error with a code says it. */
 function deepest(error: unknown): { code?: string; message: string } {
   let found: { code?: string; message: string } = { message: "" };
   for (let at = error, depth = 0; at instanceof Error && depth < 5; depth++) {
