@@ -27,6 +27,7 @@ import { tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { constants, gunzipSync, gzipSync } from "node:zlib";
+import { sbom } from "./sbom.mjs";
 
 const root = dirname(fileURLToPath(import.meta.url));
 const inits = join(root, "inits");
@@ -192,9 +193,11 @@ function buildAll() {
 function write() {
   rmSync(inits, { recursive: true, force: true });
   const sums = [];
+  const contents = [];
   for (const { target, bytes } of buildAll()) {
     const directory = join(inits, target.platform);
     const { compressed, facts } = pack(bytes);
+    contents.push({ platform: target.platform, bytes, layer: compressed });
     const files = {
       initwrap: bytes,
       "layer.json": Buffer.from(`${JSON.stringify(facts, null, 2)}\n`),
@@ -212,6 +215,7 @@ function write() {
     );
   }
   writeFileSync(join(inits, "SHA256SUMS"), sums.join(""));
+  writeFileSync(join(inits, "sbom.cdx.json"), sbom({ version, inits: contents }));
 }
 
 function check() {
@@ -223,6 +227,7 @@ function check() {
       .split("\n")
       .map((line) => [line.slice(66), line.slice(0, 64)]),
   );
+  const contents = [];
   const built = buildAll();
   for (const { target, bytes } of built) {
     const file = (name) => join(inits, target.platform, name);
@@ -240,6 +245,7 @@ function check() {
     expect((statSync(file("initwrap")).mode & 0o111) !== 0, `${target.platform}/initwrap is not executable`);
     const compressed = readFileSync(file("layer.tar.gz"));
     const layer = tar(bytes);
+    contents.push({ platform: target.platform, bytes, layer: compressed });
     expect(
       gunzipSync(compressed).equals(layer),
       `${target.platform}/layer.tar.gz does not unpack to the rebuilt layer`,
@@ -251,6 +257,11 @@ function check() {
     expect(facts.initSha256 === sha256(bytes), `${target.platform}/layer.json: wrong initSha256`);
     expect(facts.version === version, `${target.platform}/layer.json: wrong version`);
   }
+  const bill = join(inits, "sbom.cdx.json");
+  expect(
+    existsSync(bill) && readFileSync(bill, "utf8") === sbom({ version, inits: contents }),
+    "sbom.cdx.json does not list what is committed",
+  );
   for (const name of committed.keys()) problems.push(`${name} is in SHA256SUMS, but no target builds it`);
   for (const problem of problems) console.error(problem);
   if (problems.length > 0) process.exit(1);
