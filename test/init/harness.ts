@@ -38,7 +38,8 @@ export function which(program: string): string | undefined {
   return undefined;
 }
 
-const compiler = which("cc") ?? which("gcc") ?? which("clang-19");
+/** The C compiler. */
+export const compiler = which("cc") ?? which("gcc") ?? which("clang-19");
 
 /** The compiled form of programs/NAME.c, static so that it also runs in an empty root. */
 export function program(name: "child" | "namespace" | "send" | "terminal"): string {

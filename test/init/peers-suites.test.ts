@@ -1,0 +1,112 @@
+/**
+ * The test suites of tini and dumb-init, unchanged, against the shipped init under their names.
+ *
+ * They run in a PID namespace with the init as its PID 1, for they count on orphans being reaped, and on one processor:
+ * dumb-init's pipelines of `yes` would otherwise keep every processor busy while the suite counts processes.
+ * Left out are dumb-init's four cases of the working directory, which read the init's own at the moment the child starts:
+ * this init lets go of it right after that, not before. And left out is one line of tini's smoke checks,
+ * `hardening-check`, which looks for what a linker does to relocations (RELRO, BIND_NOW): this file has none.
+ */
+import { execFile, execFileSync, spawnSync } from "node:child_process";
+import { copyFileSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { beforeEach, expect, test } from "vitest";
+import { requireCapability, type SkippableContext } from "../support/capability.ts";
+import { compiler, INIT, requireRoot, scratch } from "./harness.ts";
+import { peerSource } from "./peers/source.ts";
+
+const PYTHON = "/usr/bin/python3";
+const run = promisify(execFile);
+
+beforeEach(requireRoot);
+
+function requireSource(context: SkippableContext, name: string): string {
+  const source = peerSource(name);
+  requireCapability(context, `the source package ${name} from Debian`, source !== undefined);
+  return source as string;
+}
+
+function requirePython(context: SkippableContext, ...modules: string[]): void {
+  const imports = `import ${modules.join(", ")}`;
+  requireCapability(
+    context,
+    `python3 with ${modules.join(", ")}`,
+    spawnSync(PYTHON, ["-c", imports], { stdio: "ignore" }).status === 0,
+  );
+}
+
+/** A folder with the init under the names, to be first in PATH. Some of the scripts want a `python` as well. */
+function folderOf(...names: string[]): string {
+  const folder = scratch();
+  for (const name of names) copyFileSync(INIT, join(folder, name));
+  symlinkSync(PYTHON, join(folder, "python"));
+  return folder;
+}
+
+/** The whole output of a command below the init as PID 1 of a namespace; an error shows it when the command fails. */
+async function below(command: readonly string[], cwd: string, env: NodeJS.ProcessEnv): Promise<string> {
+  const namespace = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"];
+  const [file = "", ...args] = ["taskset", "-c", "0", ...namespace, INIT, "--", ...command];
+  const { stdout, stderr } = await run(file, args, {
+    cwd,
+    env: { HOME: "/root", LANG: "C.UTF-8", PYTHONDONTWRITEBYTECODE: "1", ...env },
+    maxBuffer: 1 << 26,
+    timeout: 150_000,
+    killSignal: "SIGKILL",
+  }).catch((error: { stdout: string; stderr: string; message: string }) => {
+    throw new Error(`${error.message}\n${error.stdout}\n${error.stderr}`);
+  });
+  return stdout + stderr;
+}
+
+test("dumb-init's own tests", { timeout: 180_000 }, async (context) => {
+  const source = requireSource(context, "dumb-init");
+  requirePython(context, "pytest", "pytest_timeout", "py");
+  const output = await below(
+    [PYTHON, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests", "--ignore=tests/cwd_test.py"],
+    source,
+    {
+      PATH: `${folderOf("dumb-init")}:/usr/bin:/bin`,
+    },
+  );
+  const [, passed] = /^(\d+) passed in /m.exec(output) ?? [];
+  expect(Number(passed), output).toBe(182 - 4);
+});
+
+test("tini's own inner tests", { timeout: 180_000 }, async (context) => {
+  const source = requireSource(context, "tini");
+  requirePython(context, "psutil", "prctl");
+  const build = folderOf("tini");
+  execFileSync(compiler ?? "cc", ["-o", join(build, "sigconf-test"), join(source, "test/sigconf/sigconf-test.c")]);
+  const output = await below([PYTHON, "-u", join(source, "test/run_inner_tests.py")], source, {
+    SOURCE_DIR: source,
+    BUILD_DIR: build,
+    FORCE_SUBREAPER: "1",
+    PYTHONPATH: join(import.meta.dirname, "peers"),
+    PATH: `${build}:/usr/bin:/bin`,
+  });
+  expect(output.match(/^running .* test/gim)?.length, output).toBe(21);
+  expect(output).toContain("All done, tests as expected");
+});
+
+test("tini's own smoke checks, as tini and as tini-static", { timeout: 60_000 }, async (context) => {
+  const source = requireSource(context, "tini");
+  const build = folderOf("tini", "tini-static");
+  mkdirSync(join(build, "bin-test"));
+  const script = readFileSync(join(source, "ci/run_build.sh"), "utf8");
+  const loop = script.slice(script.indexOf("  for tini in "), script.indexOf("  # Quick package audit"));
+  const checks = loop.split("\n").filter((line) => !line.startsWith("    hardening-check "));
+  expect(checks.length).toBe(loop.split("\n").length - 1);
+  const file = join(build, "smoke.sh");
+  writeFileSync(file, ["set -o errexit -o nounset -o pipefail", ...checks, "echo all checked", ""].join("\n"));
+  const output = await below(["/bin/bash", file], build, {
+    SOURCE_DIR: source,
+    BUILD_DIR: build,
+    BIN_TEST_DIR: join(build, "bin-test"),
+    CC: "musl-gcc",
+    PATH: `${join(build, "bin-test")}:/usr/bin:/bin`,
+  });
+  expect(output.match(/^(Smoke test|Testing) /gm)?.length, output).toBe(2 * 15);
+  expect(output).toContain("all checked");
+});
