@@ -78,21 +78,24 @@ describe("an image in a registry", () => {
   it("is wrapped under another tag of its repository with a handful of requests and a few kilobytes", async () => {
     const source = `registry:${counter.host}/team/app:1`;
     const result = await wrapImage({ source, names: [`${counter.host}/team/app:init`], env });
-    expect(
-      counter.requests.map((line) => line.replace(/sha256:\w+/, "DIGEST").replace(/uploads\/.+/, "uploads/ID")),
-    ).toEqual([
+    const asked = counter.requests.map((line) =>
+      line.replace(/sha256:\w+/, "DIGEST").replace(/uploads\/.+/, "uploads/ID"),
+    );
+    expect([...asked.slice(0, 3), ...asked.slice(-2)]).toEqual([
       "GET /v2/",
       "GET /v2/team/app/manifests/1",
       "GET /v2/team/app/blobs/DIGEST",
-      // The new layer and the new config: not there yet, then sent.
-      "HEAD /v2/team/app/blobs/DIGEST",
-      "POST /v2/team/app/blobs/uploads/",
-      "PUT /v2/team/app/blobs/uploads/ID",
-      "HEAD /v2/team/app/blobs/DIGEST",
-      "POST /v2/team/app/blobs/uploads/",
-      "PUT /v2/team/app/blobs/uploads/ID",
       "HEAD /v2/team/app/manifests/DIGEST",
       "PUT /v2/team/app/manifests/init",
+    ]);
+    // The new layer and the new config, side by side: not there yet, then sent.
+    expect(asked.slice(3, -2).sort()).toEqual([
+      "HEAD /v2/team/app/blobs/DIGEST",
+      "HEAD /v2/team/app/blobs/DIGEST",
+      "POST /v2/team/app/blobs/uploads/",
+      "POST /v2/team/app/blobs/uploads/",
+      "PUT /v2/team/app/blobs/uploads/ID",
+      "PUT /v2/team/app/blobs/uploads/ID",
     ]);
     expect(result.receipt!.bytesMoved).toBeLessThan(30_000);
     expect(result.names).toEqual([`${counter.host}/team/app:init`]);

@@ -52,6 +52,11 @@ The result's name and digest go to stdout.`;
       options: ["drop", "keep"] as const,
       default: "drop",
     }),
+    "insecure-registry": string({
+      description: "A registry that may be reached over plain HTTP or with an unknown certificate; may be repeated.",
+      helpValue: "HOST[:PORT]",
+      multiple: true,
+    }),
     "metadata-file": string({
       description: "Write metadata of the result as JSON, as buildx does.",
       helpValue: "FILE",
@@ -80,6 +85,7 @@ The result's name and digest go to stdout.`;
       attestations: flags.attestations === "keep" ? "keep" : "drop",
       apply: !onlyPlan,
       env: process.env,
+      insecureRegistries: flags["insecure-registry"] ?? [],
       signal: this.signal,
       platforms: (flags.platform ?? []).map(platformFlag),
       names: flags.tag ?? [],

@@ -4,7 +4,8 @@
  * Contract, checked by one suite over every adapter (test/contract):
  * - `read` returns bytes whose digest and size are those of the descriptor, or throws BLOB_CORRUPT; for small JSON only.
  * - `read` and `open` throw IMAGE_NOT_FOUND for a blob that the medium does not hold; a sparse index is normal.
- * - `open` streams a blob once, from its first byte; the caller verifies it as it flows.
+ * - `open` streams a blob once, from its first byte; the caller verifies it as it flows. It may be called again for the
+ *   same blob, and several blobs may be read at the same time.
  * - `has` is true only when a later `commit` may rely on the blob; a registry may mount it to make it so.
  * - `put` is atomic for each blob: after a failure the blob is absent, never partial. It verifies digest and size and
  *   throws BLOB_CORRUPT when they differ.
@@ -34,6 +35,8 @@ export interface Source {
 
 /** A medium opened for writing one image. */
 export interface Sink {
+  /** How many blobs may be asked for and put at the same time; 1 when absent. Manifests always come one by one. */
+  readonly parallel?: number;
   has(descriptor: Descriptor): Promise<boolean>;
   put(descriptor: Descriptor, content: AsyncIterable<Uint8Array>): Promise<void>;
   /** Publishes `root` under the sink's names, when everything it refers to has been put. */

@@ -13,6 +13,7 @@ import type { Platform } from "../model/platform.ts";
 import type { Medium, Root, Source, StoreContext } from "../store/contract.ts";
 import { type Locator, parseLocator } from "../store/locator.ts";
 import { mediumOf } from "../store/media.ts";
+import { allowInsecure } from "../store/registry/insecure.ts";
 import { type Cargo, type TransferOutcome, transfer } from "../store/transfer.ts";
 
 export interface WrapImageRequest {
@@ -30,6 +31,8 @@ export interface WrapImageRequest {
   /** False: only plan. Nothing is written and no layer is read. */
   readonly apply?: boolean;
   readonly env?: StoreContext["env"];
+  /** Hosts (`name[:port]`) that may be reached over plain HTTP or with an unknown certificate, besides the environment's. */
+  readonly insecureRegistries?: readonly string[];
   readonly signal?: AbortSignal;
   readonly onProgress?: StoreContext["onProgress"];
 }
@@ -60,7 +63,7 @@ export function shippedInit(platform: Platform): InitLayer | undefined {
 
 /** Plans, and unless `apply` is false carries out, the wrapping of one image. Throws InitwrapError. */
 export async function wrapImage(request: WrapImageRequest): Promise<WrapImageResult> {
-  const env = request.env ?? process.env;
+  const env = allowInsecure(request.env ?? process.env, request.insecureRegistries ?? []);
   const context: StoreContext = {
     env,
     ...(request.signal ? { signal: request.signal } : {}),

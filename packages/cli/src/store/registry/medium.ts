@@ -2,11 +2,9 @@
 import { InitwrapError } from "../../model/errors.ts";
 import { parseReference, type Reference } from "../../model/reference.ts";
 import type { Medium, StoreContext } from "../contract.ts";
+import { insecureRegistries } from "./insecure.ts";
 import { openRegistrySink } from "./sink.ts";
 import { openRegistrySource, type RegistryOptions } from "./source.ts";
-
-/** The variable that lists hosts which may be reached without TLS, separated by commas; --insecure-registry adds to it. */
-const INSECURE_VARIABLE = "INITWRAP_INSECURE_REGISTRIES";
 
 /** Any OCI or Docker distribution registry. `location` is a reference; without a tag or digest it means `latest`. */
 export const registryMedium: Medium = {
@@ -27,10 +25,7 @@ export const registryMedium: Medium = {
 export function registryOptions(context: StoreContext): RegistryOptions {
   return {
     env: context.env,
-    insecureRegistries: (context.env[INSECURE_VARIABLE] ?? "")
-      .split(",")
-      .map((host) => host.trim())
-      .filter(Boolean),
+    insecureRegistries: insecureRegistries(context.env),
     ...(context.signal ? { signal: context.signal } : {}),
     ...(context.onProgress ? { onProgress: context.onProgress } : {}),
   };

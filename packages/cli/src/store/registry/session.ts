@@ -2,6 +2,7 @@
  * What many images at many registries share in one run: connections, credentials, tokens, and what was learned of hosts.
  */
 
+import type { Digest } from "../../model/digest.ts";
 import { type CredentialSource, credentialChain } from "./credentials.ts";
 import { ExchangeError } from "./failures.ts";
 import { type Endpoint, type HostSettings, hostSettings } from "./hosts.ts";
@@ -12,6 +13,9 @@ import { type TimeLimits, Transport, type TransportOptions } from "./transport.t
 
 /** Amazon's registry takes no pieces under 5 MiB. Bytes. */
 const DEFAULT_PIECE = 8 * 1024 * 1024;
+
+/** More blobs than this are not remembered. */
+const MAX_NOTES = 10_000;
 
 /** All optional: without any, the user's own environment and files are used. */
 export interface SessionOptions {
@@ -43,6 +47,8 @@ export class RegistrySession {
   readonly #credentials: CredentialSource;
   readonly #authorizers = new Map<string, Authorizer>();
   readonly #origins = new Map<string, Promise<string>>();
+  /** `HOST DIGEST` -> a repository where this run saw or stored the blob. */
+  readonly #blobs = new Map<string, string>();
 
   constructor(options: SessionOptions = {}) {
     const env = options.env ?? process.env;
@@ -91,6 +97,17 @@ export class RegistrySession {
     const found = this.#firstThatSpeaks(host, order);
     this.#origins.set(host, found);
     return found;
+  }
+
+  /** Remembers that a repository holds a blob: the init's layer of one image is then mounted into the next one's. */
+  noteBlob(endpoint: Endpoint, digest: Digest): void {
+    const key = `${endpoint.host} ${digest}`;
+    if (this.#blobs.size < MAX_NOTES || this.#blobs.has(key)) this.#blobs.set(key, endpoint.repository);
+  }
+
+  /** A repository of this host that is known to hold the blob. */
+  repositoryOf(host: string, digest: Digest): string | undefined {
+    return this.#blobs.get(`${host} ${digest}`);
   }
 
   close(): Promise<void> {

@@ -5,7 +5,7 @@
  * Until then nobody sees anything but unnamed blobs, which registries collect.
  */
 import type { Descriptor } from "../../model/descriptor.ts";
-import { digestOf } from "../../model/digest.ts";
+import { type Digest, digestOf } from "../../model/digest.ts";
 import { InitwrapError } from "../../model/errors.ts";
 import { isIndexType, isManifestType } from "../../model/media-types.ts";
 import { formatReference, type Reference } from "../../model/reference.ts";
@@ -43,6 +43,8 @@ export function openRegistrySink(reference: Reference, options: RegistrySinkOpti
 
 /** See the contract. */
 export class RegistrySink implements Sink {
+  /** Enough to hide the time that a request is on its way, and little enough memory. */
+  readonly parallel = 4;
   readonly #names: readonly Reference[];
   readonly #options: RegistrySinkOptions;
   readonly #session: RegistrySession;
@@ -69,6 +71,12 @@ export class RegistrySink implements Sink {
       if (this.#pending?.descriptor.digest === descriptor.digest || this.#manifests.has(descriptor.digest)) return true;
       return (await client.headManifest(descriptor.digest)) !== undefined;
     }
+    const isHere = await this.#holds(client, descriptor);
+    if (isHere) this.#session.noteBlob(client.endpoint, descriptor.digest);
+    return isHere;
+  }
+
+  async #holds(client: RegistryClient, descriptor: Descriptor): Promise<boolean> {
     const origin = await this.#originOf(descriptor.digest);
     if (origin === "here") return true;
     if (origin === undefined) return client.headBlob(descriptor);
@@ -90,6 +98,7 @@ export class RegistrySink implements Sink {
     const opened = this.#uploads.get(descriptor.digest);
     this.#uploads.delete(descriptor.digest);
     await uploadBlob(client, descriptor, this.#watched(descriptor, content), opened);
+    this.#session.noteBlob(client.endpoint, descriptor.digest);
     this.#bytesMoved += descriptor.size;
   }
 
@@ -141,12 +150,12 @@ export class RegistrySink implements Sink {
   }
 
   /** `here` for a blob of this repository's own image, or the other repository of this registry that it is known to be in. */
-  async #originOf(digest: string): Promise<"here" | string | undefined> {
+  async #originOf(digest: Digest): Promise<"here" | string | undefined> {
     const { from } = this.#options;
-    if (!(from instanceof RegistrySource) || !from.lists(digest)) return undefined;
-    const [theirs, ours] = [await from.client(), await this.#opened()];
-    if (theirs?.endpoint.host !== ours.endpoint.host) return undefined;
-    return theirs.endpoint.repository === ours.endpoint.repository ? "here" : theirs.endpoint.repository;
+    const ours = (await this.#opened()).endpoint;
+    const listed = from instanceof RegistrySource && from.lists(digest) ? (await from.client())?.endpoint : undefined;
+    const repository = listed?.host === ours.host ? listed.repository : this.#session.repositoryOf(ours.host, digest);
+    return repository === ours.repository ? "here" : repository;
   }
 
   async #sendPending(): Promise<void> {

@@ -4,8 +4,9 @@
  * Three ways, each of which starts anew when its connection breaks:
  * - small content is read into memory first, then sent in one PUT;
  * - content that can be read again is streamed in one PUT, and streamed again from its first byte after a failure;
- * - content that can be read only once goes in pieces (PATCH), each kept in memory until the registry has it. A registry
- *   that lost a piece half-way cannot always be told to continue; then the failure is reported.
+ * - content that can be read only once, and any that the registry does not take in one request, goes in pieces (PATCH),
+ *   each kept in memory until the registry has it. A registry that lost a piece half-way cannot always be told to
+ *   continue; then content that can be read again is begun anew, and for any other the failure is reported.
  *
  * Source: distribution-spec, "Pushing a blob monolithically" and "Pushing a blob in chunks".
  */
@@ -20,6 +21,12 @@ import type { ExchangeResponse } from "./transport.ts";
 
 /** Complaints about an upload that a new one gets over. Source: distribution-spec, "Error Codes". */
 const UPLOAD_LOST = ["BLOB_UPLOAD_UNKNOWN", "BLOB_UPLOAD_INVALID", "DIGEST_INVALID", "SIZE_INVALID", "RANGE_INVALID"];
+
+/** Content that can be read again is still held in memory up to this size. Bytes. */
+const SMALL = 1024 * 1024;
+
+/** An upload that the registry no longer continues. */
+class UploadLost extends InitwrapError {}
 
 /** An upload that the registry has opened: where its next request goes. */
 export interface Upload {
@@ -81,14 +88,15 @@ export async function uploadBlob(
   content: AsyncIterable<Uint8Array>,
   opened?: Upload,
 ): Promise<void> {
-  // It would be in memory as a piece anyway, and one request can be repeated.
-  if (descriptor.size <= client.session.pieceSize) {
+  const isAgain = isRepeatable(content);
+  // What is read once would be in memory as a piece anyway, and one request can be repeated.
+  if (descriptor.size <= (isAgain ? Math.min(SMALL, client.session.pieceSize) : client.session.pieceSize)) {
     const chunks: Uint8Array[] = [];
     for await (const chunk of verified(descriptor, content)) chunks.push(chunk);
     const bytes = Buffer.concat(chunks);
     return uploadWhole(client, descriptor, () => bytes, opened);
   }
-  if (!isRepeatable(content)) return uploadPieces(client, descriptor, content, opened);
+  if (!isAgain) return uploadPieces(client, descriptor, content, opened);
   try {
     await uploadWhole(
       client,
@@ -99,7 +107,11 @@ export async function uploadBlob(
   } catch (error) {
     // Some proxies in front of a registry limit the size of one request.
     if (!(error instanceof InitwrapError) || !/ answered (404|405|411|413|501) /.test(error.message)) throw error;
-    await uploadPieces(client, descriptor, content, undefined);
+    await client.retrying(() =>
+      uploadPieces(client, descriptor, content, undefined).catch((failure: unknown) => {
+        throw failure instanceof UploadLost ? new Transient(failure) : failure;
+      }),
+    );
   }
 }
 
@@ -324,8 +336,8 @@ export function isRepeatable(content: AsyncIterable<Uint8Array>): boolean {
   return !(content instanceof Readable) && (content as unknown) !== content[Symbol.asyncIterator]();
 }
 
-function lost(client: RegistryClient, why: string): InitwrapError {
-  return new InitwrapError("REGISTRY_FAILED", `upload to ${client.where}: ${why}`, {
+function lost(client: RegistryClient, why: string): UploadLost {
+  return new UploadLost("REGISTRY_FAILED", `upload to ${client.where}: ${why}`, {
     where: client.where,
     hint: "The same call may succeed later.",
   });

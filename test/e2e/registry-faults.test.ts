@@ -1,0 +1,98 @@
+/**
+ * Harm at every request of `initwrap image`, as a process, one at a time: each run succeeds or ends with a coded error, and
+ * the tag names the old image or the wrapped one, whole.
+ */
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { RegistrySession } from "../../packages/cli/src/store/registry/session.ts";
+import { sampleImage } from "../contract/sample-image.ts";
+import { requireCapability } from "../support/capability.ts";
+import { initwrap } from "../support/cli.ts";
+import { type Fault, type FaultProxy, startFaultProxy } from "../support/fault-proxy.ts";
+import { registryAvailable, startRegistry, type TestRegistry } from "../support/registry.ts";
+import { putImage, readWhole } from "../support/registry-image.ts";
+import { noise } from "../support/sample-image.ts";
+
+const image = sampleImage({ layers: ["small\n", noise("faults", 200_000)] });
+let source: TestRegistry;
+let target: TestRegistry;
+const session = new RegistrySession({ env: { HOME: "/nonexistent" } });
+
+beforeAll(async () => {
+  if (!registryAvailable) return;
+  [source, target] = await Promise.all([startRegistry(), startRegistry()]);
+  await putImage(`${source.host}/app:1`, image, session);
+});
+afterAll(async () => {
+  await session.close();
+  await Promise.all([source?.stop(), target?.stop()]);
+});
+beforeEach((context) => requireCapability(context, "docker-registry", registryAvailable));
+
+/** Each with whether it passes when it happens once: then the run has to get over it. */
+const FAULTS: readonly (readonly [string, Fault, boolean])[] = [
+  ["a connection cut before the answer", { kind: "cut", when: "before" }, true],
+  ["a connection cut when the registry has done it", { kind: "cut", when: "request" }, true],
+  ["a connection cut within the answer", { kind: "cut", when: "body" }, true],
+  ["an answer that comes late", { kind: "delay", milliseconds: 700 }, true],
+  ["an answer with another byte", { kind: "corrupt", what: "answer" }, false],
+  ["a request with another byte", { kind: "corrupt", what: "request" }, false],
+  ["429", { kind: "status", status: 429, headers: { "retry-after": "0" } }, true],
+  ["500", { kind: "status", status: 500 }, true],
+  ["503", { kind: "status", status: 503 }, true],
+];
+/** AUTH_REQUIRED, a damaged or missing image, a failing registry. */
+const EXITS = [0, 3, 4, 6];
+
+let number = 0;
+
+/** One run from the source to a fresh repository whose tag names an older image, with harm at request `at` on one side. */
+async function trial(proxies: { readonly pull?: FaultProxy; readonly push?: FaultProxy }): Promise<number> {
+  const repository = `copy/run${number++}`;
+  const old = sampleImage({ layers: [`old ${repository}\n`] });
+  await putImage(`${target.host}/${repository}:1`, old, session);
+  const from = proxies.pull?.host ?? source.host;
+  const to = proxies.push?.host ?? target.host;
+  const result = await initwrap(["image", `registry:${from}/app:1`, "-o", `registry:${to}/${repository}:1`], {
+    env: { HOME: "/nonexistent", XDG_CONFIG_HOME: "", DOCKER_CONFIG: "" },
+  });
+  expect(EXITS, result.stderr).toContain(result.status);
+  const found = await readWhole(`${target.host}/${repository}:1`, session);
+  if (result.status === 0) {
+    expect(found.layers).toBe(3);
+    expect(result.stdout.toString()).toContain(found.digest);
+  } else {
+    expect(result.stderr).toMatch(/AUTH_REQUIRED|REGISTRY_FAILED|IMAGE_NOT_FOUND|BLOB_CORRUPT|IMAGE_INVALID/);
+    expect(found.digest).toBe(old.root.digest);
+  }
+  return result.status;
+}
+
+describe.each(["pull", "push"] as const)("the side of the %s", (side) => {
+  it.each(FAULTS)(
+    "gets over %s, or says what is wrong and leaves the tag",
+    async (_, fault, passes) => {
+      const upstream = side === "pull" ? source.host : target.host;
+      const count = await startFaultProxy(upstream);
+      expect(await trial({ [side]: count })).toBe(0);
+      const total = count.requests.length;
+      await count.stop();
+      expect(total).toBeGreaterThan(3);
+      const waiting = Array.from({ length: total }, (_, at) => at);
+      // Each run has a proxy of its own, so that a few of them can go at once.
+      const worker = async (): Promise<void> => {
+        for (let at = waiting.shift(); at !== undefined; at = waiting.shift()) {
+          const proxy = await startFaultProxy(upstream);
+          proxy.arm(at, fault);
+          try {
+            const status = await trial({ [side]: proxy });
+            if (passes) expect(status, `${fault.kind} at request ${at}`).toBe(0);
+          } finally {
+            await proxy.stop();
+          }
+        }
+      };
+      await Promise.all([worker(), worker(), worker()]);
+    },
+    180_000,
+  );
+});
