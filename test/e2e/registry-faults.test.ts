@@ -2,11 +2,15 @@
  * Harm at every request of `initwrap image`, as a process, one at a time: each run succeeds or ends with a coded error, and
  * the tag names the old image or the wrapped one, whole.
  */
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { RegistrySession } from "../../packages/cli/src/store/registry/session.ts";
 import { sampleImage } from "../contract/sample-image.ts";
 import { requireCapability } from "../support/capability.ts";
-import { initwrap } from "../support/cli.ts";
+import { type CliResult, initwrap, initwrapOk } from "../support/cli.ts";
 import { type Fault, type FaultProxy, startFaultProxy } from "../support/fault-proxy.ts";
 import { registryAvailable, startRegistry, type TestRegistry } from "../support/registry.ts";
 import { putImage, readWhole } from "../support/registry-image.ts";
@@ -94,5 +98,50 @@ describe.each(["pull", "push"] as const)("the side of the %s", (side) => {
       await Promise.all([worker(), worker(), worker()]);
     },
     180_000,
+  );
+});
+
+describe("a large layer from a compressed archive", () => {
+  it.each([
+    ["before it is taken", { kind: "cut", when: "before" }],
+    ["when it is taken", { kind: "cut", when: "request" }],
+    ["with 503", { kind: "status", status: 503 }],
+  ] as const)(
+    "is sent anew when its upload breaks %s",
+    async (_, fault) => {
+      const folder = await mkdtemp(join(tmpdir(), "initwrap-large-"));
+      const proxy = await startFaultProxy(target.host);
+      try {
+        const large = sampleImage({ layers: [noise("large", 12_000_000)] });
+        const repository = `large/run${number++}`;
+        await putImage(`${source.host}/${repository}:1`, large, session);
+        const env = { HOME: "/nonexistent", XDG_CONFIG_HOME: "", DOCKER_CONFIG: "" };
+        const archive = join(folder, "large.tar");
+        const name = `${source.host}/${repository}:1`;
+        await initwrapOk(["image", `registry:${name}`, "-o", `oci-archive:${archive}`], { env });
+        await writeFile(`${archive}.gz`, gzipSync(await readFile(archive), { level: 1 }));
+        const push = (): Promise<CliResult> =>
+          initwrap(["image", `oci-archive:${archive}.gz`, "-o", `registry:${proxy.host}/${repository}:1`], { env });
+        // One of the uploads carries the large layer: harm is done to each in turn.
+        expect((await push()).status).toBe(0);
+        const uploads = proxy.requests.flatMap((line, at) => (/^PUT .*\/uploads\//.test(line) ? [at] : []));
+        expect(uploads.length).toBeGreaterThan(1);
+        for (const [round, at] of uploads.entries()) {
+          const fresh = `${repository}-${round}`;
+          proxy.arm(at, fault);
+          const result = await initwrap(
+            ["image", `oci-archive:${archive}.gz`, "-o", `registry:${proxy.host}/${fresh}:1`],
+            { env },
+          );
+          proxy.arm(-1, undefined);
+          expect(result.status, result.stderr).toBe(0);
+          expect((await readWhole(`${target.host}/${fresh}:1`, session)).layers).toBe(2);
+        }
+      } finally {
+        await proxy.stop();
+        await rm(folder, { recursive: true });
+      }
+    },
+    120_000,
   );
 });
