@@ -50,7 +50,7 @@ export function losses(result: StressResult, signals: number, orphans: number): 
     .map(([key, value]) => `${key} is ${result[key as keyof StressResult]} and should be ${value}`);
 }
 
-if (import.meta.main) {
+if (process.argv[1] === import.meta.filename) {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
     options: {
