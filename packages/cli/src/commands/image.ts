@@ -1,9 +1,13 @@
 /** `initwrap image`: an image with an init in front of what it runs, wherever it is. */
+import { setFlagsFromString } from "node:v8";
 import { string as stringArg } from "@oclif/core/args";
 import { boolean, string } from "@oclif/core/flags";
 import { EXIT, InitwrapError } from "../model/errors.ts";
 import { parsePlatform } from "../model/platform.ts";
 import { BaseCommand } from "../terminal/base-command.ts";
+
+/** A blob beyond this is large. Bytes. */
+const LARGE = 16 * 1024 * 1024;
 
 export default class Image extends BaseCommand {
   static override summary = "Put an init in front of what an image runs.";
@@ -79,6 +83,7 @@ The result's name and digest go to stdout.`;
       import("../wrap/image-files.ts"),
       import("../wrap/image-progress.ts"),
     ]);
+    const progress = progressReporter((line) => this.say(line));
     const result = await wrapImage({
       source: args.locator,
       action: flags.undo ? "undo" : "wrap",
@@ -90,7 +95,10 @@ The result's name and digest go to stdout.`;
       platforms: (flags.platform ?? []).map(platformFlag),
       names: flags.tag ?? [],
       initOptions: flags["init-arg"] ?? [],
-      onProgress: progressReporter((line) => this.say(line)),
+      onProgress: (descriptor, done, total) => {
+        if (total > LARGE) collectSooner();
+        progress(descriptor, done, total);
+      },
       ...(flags.output === undefined ? {} : { output: flags.output }),
     });
     const metadata = `${JSON.stringify(metadataDocument(result), undefined, 2)}\n`;
@@ -107,6 +115,18 @@ The result's name and digest go to stdout.`;
     }
     if (flags.check && result.plan.changed) process.exitCode = EXIT.wouldChange;
   }
+}
+
+let isSooner = false;
+
+/**
+ * Layers go through in chunks that are garbage at once; V8 would rather let them pile up to 100 MB than look sooner. Only
+ * when there is such a layer, and late: compiled code from the cache counts for unchanged flags only.
+ */
+function collectSooner(): void {
+  if (isSooner) return;
+  isSooner = true;
+  setFlagsFromString("--semi-space-growth-factor=1");
 }
 
 function platformFlag(text: string): NonNullable<ReturnType<typeof parsePlatform>> {
