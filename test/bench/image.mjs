@@ -13,6 +13,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { registryRows } from "./image-registry.mjs";
 
 const { values } = parseArgs({
   options: {
@@ -183,11 +184,13 @@ for (const [peer, args] of Object.entries(peers)) {
   rmSync(join(folder, "peer.tar"), { force: true });
 }
 
+rows.push(...(await registryRows({ cli: CLI, archive: original, folder, rounds })));
+
 process.stdout.write(
   `${(statSync(original).size / 1e9).toFixed(2)} GB, ${values.layers} layers, median of ${rounds}\n`,
 );
 for (const [name, seconds, note] of rows) {
-  process.stdout.write(`${name.padEnd(26)} ${seconds.toFixed(3).padStart(8)} s  ${note}\n`);
+  process.stdout.write(`${name.padEnd(36)} ${seconds.toFixed(3).padStart(8)} s  ${note}\n`);
 }
 const broken = [
   median(inPlace) > limit && "in place is slower than promised",
