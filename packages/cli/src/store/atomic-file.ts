@@ -13,6 +13,8 @@ import * as zlib from "node:zlib";
 import { InitwrapError } from "../model/errors.ts";
 
 const CHUNK = 256 << 10;
+/** From this size on a child process that copies within the kernel pays for its start. */
+const LARGE = 64 << 20;
 
 /** Where a clone's bytes come from: an open file, or a stream where it must pass a compressor. */
 export interface CloneSource {
@@ -103,16 +105,13 @@ export class NewFile {
       const clone = `${this.#temporary}-clone`;
       try {
         await copyFile(source.path, clone, constants.COPYFILE_FICLONE_FORCE);
-        await rename(clone, this.#temporary);
-        await this.#handle.close();
-        this.#handle = await open(this.#temporary, "r+");
-        await this.#handle.truncate(end);
-        this.#position = end;
+        await this.#adopt(clone, end);
         return;
       } catch (cause) {
         await rm(clone, { force: true });
         if ((cause as { code?: string }).code === "ENOSPC") throw cause;
       }
+      if (end >= LARGE && (await this.#copyInKernel(source.fd, clone, end))) return;
       await this.#copy(source.fd, end);
       return;
     }
@@ -146,6 +145,40 @@ export class NewFile {
     if (!this.#handle) return;
     await this.#handle.close().catch(() => {});
     await rm(this.#temporary, { force: true });
+  }
+
+  /** Takes a copy of the source as the file's beginning, cut after `end` bytes. */
+  async #adopt(copy: string, end: number): Promise<void> {
+    await rename(copy, this.#temporary);
+    await this.#handle!.close();
+    this.#handle = await open(this.#temporary, "r+");
+    await this.#handle.truncate(end);
+    this.#position = end;
+  }
+
+  /**
+   * Lets `cp` copy the source. Node has no copy_file_range(2) of its own: a loop of reads and writes takes every byte
+   * through user space, and `fs.copyFile` cannot be interrupted. False where `cp` is missing or fails: the loop that
+   * follows then copies, or says what is wrong.
+   */
+  async #copyInKernel(fd: number, copy: string, end: number): Promise<boolean> {
+    const { spawn } = await import("node:child_process");
+    try {
+      const child = spawn("cp", ["/dev/stdin", copy], {
+        stdio: [fd, "ignore", "ignore"],
+        ...(this.#signal && { signal: this.#signal }),
+      });
+      // Until it has ended, an interrupted one too could still make its target. A failed start has an error before.
+      child.on("error", () => {});
+      const code = await new Promise<number | null>((resolve) => child.on("close", resolve));
+      this.#signal?.throwIfAborted();
+      if (code !== 0 || (await stat(copy)).size < end) return false;
+      await this.#adopt(copy, end);
+      this.written += end;
+      return true;
+    } finally {
+      await rm(copy, { force: true });
+    }
   }
 
   /** One buffer for the whole copy: twice as fast as streams, which allocate for every chunk. */
