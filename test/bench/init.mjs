@@ -1,7 +1,7 @@
 /**
  * `pnpm bench:init`: the init beside every installed peer and beside a floor, the least an init can be, in one run.
  *
- *   node test/bench/init.mjs [--quick] [--only METRIC,...] [--check] [--json | --markdown | --write] [NAME=WORDS...]
+ *   node test/bench/init.mjs [--quick] [--no-peers] [--only METRIC,...] [--check] [--json | --markdown | --write] [NAME=WORDS...]
  *
  * NAME=WORDS adds an init: the words before the command. --check exits 1 and prints BROKEN for each row in which ours misses
  * its aim. --write puts the table into docs/benchmarks.md. Each init is PID 1 of a PID namespace of its own; they take
@@ -19,6 +19,7 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     quick: { type: "boolean", default: false },
+    "no-peers": { type: "boolean", default: false },
     only: { type: "string", default: METRICS.join() },
     check: { type: "boolean", default: false },
     json: { type: "boolean", default: false },
@@ -121,7 +122,7 @@ const floor =
 const ours = join(ROOT, `packages/init-core/inits/linux-${process.arch === "x64" ? "amd64" : "arm64"}/initwrap`);
 const subjects = new Map();
 for (const name of ["tini", "tini-static", "dumb-init", "catatonit"]) {
-  if (existsSync(`/usr/bin/${name}`)) subjects.set(name, `/usr/bin/${name} --`);
+  if (!values["no-peers"] && existsSync(`/usr/bin/${name}`)) subjects.set(name, `/usr/bin/${name} --`);
 }
 if (floor) subjects.set("floor", `${floor} --`);
 subjects.set(OURS, `${ours} --`);
