@@ -149,8 +149,10 @@ export class NewFile {
 
   /** Takes a copy of the source as the file's beginning, cut after `end` bytes. */
   async #adopt(copy: string, end: number): Promise<void> {
-    await rename(copy, this.#temporary);
     await this.#handle!.close();
+    // A rename that replaces a file makes ext4 write out the new one's blocks at once (auto_da_alloc in ext4(5)).
+    await rm(this.#temporary);
+    await rename(copy, this.#temporary);
     this.#handle = await open(this.#temporary, "r+");
     await this.#handle.truncate(end);
     this.#position = end;
