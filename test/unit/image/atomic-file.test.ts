@@ -31,9 +31,9 @@ async function copy(target: string, end: number, signal?: AbortSignal): Promise<
 }
 
 describe("the beginning of a large file copied into a new one", () => {
-  const path = process.env.PATH;
+  const path = process.env["PATH"];
   afterEach(() => {
-    process.env.PATH = path;
+    process.env["PATH"] = path;
   });
   afterAll(() => rmSync(folder, { recursive: true }));
 
@@ -41,7 +41,7 @@ describe("the beginning of a large file copied into a new one", () => {
     ["with cp", undefined],
     ["without cp", folder],
   ])("is the same bytes, cut where it was asked, %s", async (_, without) => {
-    if (without) process.env.PATH = without;
+    if (without) process.env["PATH"] = without;
     const target = join(folder, "target");
     await copy(target, SIZE - 1000);
     const expected = Buffer.concat([bytes.subarray(0, SIZE - 1000), Buffer.from("tail")]);
