@@ -19,7 +19,7 @@ import { findTarget, plan } from "../dockerfile/plan.ts";
 import { type Dockerfile, DockerfileError } from "../dockerfile/syntax.ts";
 import { decode, encode, toBytes, toText } from "../dockerfile/text.ts";
 import { undoText } from "../dockerfile/undo.ts";
-import { INIT_PATH, type Init } from "../model/compose.ts";
+import { decompose, INIT_PATH, type Init } from "../model/compose.ts";
 import type { Diagnostic } from "../model/diagnostics.ts";
 import { InitwrapError } from "../model/errors.ts";
 import type { Invocation } from "../model/invocation.ts";
@@ -251,9 +251,7 @@ function presentOptions(text: string, options: DockerfileOptions): readonly stri
   const evaluation = evaluate(parseText(text), {
     ...(options.buildArgs === undefined ? {} : { buildArgs: options.buildArgs }),
   });
-  const words = findTarget(evaluation, options.target).config.entrypoint ?? [];
-  const end = words.indexOf("--");
-  return words[0] === INIT_PATH && end > 0 ? words.slice(1, end) : [];
+  return decompose(findTarget(evaluation, options.target).config)?.init.options ?? [];
 }
 
 function injectionFor(text: string, options: DockerfileOptions, platforms: readonly Platform[]): Injection {

@@ -357,8 +357,13 @@ class Watch {
     this.#start(this.limits.headers, "no answer");
   }
 
-  awaitBytes(): void {
-    this.#start(this.limits.idle, "no more of the answer came");
+  /** Not beyond `end`, in milliseconds of `performance.now()`. */
+  awaitBytes(end: number): void {
+    const left = end - performance.now();
+    const late = "the answer did not end in time";
+    if (left <= 0) throw new ExchangeError(late, { retryable: true });
+    if (left > this.limits.idle) this.#start(this.limits.idle, "no more of the answer came");
+    else this.#fuse(left, late);
   }
 
   stop(): void {
@@ -382,10 +387,13 @@ class Watch {
   }
 
   #start(milliseconds: number, what: string): void {
+    this.#fuse(milliseconds, `${what} within ${Math.round(milliseconds / 100) / 10} s`);
+  }
+
+  #fuse(milliseconds: number, message: string): void {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => {
-      const seconds = Math.round(milliseconds / 100) / 10;
-      this.#controller.abort(new ExchangeError(`${what} within ${seconds} s`, { retryable: true }));
+      this.#controller.abort(new ExchangeError(message, { retryable: true }));
     }, milliseconds);
   }
 }
@@ -414,11 +422,16 @@ class Response implements ExchangeResponse {
     return this.#message.headersDistinct[name] ?? [];
   }
 
-  async *body(): AsyncGenerator<Uint8Array, void, undefined> {
+  body(): AsyncGenerator<Uint8Array, void, undefined> {
+    return this.#read(Number.POSITIVE_INFINITY);
+  }
+
+  /** The body until `end`. */
+  async *#read(end: number): AsyncGenerator<Uint8Array, void, undefined> {
     const chunks = this.#message[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>;
     try {
       for (;;) {
-        this.#watch.awaitBytes();
+        this.#watch.awaitBytes(end);
         const { done, value } = await chunks.next();
         this.#watch.stop();
         if (done) return;
@@ -433,26 +446,28 @@ class Response implements ExchangeResponse {
     }
   }
 
+  /** The body of an answer that has to be complete soon. */
+  #small(): AsyncGenerator<Uint8Array, void, undefined> {
+    return this.#read(performance.now() + this.#watch.limits.small);
+  }
+
   async bytes(limit: number): Promise<Uint8Array> {
-    const end = performance.now() + this.#watch.limits.small;
     const chunks: Uint8Array[] = [];
     let size = 0;
-    for await (const chunk of this.body()) {
+    for await (const chunk of this.#small()) {
       size += chunk.length;
       if (size > limit) throw new ExchangeError(`the answer is longer than ${limit} bytes`, { retryable: false });
-      if (performance.now() > end) throw new ExchangeError("the answer did not end in time", { retryable: true });
       chunks.push(chunk);
     }
     return Buffer.concat(chunks, size);
   }
 
   async discard(): Promise<void> {
-    const end = performance.now() + this.#watch.limits.small;
     try {
       let size = 0;
-      for await (const chunk of this.body()) {
+      for await (const chunk of this.#small()) {
         size += chunk.length;
-        if (size > DRAIN || performance.now() > end) break;
+        if (size > DRAIN) break;
       }
     } catch {
       // Nobody wanted it.
