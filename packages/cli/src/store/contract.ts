@@ -58,6 +58,8 @@ export interface Receipt {
 export interface StoreContext {
   /** The environment: DOCKER_HOST, DOCKER_CONFIG, REGISTRY_AUTH_FILE and the like. */
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** Hosts (`name[:port]`) that may be reached over plain HTTP or with an unknown certificate, besides the environment's. */
+  readonly insecureRegistries?: readonly string[];
   /** Aborts every wait; a sink that is aborted leaves nothing behind. */
   readonly signal?: AbortSignal;
   /** Called as blobs move: the blob, bytes done so far, bytes in all where known. */

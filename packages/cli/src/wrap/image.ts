@@ -13,7 +13,6 @@ import type { Platform } from "../model/platform.ts";
 import type { Medium, Root, Source, StoreContext } from "../store/contract.ts";
 import { type Locator, parseLocator } from "../store/locator.ts";
 import { mediumOf } from "../store/media.ts";
-import { allowInsecure } from "../store/registry/insecure.ts";
 import { type Cargo, type TransferOutcome, transfer } from "../store/transfer.ts";
 
 export interface WrapImageRequest {
@@ -31,8 +30,7 @@ export interface WrapImageRequest {
   /** False: only plan. Nothing is written and no layer is read. */
   readonly apply?: boolean;
   readonly env?: StoreContext["env"];
-  /** Hosts (`name[:port]`) that may be reached over plain HTTP or with an unknown certificate, besides the environment's. */
-  readonly insecureRegistries?: readonly string[];
+  readonly insecureRegistries?: StoreContext["insecureRegistries"];
   readonly signal?: AbortSignal;
   readonly onProgress?: StoreContext["onProgress"];
 }
@@ -63,9 +61,10 @@ export function shippedInit(platform: Platform): InitLayer | undefined {
 
 /** Plans, and unless `apply` is false carries out, the wrapping of one image. Throws InitwrapError. */
 export async function wrapImage(request: WrapImageRequest): Promise<WrapImageResult> {
-  const env = allowInsecure(request.env ?? process.env, request.insecureRegistries ?? []);
+  const env = request.env ?? process.env;
   const context: StoreContext = {
     env,
+    ...(request.insecureRegistries ? { insecureRegistries: request.insecureRegistries } : {}),
     ...(request.signal ? { signal: request.signal } : {}),
     ...(request.onProgress ? { onProgress: request.onProgress } : {}),
   };

@@ -154,9 +154,8 @@ export async function runInitImage(request: InitImageRequest): Promise<InitImage
     await write(`${scheme}:${output}`, await (await mediumOf(scheme)).sink(output, { ...context, names }));
   }
   if (reference) {
-    const options = registryOptions(context);
-    const insecureRegistries = [...(options.insecureRegistries ?? []), ...request.insecureRegistries];
-    await write(push!, openRegistrySink(reference, { ...options, insecureRegistries }));
+    const { insecureRegistries } = request;
+    await write(push!, openRegistrySink(reference, registryOptions({ ...context, insecureRegistries })));
   }
   return { image, places, bytesMoved };
 }

@@ -2,9 +2,11 @@
 import { InitwrapError } from "../../model/errors.ts";
 import { parseReference, type Reference } from "../../model/reference.ts";
 import type { Medium, StoreContext } from "../contract.ts";
-import { insecureRegistries } from "./insecure.ts";
 import { openRegistrySink } from "./sink.ts";
 import { openRegistrySource, type RegistryOptions } from "./source.ts";
+
+/** The variable that lists such hosts, separated by commas; --insecure-registry adds to it. */
+const INSECURE_VARIABLE = "INITWRAP_INSECURE_REGISTRIES";
 
 /** Any OCI or Docker distribution registry. `location` is a reference; without a tag or digest it means `latest`. */
 export const registryMedium: Medium = {
@@ -23,9 +25,10 @@ export const registryMedium: Medium = {
 
 /** What a use-case knows, as the client takes it. */
 export function registryOptions(context: StoreContext): RegistryOptions {
+  const listed = (context.env[INSECURE_VARIABLE] ?? "").split(",").map((host) => host.trim());
   return {
     env: context.env,
-    insecureRegistries: insecureRegistries(context.env),
+    insecureRegistries: [...listed.filter(Boolean), ...(context.insecureRegistries ?? [])],
     ...(context.signal ? { signal: context.signal } : {}),
     ...(context.onProgress ? { onProgress: context.onProgress } : {}),
   };
