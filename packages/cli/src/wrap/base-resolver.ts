@@ -123,7 +123,7 @@ function layoutSource(location: string, options: ResolverOptions): BaseSource {
   return async (reference, platform) => {
     const [{ ociLayoutMedium }, { configFrom }] = await Promise.all([
       import("../store/oci-layout.ts"),
-      import("../store/registry/image-config.ts"),
+      import("../store/image-config.ts"),
     ]);
     const source = await ociLayoutMedium.source(location, {
       layers: false,
