@@ -3,9 +3,9 @@
  * command at start. The inits are not built here: they are committed, and packages/init-core/build.mjs makes them.
  */
 import { spawnSync } from "node:child_process";
-import { cpSync, existsSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { environment, fail, install, node, ROOT, run } from "./workspace.mjs";
 
 /** Builds when a source is newer than the last build. */
@@ -44,21 +44,16 @@ async function main() {
     minify: true,
     legalComments: "none",
     logLevel: "warning",
-    plugins: [requireBuiltins],
-    // Bundled CommonJS modules call require for Node's own modules, which an ES module does not have.
-    banner: {
-      js: 'import { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url);',
-    },
+    write: false,
   };
   for (const folder of [cli, core]) rmSync(join(folder, "dist"), { recursive: true, force: true });
-  await bundle({
-    ...shared,
+  const bundled = async (options) => writeBundle(await bundle({ ...shared, ...options }));
+  await bundled({
     entryPoints: entries(core, "lib"),
     outdir: join(core, "dist"),
     external: ["node-gyp-build"],
   });
-  await bundle({
-    ...shared,
+  await bundled({
     // Each command is a file of its own: a run loads one of them.
     entryPoints: [
       ...["start", "index"].map((name) => join(cli, `src/${name}.ts`)),
@@ -89,20 +84,29 @@ async function main() {
 }
 
 /**
- * Node's own modules by `require` and not by `import`: an import reads every export once, and some of those are getters
- * that load what nobody asked for (`node:http` all of undici, `node:crypto` all of WebCrypto): 40 ms at every start.
+ * Writes what esbuild made, with Node's own modules by `require` and not by `import`: an import reads every export once, and
+ * some of those are getters that load what nobody asked for (`node:http` all of undici, `node:crypto` all of WebCrypto):
+ * 40 ms at every start.
  */
-const requireBuiltins = {
-  name: "require-builtins",
-  setup({ onResolve, onLoad }) {
-    onResolve({ filter: /^node:/ }, ({ path, kind }) =>
-      kind === "import-statement" ? { path, namespace: "builtin" } : { path, external: true },
-    );
-    onLoad({ filter: /.*/, namespace: "builtin" }, ({ path }) => ({
-      contents: `module.exports = require(${JSON.stringify(path)});`,
-    }));
-  },
-};
+function writeBundle({ outputFiles }) {
+  for (const { path, text } of outputFiles) {
+    // Above all other code, where an import takes effect as well. Bundled CommonJS modules need the function too.
+    const required = ['const require=process.getBuiltinModule("node:module").createRequire(import.meta.url);'];
+    const rest = text.replace(BUILTIN_IMPORT, (_, everything, standard, named, module) => {
+      const name = everything ?? standard;
+      const names = named && `{${named.replaceAll(" as ", ":")}}`;
+      const targets = [name, names].filter(Boolean);
+      required.push(...targets.map((target) => `const ${target}=require(${module});`));
+      return "";
+    });
+    if (/\bimport[^(]{0,99}"node:/.test(rest)) fail(`${path}: an import of one of Node's modules is left`);
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, required.join("") + rest);
+  }
+}
+
+/** As esbuild writes it when minifying: everything, the default export, names, the module's name with its quotes. */
+const BUILTIN_IMPORT = /\bimport(?:\*as ([\w$]+) from|(?: ([\w$]+))?,?(?:\{([^}]*)\}| (?=from))from)?("node:[\w/]+");/g;
 
 /** The modules that packages/init-core publishes: those its `exports` name. */
 function entries(folder, source) {

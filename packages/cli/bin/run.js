@@ -1,9 +1,10 @@
 #!/usr/bin/env node
-// Loaded before anything else so that V8's compiled code of the bundle is kept between runs.
-import { statSync } from "node:fs";
-import module from "node:module";
-import { homedir } from "node:os";
-import { join } from "node:path";
+// Loaded before anything else so that V8's compiled code of the bundle is kept between runs. Node's modules are not imported:
+// an import reads every export, and some load more modules when they are read.
+const { statSync } = process.getBuiltinModule("node:fs");
+const module = process.getBuiltinModule("node:module");
+const { homedir } = process.getBuiltinModule("node:os");
+const { join } = process.getBuiltinModule("node:path");
 
 /**
  * The user's own cache folder: compiled code in a folder for everyone, where Node would put it, could be planted by anyone.
