@@ -101,6 +101,64 @@ describe.each(["pull", "push"] as const)("the side of the %s", (side) => {
   );
 });
 
+describe("a list of images", () => {
+  /** Two images in fresh repositories of one registry, whose tags `1-init` name an older image, wrapped under harm. */
+  async function listTrial(proxy: FaultProxy): Promise<{ readonly status: number; readonly failed: number }> {
+    const run = number++;
+    const places = [`list/a${run}`, `list/b${run}`];
+    const old = sampleImage({ layers: [`old list ${run}\n`] });
+    for (const place of places) {
+      await putImage(`${target.host}/${place}:1`, sampleImage({ layers: [`${place}\n`] }), session);
+      await putImage(`${target.host}/${place}:1-init`, old, session);
+    }
+    const result = await initwrap(["image", "--from", "-", "-t", "{{repository}}:{{tag}}-init", "--json"], {
+      env: { HOME: "/nonexistent", XDG_CONFIG_HOME: "", DOCKER_CONFIG: "" },
+      input: places.map((place) => `${proxy.host}/${place}:1\n`).join(""),
+    });
+    expect(EXITS, result.stderr).toContain(result.status);
+    const { images, summary } = JSON.parse(result.stdout.toString());
+    expect(summary.exit).toBe(result.status);
+    for (const [at, place] of places.entries()) {
+      const found = await readWhole(`${target.host}/${place}:1-init`, session);
+      const { status, result: done, error } = images[at];
+      if (status === "wrapped") expect([found.layers, found.digest]).toEqual([2, done.digest]);
+      else {
+        expect(status).toBe("failed");
+        expect(error.code).toMatch(/AUTH_REQUIRED|REGISTRY_FAILED|IMAGE_NOT_FOUND|BLOB_CORRUPT|IMAGE_INVALID/);
+        expect(found.digest).toBe(old.root.digest);
+      }
+    }
+    return { status: result.status, failed: summary.failed };
+  }
+
+  it.each(FAULTS)(
+    "gets over %s, or says which image failed and leaves its tag, and does the other",
+    async (_, fault, passes) => {
+      const count = await startFaultProxy(target.host);
+      expect(await listTrial(count)).toEqual({ status: 0, failed: 0 });
+      const total = count.requests.length;
+      await count.stop();
+      expect(total).toBeGreaterThan(12);
+      const waiting = Array.from({ length: total }, (_, at) => at);
+      const worker = async (): Promise<void> => {
+        for (let at = waiting.shift(); at !== undefined; at = waiting.shift()) {
+          const proxy = await startFaultProxy(target.host);
+          proxy.arm(at, fault);
+          try {
+            const { failed } = await listTrial(proxy);
+            // One fault harms one image at most.
+            expect(failed, `${fault.kind} at request ${at}`).toBeLessThanOrEqual(passes ? 0 : 1);
+          } finally {
+            await proxy.stop();
+          }
+        }
+      };
+      await Promise.all([worker(), worker(), worker()]);
+    },
+    240_000,
+  );
+});
+
 describe("a large layer from a compressed archive", () => {
   it.each([
     ["before it is taken", { kind: "cut", when: "before" }],

@@ -2,9 +2,11 @@
 import { setFlagsFromString } from "node:v8";
 import { string as stringArg } from "@oclif/core/args";
 import { boolean, string } from "@oclif/core/flags";
+import type { InferredFlags } from "@oclif/core/interfaces";
 import { EXIT, InitwrapError } from "../model/errors.ts";
 import { parsePlatform } from "../model/platform.ts";
 import { BaseCommand } from "../terminal/base-command.ts";
+import { presentError } from "../terminal/present-error.ts";
 
 /** A blob beyond this is large. Bytes. */
 const LARGE = 16 * 1024 * 1024;
@@ -18,16 +20,23 @@ layouts, the local Docker Engine and registries. Only the small documents and on
 LOCATOR is a path, an image name, or one of docker:NAME, docker-archive:FILE[:NAME], oci-archive:FILE[:NAME],
 oci:FOLDER[:NAME], registry:NAME. Without -o the image is changed where it is. - is standard input and output.
 
-The result's name and digest go to stdout.`;
+The result's name and digest go to stdout.
+
+With --from a whole list is worked on, several images at a time. -t and -o are then templates (Handlebars) with the fields
+registry, repository (with the registry), path (without), name, tag, digest, hex and reference. One failure does not stop
+the others; a run that is started again passes over what is there already.`;
   static override examples = [
     "<%= config.bin %> image app:latest",
     "<%= config.bin %> image app.tar -o wrapped.tar",
     "<%= config.bin %> image app:latest -t app:init --platform linux/amd64",
     "<%= config.bin %> image --dry-run oci:layout:1.0",
     "<%= config.bin %> image --undo app:latest",
+    "<%= config.bin %> image ghcr.io/acme/app:1 --push -t ghcr.io/acme/app:1-init",
+    "<%= config.bin %> image --from refs.txt -t '{{repository}}:{{tag}}-init' --jobs 16",
+    "<%= config.bin %> image --from refs.txt -t 'mirror.example/{{path}}:{{tag}}' --shard 3/10",
   ];
   static override args = {
-    locator: stringArg({ description: "The image.", required: true }),
+    locator: stringArg({ description: "The image; none with --from.", ignoreStdin: true }),
   };
   static override flags = {
     tag: string({
@@ -43,6 +52,22 @@ The result's name and digest go to stdout.`;
       multiple: true,
       delimiter: ",",
     }),
+    push: boolean({
+      description: "Write the result to a registry: under the names of -t, else replacing the image's own tag there.",
+      exclusive: ["output"],
+    }),
+    from: string({
+      description: "Work on every image of this list, one a line; - is standard input.",
+      helpValue: "FILE",
+      exclusive: ["iidfile"],
+    }),
+    jobs: string({ description: "How many images of the list at a time.", helpValue: "N", dependsOn: ["from"] }),
+    shard: string({
+      description: "Work on one part of the list only, the third of ten for instance.",
+      helpValue: "3/10",
+      dependsOn: ["from"],
+    }),
+    "fail-fast": boolean({ description: "Begin no other image after the first failure.", dependsOn: ["from"] }),
     "dry-run": boolean({ description: "Write nothing; show the plan and the digest of the result." }),
     check: boolean({ description: "Write nothing; exit 1 when something would change." }),
     undo: boolean({ description: "Take the init away again: gives back the original digest." }),
@@ -70,6 +95,16 @@ The result's name and digest go to stdout.`;
 
   override async run(): Promise<void> {
     const { args, flags } = await this.parse(Image);
+    if ((args.locator === undefined) === (flags.from === undefined)) {
+      throw new InitwrapError("USAGE", "one image is worked on, or with --from a list", {
+        hint: args.locator === undefined ? "Name an image." : "Leave out one of the two.",
+      });
+    }
+    if (flags.from !== undefined) await this.runList(flags.from, flags);
+    else await this.runOne(args.locator as string, flags);
+  }
+
+  private async runOne(locator: string, flags: ImageFlags): Promise<void> {
     const onlyPlan = flags["dry-run"] || flags.check;
     // Loaded here, so that help and the other commands start without it.
     const [
@@ -85,16 +120,10 @@ The result's name and digest go to stdout.`;
     ]);
     const progress = progressReporter((line) => this.say(line));
     const result = await wrapImage({
-      source: args.locator,
-      action: flags.undo ? "undo" : "wrap",
-      attestations: flags.attestations === "keep" ? "keep" : "drop",
-      apply: !onlyPlan,
-      env: process.env,
-      insecureRegistries: flags["insecure-registry"] ?? [],
-      signal: this.signal,
-      platforms: (flags.platform ?? []).map(platformFlag),
+      ...this.shared(flags),
+      source: locator,
       names: flags.tag ?? [],
-      initOptions: flags["init-arg"] ?? [],
+      push: flags.push,
       onProgress: (descriptor, done, total) => {
         if (total > LARGE) collectSooner();
         progress(descriptor, done, total);
@@ -104,7 +133,7 @@ The result's name and digest go to stdout.`;
     const metadata = `${JSON.stringify(metadataDocument(result), undefined, 2)}\n`;
     if (flags["metadata-file"] !== undefined && !onlyPlan) await writeWhole(flags["metadata-file"], metadata);
     if (flags.iidfile !== undefined && !onlyPlan) await writeWhole(flags.iidfile, result.digest);
-    await this.report(result.plan.diagnostics, args.locator);
+    await this.report(result.plan.diagnostics, locator);
     if (flags.json) await this.emitJson(imageDocument(result));
     else {
       for (const line of imagePlanLines(result)) this.say(line);
@@ -115,6 +144,84 @@ The result's name and digest go to stdout.`;
     }
     if (flags.check && result.plan.changed) process.exitCode = EXIT.wouldChange;
   }
+
+  private async runList(from: string, flags: ImageFlags): Promise<void> {
+    const onlyPlan = flags["dry-run"] || flags.check;
+    const [{ readImageList, parseShard }, { wrapFleet, fleetExit }, words, { readText, writeWhole }] =
+      await Promise.all([
+        import("../wrap/image-list.ts"),
+        import("../wrap/image-fleet.ts"),
+        import("../wrap/image-fleet-document.ts"),
+        import("../wrap/image-files.ts"),
+      ]);
+    const jobs = jobsFlag(flags.jobs);
+    const shard = flags.shard === undefined ? undefined : parseShard(flags.shard);
+    const where = from === "-" ? "standard input" : from;
+    const images = await readImageList({
+      text: await readText(from, process.stdin),
+      where,
+      names: flags.tag ?? [],
+      push: flags.push,
+      ...(flags.output === undefined ? {} : { output: flags.output }),
+      ...(shard ? { shard } : {}),
+    });
+    let done = 0;
+    const outcomes = await wrapFleet({
+      ...this.shared(flags),
+      images,
+      jobs,
+      failFast: flags["fail-fast"],
+      onOutcome: (outcome) => this.say(words.outcomeLine(outcome, ++done, images.length)),
+      onProgress: (_descriptor, _done, total) => {
+        if (total > LARGE) collectSooner();
+      },
+    });
+    if (flags["metadata-file"] !== undefined && !onlyPlan) {
+      const metadata = words.fleetMetadata(outcomes);
+      await writeWhole(flags["metadata-file"], `${JSON.stringify(metadata, undefined, 2)}\n`);
+    }
+    await this.reportAll(
+      outcomes.map((outcome) => ({
+        file: outcome.image.text,
+        diagnostics: outcome.kind === "done" ? outcome.result.plan.diagnostics : [],
+        error: outcome.kind === "failed" && outcome.error instanceof InitwrapError ? outcome.error : undefined,
+      })),
+      { errors: false },
+    );
+    for (const line of words.fleetTable(outcomes)) this.say(line);
+    const bug = outcomes.find((outcome) => outcome.kind === "failed" && outcome.exit === EXIT.bug);
+    if (bug?.kind === "failed") presentError(bug.error, { json: false });
+    if (flags.json) await this.emitJson(words.fleetDocument(outcomes, { where, ...(shard ? { shard } : {}) }));
+    else for (const line of words.fleetLines(outcomes)) await this.product(`${line}\n`);
+    const exit = fleetExit(outcomes);
+    const changes = flags.check && outcomes.some(words.wouldChange);
+    process.exitCode = this.interruption() ?? (exit === EXIT.done && changes ? EXIT.wouldChange : exit);
+  }
+
+  /** What one image and a list have in common. */
+  private shared(flags: ImageFlags) {
+    return {
+      action: flags.undo ? ("undo" as const) : ("wrap" as const),
+      attestations: flags.attestations === "keep" ? ("keep" as const) : ("drop" as const),
+      apply: !(flags["dry-run"] || flags.check),
+      env: process.env,
+      insecureRegistries: flags["insecure-registry"] ?? [],
+      signal: this.signal,
+      platforms: (flags.platform ?? []).map(platformFlag),
+      initOptions: flags["init-arg"] ?? [],
+    };
+  }
+}
+
+type ImageFlags = InferredFlags<typeof Image.flags> & { readonly json: boolean };
+
+/** Enough that the network's delays overlap, few enough for a registry's limits. */
+const DEFAULT_JOBS = 8;
+
+function jobsFlag(text: string | undefined): number {
+  const jobs = text === undefined ? DEFAULT_JOBS : /^\d{1,3}$/.test(text) ? Number(text) : 0;
+  if (jobs >= 1 && jobs <= 256) return jobs;
+  throw new InitwrapError("USAGE", `--jobs: ${text} is no number from 1 to 256`);
 }
 
 let isSooner = false;

@@ -13,6 +13,7 @@
  * - `close` may be called at any time and twice; without a `commit` before it, nothing has changed.
  */
 import type { Descriptor } from "../model/descriptor.ts";
+import type { RegistrySession } from "./registry/session.ts";
 
 /** What a locator names: an index or a manifest, and every full reference (`docker.io/library/app:1`) it goes by there. */
 export interface Root {
@@ -60,6 +61,8 @@ export interface StoreContext {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Hosts (`name[:port]`) that may be reached over plain HTTP or with an unknown certificate, besides the environment's. */
   readonly insecureRegistries?: readonly string[];
+  /** Connections and tokens of registries that several images share; the caller closes it. */
+  readonly session?: RegistrySession;
   /** Aborts every wait; a sink that is aborted leaves nothing behind. */
   readonly signal?: AbortSignal;
   /** Called as blobs move: the blob, bytes done so far, bytes in all where known. */

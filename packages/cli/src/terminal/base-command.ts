@@ -51,6 +51,13 @@ export abstract class BaseCommand extends Command {
     return this.interrupt.signal;
   }
 
+  /** The exit code of the signal that interrupted the run; for a command that still tells what it has done. */
+  protected interruption(): number | undefined {
+    const code = this.interrupt?.exitCode();
+    if (code !== undefined && !this.argvHas("--quiet", "-q")) writeLine("interrupted");
+    return code;
+  }
+
   /** Bytes or text of the product, to stdout, exactly as given. */
   protected product(content: Uint8Array | string): Promise<void> {
     return writeProduct(content);
@@ -103,9 +110,8 @@ export abstract class BaseCommand extends Command {
 
   // oclif would print its own JSON and swallow the exit code; errors are presented here instead, once.
   protected override async catch(error: Error): Promise<void> {
-    const interrupted = this.interrupt?.exitCode();
+    const interrupted = this.interruption();
     if (interrupted !== undefined) {
-      if (!this.argvHas("--quiet", "-q")) writeLine("interrupted");
       process.exitCode = interrupted;
       return;
     }

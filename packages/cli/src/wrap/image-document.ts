@@ -89,7 +89,7 @@ function short(digest: ImageState["config"]): string {
   return digest === null ? "none" : digestHex(digest).slice(0, 12);
 }
 
-function size(bytes: number): string {
+export function size(bytes: number): string {
   if (bytes < 1000) return `${bytes} B`;
   const units = ["kB", "MB", "GB", "TB"];
   let value = bytes / 1000;

@@ -1,3 +1,5 @@
+import { readFile } from "node:fs/promises";
+import { InitwrapError } from "../model/errors.ts";
 import { NewFile } from "../store/atomic-file.ts";
 import { writeFailure } from "../store/verify.ts";
 
@@ -14,4 +16,33 @@ export async function writeWhole(path: string, text: string): Promise<void> {
   } catch (cause) {
     throw writeFailure(cause, path);
   }
+}
+
+/** More is no list that people or programs write. Bytes. */
+const MAX_TEXT = 16 * 1024 * 1024;
+
+/** A small text file, or standard input for `-`. Throws INPUT_NOT_FOUND and INPUT_UNREADABLE. */
+export async function readText(path: string, stdin: AsyncIterable<Uint8Array>): Promise<string> {
+  try {
+    if (path !== "-") return decodeText(await readFile(path));
+    const chunks: Uint8Array[] = [];
+    let size = 0;
+    for await (const chunk of stdin) {
+      size += chunk.length;
+      if (size > MAX_TEXT) throw new RangeError(`it has more than ${MAX_TEXT} bytes`);
+      chunks.push(chunk);
+    }
+    return decodeText(Buffer.concat(chunks));
+  } catch (cause) {
+    const { code, message } = cause as NodeJS.ErrnoException;
+    throw new InitwrapError(
+      code === "ENOENT" ? "INPUT_NOT_FOUND" : "INPUT_UNREADABLE",
+      code === "ENOENT" ? `there is no ${path}` : `the list cannot be read: ${message}`,
+      { where: path, cause },
+    );
+  }
+}
+
+function decodeText(bytes: Uint8Array): string {
+  return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
 }

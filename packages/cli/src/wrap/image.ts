@@ -20,6 +20,8 @@ export interface WrapImageRequest {
   readonly source: string;
   /** Where the result goes; the same place as the source when absent. */
   readonly output?: string;
+  /** The result goes to a registry, under its names or else under its own; instead of `output`. */
+  readonly push?: boolean;
   /** Names for the result; those of the source when empty. */
   readonly names?: readonly string[];
   readonly action?: "wrap" | "undo";
@@ -33,6 +35,10 @@ export interface WrapImageRequest {
   readonly insecureRegistries?: StoreContext["insecureRegistries"];
   readonly signal?: AbortSignal;
   readonly onProgress?: StoreContext["onProgress"];
+  /** Connections and tokens that several images share. */
+  readonly session?: StoreContext["session"];
+  /** Ask the registry first whether the names have the result already; then nothing is written. One request a name. */
+  readonly skipPresent?: boolean;
 }
 
 export interface WrapImageResult {
@@ -43,6 +49,8 @@ export interface WrapImageResult {
   readonly names: readonly string[];
   readonly source: Locator;
   readonly target: Locator;
+  /** True when the names were found to have the result already (`skipPresent`). */
+  readonly present: boolean;
   /** What was done; absent for a plan, and when there was nothing to do. */
   readonly receipt?: TransferOutcome;
 }
@@ -67,6 +75,7 @@ export async function wrapImage(request: WrapImageRequest): Promise<WrapImageRes
     ...(request.insecureRegistries ? { insecureRegistries: request.insecureRegistries } : {}),
     ...(request.signal ? { signal: request.signal } : {}),
     ...(request.onProgress ? { onProgress: request.onProgress } : {}),
+    ...(request.session ? { session: request.session } : {}),
   };
   const created = epochTime(env["SOURCE_DATE_EPOCH"]);
   const apply = request.apply ?? true;
@@ -85,7 +94,7 @@ export async function wrapImage(request: WrapImageRequest): Promise<WrapImageRes
       ...(created === undefined ? {} : { created }),
     });
     const names = request.names?.length ? request.names : root.names;
-    const sink = target ?? opened.locator;
+    const sink = target ?? opened.target;
     const isSamePlace = samePlace(opened.locator, sink);
     const result = {
       plan,
@@ -93,8 +102,9 @@ export async function wrapImage(request: WrapImageRequest): Promise<WrapImageRes
       source: opened.locator,
       target: sink,
       digest: futureDigest(plan, root, opened.locator, sink),
+      present: request.skipPresent === true && (await isPresent(plan, sink, request.names ?? [], context)),
     };
-    if (!apply || (!plan.changed && isSamePlace && !request.names?.length)) return result;
+    if (!apply || result.present || (!plan.changed && isSamePlace && !request.names?.length)) return result;
     const receipt = await carryOut(plan, source, await mediumOf(sink.scheme), sink, request.names ?? [], context);
     return { ...result, receipt, digest: receipt.digest, names: receipt.names };
   } finally {
@@ -104,9 +114,26 @@ export async function wrapImage(request: WrapImageRequest): Promise<WrapImageRes
 
 async function targetOf(request: WrapImageRequest, given: Locator): Promise<Locator | undefined> {
   if (request.output !== undefined) return parseLocator(request.output, "sink");
-  if (given.scheme !== "registry" && !given.isBare) return given;
   const [name] = request.names ?? [];
+  if (request.push) {
+    const own = given.scheme === "docker" || given.scheme === "registry" ? given.location : undefined;
+    if (name === undefined && own === undefined) {
+      throw new InitwrapError("TAG_REQUIRED", `${given.location} has no name to be pushed under`, {
+        hint: "Name the result with -t.",
+      });
+    }
+    return { scheme: "registry", location: (name ?? own)!, isBare: false };
+  }
+  if (given.scheme !== "registry" && !given.isBare) return given;
   return name === undefined || given.isBare ? undefined : { ...given, location: name };
+}
+
+interface Opened {
+  readonly source: Source;
+  readonly root: Root;
+  readonly locator: Locator;
+  /** Where the result goes when the request does not say it. */
+  readonly target: Locator;
 }
 
 /** A bare name that the engine does not have is looked up in its registry, when the result has a name or place of its own. */
@@ -115,9 +142,9 @@ async function openSource(
   given: Locator,
   target: Locator | undefined,
   context: StoreContext,
-): Promise<{ readonly source: Source; readonly root: Root; readonly locator: Locator }> {
-  const open = async (locator: Locator): Promise<{ source: Source; root: Root; locator: Locator }> => {
-    const sink = target ?? locator;
+): Promise<Opened> {
+  const open = async (locator: Locator, otherwise: Locator): Promise<Opened> => {
+    const sink = target ?? otherwise;
     const isThin = locator.scheme === "docker" && sink.scheme === "docker";
     const source = await (await mediumOf(locator.scheme)).source(locator.location, {
       ...context,
@@ -125,19 +152,27 @@ async function openSource(
       inPlace: samePlace(locator, sink) && (request.apply ?? true),
     });
     try {
-      return { source, root: await source.root(), locator };
+      return { source, root: await source.root(), locator, target: otherwise };
     } catch (cause) {
       await source.close();
       throw cause;
     }
   };
   try {
-    return await open(given);
+    return await open(given, given);
   } catch (cause) {
-    const code = cause instanceof InitwrapError ? cause.code : undefined;
-    const mayLook = given.isBare && (code === "IMAGE_NOT_FOUND" || code === "DAEMON_UNREACHABLE");
-    if (!mayLook || request.output === undefined) throw cause;
-    return open({ scheme: "registry", location: given.location, isBare: false });
+    if (!(cause instanceof InitwrapError) || !given.isBare) throw cause;
+    if (cause.code !== "IMAGE_NOT_FOUND" && cause.code !== "DAEMON_UNREACHABLE") throw cause;
+    const [name] = request.names ?? [];
+    if (target === undefined && name === undefined) {
+      throw new InitwrapError(cause.code, cause.message, {
+        cause,
+        hint: `${cause.hint ?? ""} To take it from its registry, say where the result goes: -t NAME, -o LOCATOR or --push.`.trim(),
+        ...(cause.where === undefined ? {} : { where: cause.where }),
+      });
+    }
+    const registry = { scheme: "registry", location: given.location, isBare: false };
+    return open(registry, name === undefined ? registry : { ...registry, location: name });
   }
 }
 
@@ -155,6 +190,21 @@ async function carryOut(
   } finally {
     await sink.close();
   }
+}
+
+/** True when every name at the registry has the result already. */
+async function isPresent(
+  plan: ImagePlan,
+  target: Locator,
+  names: readonly string[],
+  context: StoreContext,
+): Promise<boolean> {
+  if (target.scheme !== "registry") return false;
+  const { digestAt } = await import("../store/registry/medium.ts");
+  for (const name of names.length > 0 ? names : [target.location]) {
+    if ((await digestAt(name, context)) !== plan.after.digest) return false;
+  }
+  return true;
 }
 
 function cargoOf(blob: ImagePlan["blobs"][number]): Cargo {

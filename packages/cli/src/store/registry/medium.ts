@@ -1,7 +1,11 @@
 /** The registry's row in the table of media: `registry:HOST/REPOSITORY:TAG`. */
+
+import type { Digest } from "../../model/digest.ts";
 import { InitwrapError } from "../../model/errors.ts";
 import { parseReference, type Reference } from "../../model/reference.ts";
 import type { Medium, StoreContext } from "../contract.ts";
+import { RegistryClient } from "./client.ts";
+import { RegistrySession } from "./session.ts";
 import { openRegistrySink } from "./sink.ts";
 import { openRegistrySource, type RegistryOptions } from "./source.ts";
 
@@ -31,7 +35,30 @@ export function registryOptions(context: StoreContext): RegistryOptions {
     insecureRegistries: [...listed.filter(Boolean), ...(context.insecureRegistries ?? [])],
     ...(context.signal ? { signal: context.signal } : {}),
     ...(context.onProgress ? { onProgress: context.onProgress } : {}),
+    ...(context.session ? { session: context.session } : {}),
   };
+}
+
+/** What many images share: hand it on as `session` of their contexts, and close it. `jobs` of them run at a time. */
+export function openSession(context: StoreContext, jobs: number): RegistrySession {
+  return new RegistrySession({ ...registryOptions(context), connections: Math.max(8, 2 * jobs) });
+}
+
+/** The digest that a name has at its registry now; undefined when it has none, or when it cannot be had. One request. */
+export async function digestAt(name: string, context: StoreContext): Promise<Digest | undefined> {
+  const options = registryOptions(context);
+  const session = options.session ?? new RegistrySession(options);
+  try {
+    const reference = referenceOf(name);
+    const client = new RegistryClient(session, await session.hosts.push(reference));
+    return (await client.headManifest(reference.tag ?? reference.digest ?? "latest"))?.digest;
+  } catch (error) {
+    // Registries refuse to be asked about a repository that is not there yet. What is really wrong shows when it is written.
+    if (!(error instanceof InitwrapError)) throw error;
+    return undefined;
+  } finally {
+    if (!options.session) await session.close();
+  }
 }
 
 function referenceOf(text: string): Reference {

@@ -32,6 +32,8 @@ export interface SessionOptions {
   readonly certificateRoots?: readonly string[];
   /** The size of a piece of an upload, and up to where content is sent from memory. Bytes. */
   readonly pieceSize?: number;
+  /** How many connections there may be to one host at a time. */
+  readonly connections?: number;
   /** Aborts every exchange and every wait. */
   readonly signal?: AbortSignal;
 }
@@ -64,6 +66,7 @@ export class RegistrySession {
       ...(options.limits ? { limits: options.limits } : {}),
       ...(options.onExchange ? { onExchange: options.onExchange } : {}),
       ...(options.certificateRoots ? { certificateRoots: options.certificateRoots } : {}),
+      ...(options.connections === undefined ? {} : { connections: options.connections }),
     });
   }
 

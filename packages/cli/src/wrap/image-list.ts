@@ -1,0 +1,232 @@
+/**
+ * A list of images, one locator a line, and the names and places that templates make of each.
+ *
+ * The whole list is read and checked before the first image is touched: a line that cannot be read, a template that a
+ * line has no field for, and two lines with one result are refused with the place, so that nothing is half-done.
+ *
+ * A name without a scheme is a registry's here. On the command line it is the local engine's first; but what a list does
+ * must not depend on what the engine of the machine happens to hold.
+ */
+import { basename } from "node:path";
+import { InitwrapError } from "../model/errors.ts";
+import { formatReference, parseReference, type Reference } from "../model/reference.ts";
+import { splitLocation } from "../store/location.ts";
+import { type Locator, parseLocator } from "../store/locator.ts";
+import { compileTemplate } from "./templates.ts";
+
+/** One part of a list: number `index` (from 1) of `count`. */
+export interface Shard {
+  readonly index: number;
+  readonly count: number;
+}
+
+export interface ImageListRequest {
+  readonly text: string;
+  /** The list's file, for messages. */
+  readonly where: string;
+  /** Handlebars templates of the results' names. */
+  readonly names: readonly string[];
+  /** Handlebars template of the place of the result: a locator. */
+  readonly output?: string;
+  /** The result goes to a registry under its names, or under its own when there are none. */
+  readonly push: boolean;
+  /** Only every `count`th line, from line `index` on. */
+  readonly shard?: Shard;
+}
+
+export interface ListedImage {
+  /** The line, from 1. */
+  readonly line: number;
+  /** As it is written there. */
+  readonly text: string;
+  /** With its scheme. */
+  readonly source: string;
+  readonly names: readonly string[];
+  readonly output?: string;
+  /** Images with the same key write to the same file or folder, and must not do so at the same time. */
+  readonly place?: string;
+}
+
+/** What a template may name. A field that a line does not have is an error, not an empty text. */
+type Fields = Readonly<Record<string, string>>;
+
+/** Media that write to a path of the file system. */
+const PATH_SCHEMES = new Set(["oci", "oci-archive", "docker-archive"]);
+
+/** Reads a list. Blank lines and lines that begin with `#` are passed over; an image that comes twice is meant once. */
+export async function readImageList(request: ImageListRequest): Promise<readonly ListedImage[]> {
+  const nameTemplates = request.names.map((text) => nameTemplate("--tag", text));
+  const outputTemplate = request.output === undefined ? undefined : nameTemplate("--output", request.output);
+  const images: ListedImage[] = [];
+  const seen = new Set<string>();
+  for (const [at, raw] of request.text.split(/\r?\n/).entries()) {
+    const text = raw.trim();
+    if (text === "" || text.startsWith("#")) continue;
+    const place = `${request.where}:${at + 1}`;
+    const locator = await locatorOf(text, place);
+    const source = `${locator.scheme}:${locator.location}`;
+    if (seen.has(source)) continue;
+    seen.add(source);
+    const fields = await fieldsOf(locator);
+    const names = nameTemplates.map((template) => checkedName(template(fields, place), place));
+    const output = outputTemplate?.(fields, place) ?? pushOutput(request, locator, names, place);
+    checkTarget(locator, names, output, place);
+    const written = await parseLocator(output ?? source, "sink").catch((error: unknown) => {
+      throw placed(error, place);
+    });
+    images.push({
+      line: at + 1,
+      text,
+      source,
+      names,
+      ...(output === undefined ? {} : { output }),
+      ...(PATH_SCHEMES.has(written.scheme) ? { place: (await splitLocation(written.location)).path } : {}),
+    });
+  }
+  if (images.length === 0) {
+    throw new InitwrapError("INPUT_UNREADABLE", "the list names no image", {
+      where: request.where,
+      hint: "Write one image a line.",
+    });
+  }
+  refuseCollisions(images, request.where);
+  const { shard } = request;
+  return shard ? images.filter((_, at) => at % shard.count === shard.index - 1) : images;
+}
+
+/** `3/10`. Throws USAGE. */
+export function parseShard(text: string): Shard {
+  const [, index, count] = /^(\d{1,6})\/(\d{1,6})$/.exec(text) ?? [];
+  const shard = { index: Number(index), count: Number(count) };
+  if (shard.index >= 1 && shard.index <= shard.count) return shard;
+  throw new InitwrapError("USAGE", `--shard: ${text} is no part of a whole`, {
+    hint: "The third of ten is 3/10; the first is 1/10.",
+  });
+}
+
+async function locatorOf(text: string, place: string): Promise<Locator> {
+  if (/\s/.test(text)) {
+    throw new InitwrapError("LOCATOR_INVALID", "a line holds one image and nothing else", { where: place });
+  }
+  if (text === "-") {
+    throw new InitwrapError("LOCATOR_INVALID", "standard input cannot be one of several images", { where: place });
+  }
+  const found = await parseLocator(text, "source").catch((error: unknown) => {
+    throw placed(error, place);
+  });
+  const locator = found.isBare ? { ...found, scheme: "registry", isBare: false } : found;
+  if (locator.scheme !== "registry") return locator;
+  // One spelling, so that the same image is seen to be the same.
+  return { ...locator, location: formatReference(referenceOf(locator.location, place)) };
+}
+
+function referenceOf(text: string, place: string): Reference {
+  const reference = parseReference(text.replace(/^\/\//, ""));
+  if (reference) return reference;
+  throw new InitwrapError("LOCATOR_INVALID", `${text} is no image reference`, { where: place });
+}
+
+async function fieldsOf(locator: Locator): Promise<Fields> {
+  const { scheme, location } = locator;
+  if (PATH_SCHEMES.has(scheme)) {
+    const { path, name } = await splitLocation(location);
+    const stem = basename(path).replace(/(\.tar)?(\.(gz|zst)|\.tgz|\.tzst)?$/, "");
+    return { scheme, location, name: name === undefined ? stem : `${stem}-${name}`.replace(/[^\w.-]/g, "-") };
+  }
+  const reference = parseReference(location);
+  if (!reference) return { scheme, location };
+  const { registry, repository, digest } = reference;
+  const tag = reference.tag ?? (digest === undefined ? "latest" : undefined);
+  return {
+    scheme,
+    location,
+    reference: formatReference(reference),
+    registry,
+    repository: `${registry}/${repository}`,
+    path: repository,
+    name: repository.slice(repository.lastIndexOf("/") + 1),
+    ...(tag === undefined ? {} : { tag }),
+    ...(digest === undefined ? {} : { digest, hex: digest.slice(digest.indexOf(":") + 1) }),
+  };
+}
+
+function nameTemplate(flag: string, source: string): (fields: Fields, place: string) => string {
+  const render = compileTemplate<Fields>(source);
+  return (fields, place) => {
+    try {
+      return render(fields);
+    } catch (cause) {
+      const missing = /^"(\w+)" not defined/.exec((cause as Error).message)?.[1];
+      throw new InitwrapError(
+        "TEMPLATE_INVALID",
+        missing === undefined
+          ? `${flag} ${source} cannot be read as a template`
+          : `${flag} ${source} needs ${missing}, which this image does not have`,
+        { where: place, hint: `It has ${Object.keys(fields).join(", ")}.`, cause },
+      );
+    }
+  };
+}
+
+function checkedName(name: string, place: string): string {
+  const reference = parseReference(name);
+  if (reference) return name;
+  throw new InitwrapError("LOCATOR_INVALID", `the result would be called ${name}, which is no image reference`, {
+    where: place,
+    hint: "{{repository}} has the registry in it, {{path}} does not.",
+  });
+}
+
+function pushOutput(
+  request: ImageListRequest,
+  locator: Locator,
+  names: readonly string[],
+  place: string,
+): string | undefined {
+  if (!request.push) return undefined;
+  const name = names[0] ?? (PATH_SCHEMES.has(locator.scheme) ? undefined : locator.location);
+  if (name !== undefined) return `registry:${name}`;
+  throw new InitwrapError("TAG_REQUIRED", `${locator.location} has no name to be pushed under`, {
+    where: place,
+    hint: "Name the results with -t.",
+  });
+}
+
+/** In a list nothing is replaced at a registry unless it was asked for in words. */
+function checkTarget(locator: Locator, names: readonly string[], output: string | undefined, place: string): void {
+  if (locator.scheme !== "registry" || output !== undefined || names.length > 0) return;
+  throw new InitwrapError("TAG_REQUIRED", `nothing says where the wrapped ${locator.location} goes`, {
+    where: place,
+    hint: "Name the results, as in -t '{{repository}}:{{tag}}-init', or replace the tags with --push.",
+  });
+}
+
+/** Two images under one name, or in one new archive: the later would replace the earlier. */
+function refuseCollisions(images: readonly ListedImage[], where: string): void {
+  const first = new Map<string, number>();
+  for (const image of images) {
+    const results = [...image.names.map((name) => `${image.place ?? ""} ${formatReference(parseReference(name)!)}`)];
+    if (image.output !== undefined && (image.names.length === 0 || !/^(oci|registry|docker):/.test(image.output))) {
+      results.push(image.output);
+    }
+    for (const result of results) {
+      const other = first.get(result);
+      if (other !== undefined) {
+        throw new InitwrapError("USAGE", `lines ${other} and ${image.line} would both become ${result.trim()}`, {
+          where: `${where}:${image.line}`,
+          hint: "Use fields in -t or -o that tell them apart, such as {{path}} and {{tag}}.",
+        });
+      }
+    }
+    for (const result of results) first.set(result, image.line);
+  }
+}
+
+function placed(error: unknown, place: string): unknown {
+  if (!(error instanceof InitwrapError)) return error;
+  return new InitwrapError(error.code, error.message, {
+    where: place,
+    cause: error,
+    ...(error.hint === undefined ? {} : { hint: error.hint }),
+  });
+}
