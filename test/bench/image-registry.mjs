@@ -168,6 +168,12 @@ export async function registryRows({ cli, archive, folder, rounds }) {
         `${(seconds / oursMany).toFixed(2)}x ours, a process each`,
       ]);
     }
+    const { seconds: listed, note } = await fleetRow({ cli, host, relayHost: `127.0.0.1:${relayPort}`, shared });
+    rows.push([
+      `registry, ${MANY}: initwrap --from`,
+      listed,
+      `${(listed / oursMany).toFixed(2)}x ours, one process${note}`,
+    ]);
     for (const { name } of absent) rows.push([`registry: ${name}`, Number.NaN, "not installed"]);
   } finally {
     await relay.terminate();
@@ -175,6 +181,33 @@ export async function registryRows({ cli, archive, folder, rounds }) {
     rmSync(work, { recursive: true, force: true });
   }
   return rows;
+}
+
+/** As many images as `MANY`, each under a tag of its own, wrapped by one process; then the same again, when all is there. */
+async function fleetRow({ cli, host, relayHost, shared }) {
+  const accept = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json";
+  const found = await fetch(`http://${host}/v2/app/manifests/1`, { headers: { accept } });
+  const manifest = Buffer.from(await found.arrayBuffer());
+  const headers = { "content-type": found.headers.get("content-type") };
+  const list = [];
+  for (let at = 0; at < MANY; at++) {
+    const stored = await fetch(`http://${host}/v2/app/manifests/src${at}`, { method: "PUT", headers, body: manifest });
+    if (!stored.ok) throw new Error(`the registry answered ${stored.status}`);
+    list.push(`app:src${at}`);
+  }
+  const script = (place, suffix) =>
+    `printf '%s\\n' ${list.map((one) => `${place}/${one}`).join(" ")} | ` +
+    `${process.execPath} ${cli} image --from - -t '{{repository}}:{{tag}}-${suffix}' -q > /dev/null`;
+  run(script(host, "warm"));
+  const { seconds } = run(script(host, "timed"));
+  const again = run(script(host, "timed")).seconds;
+  new BigInt64Array(shared)[0] = 0n;
+  run(script(relayHost, "count"));
+  const bytes = Number(new BigInt64Array(shared)[0]);
+  const peak = installed("/usr/bin/time")
+    ? `, ${Math.round(Number(run(`/usr/bin/time -f 'PEAK %M' sh -ec ${quote(script(host, "peak"))}`).stderr.match(/PEAK (\d+)/)?.[1]) / 1024)} MB peak`
+    : "";
+  return { seconds, note: `, ${bytes} bytes on the wire${peak}; ${again.toFixed(3)} s when all is there` };
 }
 
 const quote = (text) => `'${text.replaceAll("'", `'\\''`)}'`;

@@ -90,7 +90,14 @@ the others; a run that is started again passes over what is there already.`;
       description: "Write metadata of the result as JSON, as buildx does.",
       helpValue: "FILE",
     }),
-    iidfile: string({ description: "Write the result's digest to a file.", helpValue: "FILE" }),
+    iidfile: string({
+      description: "Write the image ID to a file, or the digest of an image of several platforms, as buildx does.",
+      helpValue: "FILE",
+    }),
+    "digest-file": string({
+      description: "Write the digest by which the result can be pulled to a file; with --from NAME@DIGEST of each.",
+      helpValue: "FILE",
+    }),
   };
 
   override async run(): Promise<void> {
@@ -109,7 +116,7 @@ the others; a run that is started again passes over what is there already.`;
     // Loaded here, so that help and the other commands start without it.
     const [
       { wrapImage },
-      { imageDocument, imagePlanLines, metadataDocument, resultLine },
+      { imageDocument, imageIdLine, imagePlanLines, metadataDocument, resultLine },
       { writeWhole },
       { progressReporter },
     ] = await Promise.all([
@@ -132,7 +139,8 @@ the others; a run that is started again passes over what is there already.`;
     });
     const metadata = `${JSON.stringify(metadataDocument(result), undefined, 2)}\n`;
     if (flags["metadata-file"] !== undefined && !onlyPlan) await writeWhole(flags["metadata-file"], metadata);
-    if (flags.iidfile !== undefined && !onlyPlan) await writeWhole(flags.iidfile, result.digest);
+    if (flags.iidfile !== undefined && !onlyPlan) await writeWhole(flags.iidfile, imageIdLine(result));
+    if (flags["digest-file"] !== undefined && !onlyPlan) await writeWhole(flags["digest-file"], result.digest);
     await this.report(result.plan.diagnostics, locator);
     if (flags.json) await this.emitJson(imageDocument(result));
     else {
@@ -180,6 +188,8 @@ the others; a run that is started again passes over what is there already.`;
       const metadata = words.fleetMetadata(outcomes);
       await writeWhole(flags["metadata-file"], `${JSON.stringify(metadata, undefined, 2)}\n`);
     }
+    const lines = words.fleetLines(outcomes).map((line) => `${line}\n`);
+    if (flags["digest-file"] !== undefined && !onlyPlan) await writeWhole(flags["digest-file"], lines.join(""));
     await this.reportAll(
       outcomes.map((outcome) => ({
         file: outcome.image.text,
@@ -192,7 +202,7 @@ the others; a run that is started again passes over what is there already.`;
     const bug = outcomes.find((outcome) => outcome.kind === "failed" && outcome.exit === EXIT.bug);
     if (bug?.kind === "failed") presentError(bug.error, { json: false });
     if (flags.json) await this.emitJson(words.fleetDocument(outcomes, { where, ...(shard ? { shard } : {}) }));
-    else for (const line of words.fleetLines(outcomes)) await this.product(`${line}\n`);
+    else await this.product(lines.join(""));
     const exit = fleetExit(outcomes);
     const changes = flags.check && outcomes.some(words.wouldChange);
     process.exitCode = this.interruption() ?? (exit === EXIT.done && changes ? EXIT.wouldChange : exit);

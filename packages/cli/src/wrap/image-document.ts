@@ -1,18 +1,22 @@
 /** What a run of `initwrap image` says: one JSON document, or lines for people. It formats, and decides nothing. */
 import type { ImageState, PlatformPlan } from "../image/plan.ts";
 import { digestHex } from "../model/digest.ts";
+import { isIndexType } from "../model/media-types.ts";
 import { familiarReference, parseReference } from "../model/reference.ts";
 import type { WrapImageResult } from "./image.ts";
+import { bytesToMove, type PlannedMove, planMoves, type Way } from "./image-moves.ts";
 
 /** The `--json` document, version 1. Digests are full; sizes are bytes; names are full references. */
 export function imageDocument(result: WrapImageResult): { readonly version: 1 } & Record<string, unknown> {
   const { plan, receipt } = result;
+  const moves = planMoves(plan, result.source, result.target);
   return {
     version: 1,
     command: "image",
     action: plan.action,
     changed: plan.changed,
     applied: receipt !== undefined,
+    present: result.present,
     source: `${result.source.scheme}:${result.source.location}`,
     target: `${result.target.scheme}:${result.target.location}`,
     names: result.names,
@@ -20,7 +24,8 @@ export function imageDocument(result: WrapImageResult): { readonly version: 1 } 
     before: plan.before,
     after: plan.after,
     platforms: plan.platforms,
-    blobs: plan.blobs.map(({ kind, descriptor }) => ({ kind, ...descriptor })),
+    blobs: moves.map(({ blob: { kind, descriptor }, way }) => ({ kind, way, ...descriptor })),
+    bytesToMove: bytesToMove(moves),
     ...(receipt
       ? {
           receipt: {
@@ -42,9 +47,19 @@ export function resultLine(result: WrapImageResult): string {
   return reference ? `${familiarReference(reference)}@${result.digest}` : result.digest;
 }
 
+/** The digest of the one config of a result that is no index: the image ID. */
+function imageId({ plan }: WrapImageResult): string | undefined {
+  return isIndexType(plan.after.mediaType) ? undefined : (plan.platforms[0]?.after.config ?? undefined);
+}
+
+/** `--iidfile`, as buildx writes it: the image ID, or the index's digest for an image of several platforms. */
+export function imageIdLine(result: WrapImageResult): string {
+  return imageId(result) ?? result.digest;
+}
+
 /** `--metadata-file`, with the keys that buildx uses. */
 export function metadataDocument(result: WrapImageResult): Record<string, unknown> {
-  const config = result.plan.platforms[0]?.after.config;
+  const config = imageId(result);
   return {
     ...(config ? { "containerimage.config.digest": config } : {}),
     "containerimage.descriptor": result.plan.after,
@@ -57,17 +72,29 @@ export function metadataDocument(result: WrapImageResult): Record<string, unknow
 export function imagePlanLines(result: WrapImageResult): readonly string[] {
   const { plan, receipt } = result;
   const lines = plan.platforms.flatMap(platformLines);
-  const fresh = plan.blobs.filter((blob) => blob.kind !== "carried");
-  const bytes = fresh.reduce((sum, blob) => sum + blob.descriptor.size, 0);
-  if (plan.changed) {
-    lines.push(`${result.digest}`);
-    lines.push(
-      receipt
-        ? `${receipt.put.length} blobs written, ${receipt.skipped.length} kept, ${size(receipt.bytesMoved)} moved`
-        : `${fresh.length} blobs to write (${size(bytes)}), ${plan.blobs.length - fresh.length} kept`,
-    );
-  }
+  if (plan.changed) lines.push(`digest ${plan.before.digest}`, `    -> ${result.digest}`);
+  if (receipt) {
+    const { put, skipped, bytesMoved } = receipt;
+    lines.push(`${put.length} blobs written, ${skipped.length} kept, ${size(bytesMoved)} moved`);
+  } else if (plan.changed) lines.push(costLine(planMoves(plan, result.source, result.target)));
   return lines;
+}
+
+const WAY_WORDS: Readonly<Record<Way, string>> = {
+  write: "to write",
+  copy: "to copy",
+  mount: "to mount",
+  link: "to link",
+  skip: "to skip",
+};
+
+/** `3 blobs to write, 8 to mount; at most 26.4 kB to move`. */
+function costLine(moves: readonly PlannedMove[]): string {
+  const parts = (Object.keys(WAY_WORDS) as Way[]).flatMap((way) => {
+    const count = moves.filter((move) => move.way === way).length;
+    return count === 0 ? [] : [`${count} ${WAY_WORDS[way]}`];
+  });
+  return `blobs: ${parts.join(", ")}; at most ${size(bytesToMove(moves))} to move`;
 }
 
 function platformLines(plan: PlatformPlan): readonly string[] {
