@@ -7,6 +7,7 @@ import { EXIT, InitwrapError } from "../model/errors.ts";
 import { parsePlatform } from "../model/platform.ts";
 import { BaseCommand } from "../terminal/base-command.ts";
 import { presentError } from "../terminal/present-error.ts";
+import { PROGRESS_MODES, type Progress, type ProgressMode, progressFor } from "../terminal/progress.ts";
 
 /** A blob beyond this is large. Bytes. */
 const LARGE = 16 * 1024 * 1024;
@@ -81,6 +82,12 @@ the others; a run that is started again passes over what is there already.`;
       options: ["drop", "keep"] as const,
       default: "drop",
     }),
+    progress: string({
+      description:
+        "How the way of the blobs is shown: lines that are redrawn on a terminal, plain ones, or not at all.",
+      options: PROGRESS_MODES,
+      default: "auto",
+    }),
     "insecure-registry": string({
       description: "A registry that may be reached over plain HTTP or with an unknown certificate; may be repeated.",
       helpValue: "HOST[:PORT]",
@@ -118,25 +125,20 @@ the others; a run that is started again passes over what is there already.`;
       { wrapImage },
       { imageDocument, imageIdLine, imagePlanLines, metadataDocument, resultLine },
       { writeWhole },
-      { progressReporter },
     ] = await Promise.all([
       import("../wrap/image.ts"),
       import("../wrap/image-document.ts"),
       import("../wrap/image-files.ts"),
-      import("../wrap/image-progress.ts"),
     ]);
-    const progress = progressReporter((line) => this.say(line));
+    const progress = this.progress(flags);
     const result = await wrapImage({
       ...this.shared(flags),
       source: locator,
       names: flags.tag ?? [],
       push: flags.push,
-      onProgress: (descriptor, done, total) => {
-        if (total > LARGE) collectSooner();
-        progress(descriptor, done, total);
-      },
+      onProgress: watched(progress),
       ...(flags.output === undefined ? {} : { output: flags.output }),
-    });
+    }).finally(progress.end);
     const metadata = `${JSON.stringify(metadataDocument(result), undefined, 2)}\n`;
     if (flags["metadata-file"] !== undefined && !onlyPlan) await writeWhole(flags["metadata-file"], metadata);
     if (flags.iidfile !== undefined && !onlyPlan) await writeWhole(flags.iidfile, imageIdLine(result));
@@ -173,17 +175,19 @@ the others; a run that is started again passes over what is there already.`;
       ...(flags.output === undefined ? {} : { output: flags.output }),
       ...(shard ? { shard } : {}),
     });
+    const progress = this.progress(flags);
     let done = 0;
     const outcomes = await wrapFleet({
       ...this.shared(flags),
       images,
       jobs,
       failFast: flags["fail-fast"],
-      onOutcome: (outcome) => this.say(words.outcomeLine(outcome, ++done, images.length)),
-      onProgress: (_descriptor, _done, total) => {
-        if (total > LARGE) collectSooner();
+      onOutcome: (outcome) => {
+        done++;
+        if (!this.silent) progress.line(words.outcomeLine(outcome, done, images.length));
       },
-    });
+      onProgress: watched(progress),
+    }).finally(progress.end);
     if (flags["metadata-file"] !== undefined && !onlyPlan) {
       const metadata = words.fleetMetadata(outcomes);
       await writeWhole(flags["metadata-file"], `${JSON.stringify(metadata, undefined, 2)}\n`);
@@ -206,6 +210,10 @@ the others; a run that is started again passes over what is there already.`;
     const exit = fleetExit(outcomes);
     const changes = flags.check && outcomes.some(words.wouldChange);
     process.exitCode = this.interruption() ?? (exit === EXIT.done && changes ? EXIT.wouldChange : exit);
+  }
+
+  private progress(flags: ImageFlags): Progress {
+    return progressFor(this.silent ? "quiet" : (flags.progress as ProgressMode));
   }
 
   /** What one image and a list have in common. */
@@ -232,6 +240,14 @@ function jobsFlag(text: string | undefined): number {
   const jobs = text === undefined ? DEFAULT_JOBS : /^\d{1,3}$/.test(text) ? Number(text) : 0;
   if (jobs >= 1 && jobs <= 256) return jobs;
   throw new InitwrapError("USAGE", `--jobs: ${text} is no number from 1 to 256`);
+}
+
+/** What a transfer tells, to people, and to V8. */
+function watched(progress: Progress): Progress["blob"] {
+  return (descriptor, done, total) => {
+    if (total > LARGE) collectSooner();
+    progress.blob(descriptor, done, total);
+  };
 }
 
 let isSooner = false;

@@ -137,7 +137,8 @@ export abstract class BaseCommand extends Command {
     return chooseReporter(this.reporting.reporter, process.env) === "pretty" && this.reporting.file === undefined;
   }
 
-  private get silent(): boolean {
+  /** True under `--quiet` and `--json`. */
+  protected get silent(): boolean {
     return this.argvHas("--quiet", "-q", "--json");
   }
 
