@@ -82,6 +82,10 @@ the others; a run that is started again passes over what is there already.`;
       options: ["drop", "keep"] as const,
       default: "drop",
     }),
+    "verify-path": boolean({
+      description:
+        "Look for a file where the init goes in every layer, also in those that have to be fetched and inflated.",
+    }),
     progress: string({
       description:
         "How the way of the blobs is shown: lines that are redrawn on a terminal, plain ones, or not at all.",
@@ -225,6 +229,7 @@ the others; a run that is started again passes over what is there already.`;
       env: process.env,
       insecureRegistries: flags["insecure-registry"] ?? [],
       signal: this.signal,
+      verifyPath: flags["verify-path"],
       platforms: (flags.platform ?? []).map(platformFlag),
       initOptions: flags["init-arg"] ?? [],
     };

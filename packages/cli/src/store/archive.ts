@@ -34,7 +34,7 @@ import { decodeJson, parseJson, rawAt, replaceAt } from "../model/json-edit.ts";
 import { isIndexType, OCI_CONFIG, OCI_LAYER_GZIP, OCI_LAYER_TAR, OCI_MANIFEST } from "../model/media-types.ts";
 import { familiarReference, formatReference, parseReference } from "../model/reference.ts";
 import { NewFile } from "./atomic-file.ts";
-import type { Receipt, Root, Sink, SinkOptions, Source, SourceOptions } from "./contract.ts";
+import type { Receipt, Region, Root, Sink, SinkOptions, Source, SourceOptions } from "./contract.ts";
 import { type Chosen, chooseFromIndex, replaceInIndex } from "./oci-index.ts";
 import { recoverTail, spliceTail } from "./splice.ts";
 import {
@@ -238,6 +238,12 @@ export class ArchiveSource implements Source {
       })();
     }
     return this.#stream(blob.data, blob.size);
+  }
+
+  async region(descriptor: Descriptor): Promise<Region | undefined> {
+    const blob = this.#blobs.get(descriptor.digest);
+    if (blob === undefined || blob instanceof Uint8Array || blob.type !== "file") return undefined;
+    return { fd: this.fd, offset: blob.data, size: blob.size, close: async () => {} };
   }
 
   async *#stream(from: number, size: number): AsyncGenerator<Uint8Array> {

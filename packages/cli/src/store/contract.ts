@@ -31,6 +31,16 @@ export interface Source {
   read(descriptor: Descriptor): Promise<Uint8Array>;
   /** A blob of any size as a stream. */
   open(descriptor: Descriptor): Promise<AsyncIterable<Uint8Array>>;
+  /** Where a blob lies in a local file; undefined when it does not. The caller closes it. */
+  region?(descriptor: Descriptor): Promise<Region | undefined>;
+  close(): Promise<void>;
+}
+
+/** A part of an open file, in bytes. */
+export interface Region {
+  readonly fd: number;
+  readonly offset: number;
+  readonly size: number;
   close(): Promise<void>;
 }
 

@@ -9,7 +9,7 @@ import { join, resolve } from "node:path";
 import type { Descriptor } from "../model/descriptor.ts";
 import { digestHex, digestOf } from "../model/digest.ts";
 import { InitwrapError } from "../model/errors.ts";
-import type { Medium, Receipt, Root, Sink, SinkOptions, Source, SourceOptions } from "./contract.ts";
+import type { Medium, Receipt, Region, Root, Sink, SinkOptions, Source, SourceOptions } from "./contract.ts";
 import { splitLocation } from "./location.ts";
 import { type Chosen, chooseFromIndex, replaceInIndex } from "./oci-index.ts";
 import { MAX_DOCUMENT, readFailure, verified, verifiedBytes, writeFailure } from "./verify.ts";
@@ -80,6 +80,13 @@ export class LayoutSource implements Source {
     }
     const { signal } = this.#options;
     return createReadStream(path, { highWaterMark: 256 << 10, ...(signal ? { signal } : {}) });
+  }
+
+  async region(descriptor: Descriptor): Promise<Region | undefined> {
+    const file = await open(blobPath(this.folder, descriptor), "r").catch(() => undefined);
+    if (!file) return undefined;
+    const { size } = await file.stat();
+    return { fd: file.fd, offset: 0, size, close: () => file.close() };
   }
 
   async close(): Promise<void> {}

@@ -129,11 +129,7 @@ export function indexTar(file: Window): TarIndex {
     }
     const type = TYPES[kind];
     if (type === undefined) throw invalid(`an entry of type ${JSON.stringify(kind)}`, at);
-    const prefix = header.toString("latin1", 257, 262) === "ustar" ? cString(header.subarray(345, 500)) : "";
-    const short = cString(header.subarray(0, 100));
-    // GNU tar uses the prefix field for times, and says so with its own magic.
-    const gnu = header.toString("latin1", 257, 265) === "ustar  \0";
-    const rawName = pax.path ?? longName ?? (prefix && !gnu ? `${prefix}/${short}` : short);
+    const rawName = pax.path ?? longName ?? nameIn(header);
     const link = pax.linkpath ?? longLink ?? cString(header.subarray(157, 257));
     const realSize = pax.size ?? size;
     if (type !== "file" && realSize !== 0) throw invalid(`an entry of type ${JSON.stringify(kind)} with content`, at);
@@ -162,6 +158,27 @@ const TYPES: Readonly<Record<string, TarEntry["type"]>> = {
   "5": "directory",
   "6": "other",
 };
+
+/** A header block by itself, its name as it stands there; undefined for a block of zeros. Throws ARCHIVE_INVALID. */
+export function readHeader(
+  block: Buffer,
+): { readonly name: string; readonly kind: string; readonly size: number } | undefined {
+  if (isZero(block)) return undefined;
+  checkSum(block, 0);
+  return {
+    name: nameIn(block),
+    kind: String.fromCharCode(block[156]!),
+    size: readNumber(block.subarray(124, 136), 0),
+  };
+}
+
+function nameIn(header: Buffer): string {
+  const prefix = header.toString("latin1", 257, 262) === "ustar" ? cString(header.subarray(345, 500)) : "";
+  const short = cString(header.subarray(0, 100));
+  // GNU tar uses the prefix field for times, and says so with its own magic.
+  const gnu = header.toString("latin1", 257, 265) === "ustar  \0";
+  return prefix && !gnu ? `${prefix}/${short}` : short;
+}
 
 /** The regular file that `name` means, through links inside the archive; undefined when there is none. */
 export function resolveEntry(index: TarIndex, name: string): TarEntry | undefined {
@@ -262,7 +279,7 @@ interface Pax {
 }
 
 /** Records are `LENGTH KEY=VALUE\n`, the length counting itself. */
-function readPax(bytes: Buffer, at: number): Pax {
+export function readPax(bytes: Buffer, at: number): Pax {
   const pax: Pax = {};
   let offset = 0;
   while (offset < bytes.length) {

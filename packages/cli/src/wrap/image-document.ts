@@ -17,6 +17,7 @@ export function imageDocument(result: WrapImageResult): { readonly version: 1 } 
     changed: plan.changed,
     applied: receipt !== undefined,
     present: result.present,
+    pathVerified: result.pathVerified,
     source: `${result.source.scheme}:${result.source.location}`,
     target: `${result.target.scheme}:${result.target.location}`,
     names: result.names,

@@ -14,6 +14,7 @@ import type { Medium, Root, Source, StoreContext } from "../store/contract.ts";
 import { type Locator, parseLocator } from "../store/locator.ts";
 import { mediumOf } from "../store/media.ts";
 import { type Cargo, type TransferOutcome, transfer } from "../store/transfer.ts";
+import { checkPath } from "./path-taken.ts";
 
 export interface WrapImageRequest {
   /** A locator: `app:1`, `image.tar`, `oci:folder:tag`, `registry:host/app:1`… */
@@ -37,6 +38,8 @@ export interface WrapImageRequest {
   readonly onProgress?: StoreContext["onProgress"];
   /** Connections and tokens that several images share. */
   readonly session?: StoreContext["session"];
+  /** Look into every layer for a file where the init goes, also where that means to fetch and inflate them. */
+  readonly verifyPath?: boolean;
   /** Ask the registry first whether the names have the result already; then nothing is written. One request a name. */
   readonly skipPresent?: boolean;
 }
@@ -49,6 +52,8 @@ export interface WrapImageResult {
   readonly names: readonly string[];
   readonly source: Locator;
   readonly target: Locator;
+  /** True when no layer was left out in looking for another file where the init goes. */
+  readonly pathVerified: boolean;
   /** True when the names were found to have the result already (`skipPresent`). */
   readonly present: boolean;
   /** What was done; absent for a plan, and when there was nothing to do. */
@@ -93,6 +98,17 @@ export async function wrapImage(request: WrapImageRequest): Promise<WrapImageRes
       ...(request.attestations ? { attestations: request.attestations } : {}),
       ...(created === undefined ? {} : { created }),
     });
+    const pathVerified = await checkPath(snapshot, {
+      source,
+      manifests: new Set(
+        plan.platforms.flatMap(({ action, before }) =>
+          action === "wrap" || action === "renew" ? [before.manifest as string] : [],
+        ),
+      ),
+      canRead: opened.layers,
+      verify: request.verifyPath ?? false,
+      ...(request.signal ? { signal: request.signal } : {}),
+    });
     const names = request.names?.length ? request.names : root.names;
     const sink = target ?? opened.target;
     const isSamePlace = samePlace(opened.locator, sink);
@@ -102,6 +118,7 @@ export async function wrapImage(request: WrapImageRequest): Promise<WrapImageRes
       source: opened.locator,
       target: sink,
       digest: futureDigest(plan, root, opened.locator, sink),
+      pathVerified,
       present: request.skipPresent === true && (await isPresent(plan, sink, request.names ?? [], context)),
     };
     if (!apply || result.present || (!plan.changed && isSamePlace && !request.names?.length)) return result;
@@ -132,6 +149,8 @@ interface Opened {
   readonly source: Source;
   readonly root: Root;
   readonly locator: Locator;
+  /** Whether the layers' content can be had. */
+  readonly layers: boolean;
   /** Where the result goes when the request does not say it. */
   readonly target: Locator;
 }
@@ -146,13 +165,15 @@ async function openSource(
   const open = async (locator: Locator, otherwise: Locator): Promise<Opened> => {
     const sink = target ?? otherwise;
     const isThin = locator.scheme === "docker" && sink.scheme === "docker";
+    const layers = ((request.apply ?? true) && !isThin) || request.verifyPath === true;
     const source = await (await mediumOf(locator.scheme)).source(locator.location, {
       ...context,
-      layers: (request.apply ?? true) && !isThin,
+      layers,
       inPlace: samePlace(locator, sink) && (request.apply ?? true),
     });
     try {
-      return { source, root: await source.root(), locator, target: otherwise };
+      const canRead = layers || locator.scheme !== "docker";
+      return { source, root: await source.root(), locator, layers: canRead, target: otherwise };
     } catch (cause) {
       await source.close();
       throw cause;

@@ -1,0 +1,239 @@
+/**
+ * Whether a layer has something to say about one path of the root: a file, a link, a folder, or that it is removed.
+ *
+ * A plain tar that lies in a file is looked at by seeking from header to header, which costs milliseconds. Any other layer
+ * has to be read and inflated from end to end, which is only done when it is asked for.
+ *
+ * It is laxer than tar.ts, for layers are written by every tool there is, and nothing is taken from them: a layer that
+ * cannot be read as a tar is one that nothing is known of.
+ *
+ * Source: OCI image-spec, layer.md, "Whiteouts" and "Opaque Whiteout".
+ */
+import { createHash } from "node:crypto";
+import { setImmediate as pause } from "node:timers/promises";
+import * as zlib from "node:zlib";
+import type { Descriptor } from "../model/descriptor.ts";
+import { InitwrapError } from "../model/errors.ts";
+import type { Region, Source } from "./contract.ts";
+import { BLOCK, padded, readHeader, readPax, Window } from "./tar.ts";
+
+export type PathFinding =
+  /** The layer does not name the path. */
+  | { readonly kind: "absent" }
+  /** It removes what layers below have there. */
+  | { readonly kind: "removed" }
+  | {
+      readonly kind: "present";
+      readonly type: "file" | "directory" | "symlink" | "hardlink" | "other";
+      /** A small file's content; undefined for anything else. */
+      readonly content?: Buffer;
+      /** The SHA-256 of `content`, in hexadecimal. */
+      readonly sha256?: string;
+    };
+
+/** Larger files are not kept: an init is small. Bytes. */
+const MAX_CONTENT = 1 << 20;
+const MAX_RECORDS = 1 << 20;
+/** A layer that grows beyond this, and by more than the factor, is a bomb. */
+const FREE_EXPANSION = 1 << 30;
+const MAX_EXPANSION = 200;
+
+/** Bytes one after the other. `read` gives fewer than asked for at the end only. */
+interface Bytes {
+  read(length: number): Promise<Buffer> | Buffer;
+  skip(length: number): Promise<void> | void;
+}
+
+/** Looks at a plain tar by seeking; undefined when the layer lies in no file, is compressed, or cannot be read as a tar. */
+export async function seekInLayer(
+  source: Source,
+  layer: Descriptor,
+  name: string,
+  signal?: AbortSignal,
+): Promise<PathFinding | undefined> {
+  const region = await source.region?.(layer);
+  if (!region) return undefined;
+  try {
+    return await lax(scan(seeking(region), name, signal));
+  } finally {
+    await region.close();
+  }
+}
+
+/** Reads the whole layer; undefined when it cannot be read as a tar. Throws IMAGE_NOT_FOUND when the medium does not hold it. */
+export async function readLayer(
+  source: Source,
+  layer: Descriptor,
+  name: string,
+  signal?: AbortSignal,
+): Promise<PathFinding | undefined> {
+  const content = inflated(await source.open(layer), layer);
+  const iterator = content[Symbol.asyncIterator]();
+  try {
+    return await lax(scan(streaming(iterator), name, signal));
+  } finally {
+    await iterator.return?.(undefined);
+  }
+}
+
+async function lax(finding: Promise<PathFinding>): Promise<PathFinding | undefined> {
+  try {
+    return await finding;
+  } catch (cause) {
+    const { code = "" } = cause as { code?: string };
+    if (/^(Z_|ZSTD_|ERR_ZLIB|ARCHIVE_)/.test(code)) return undefined;
+    throw cause;
+  }
+}
+
+async function scan(bytes: Bytes, wanted: string, signal: AbortSignal | undefined): Promise<PathFinding> {
+  let found: PathFinding = { kind: "absent" };
+  let path: string | undefined;
+  let size: number | undefined;
+  for (let count = 0; ; count++) {
+    // So that a signal is heard in a layer of many small files.
+    if (count % 4096 === 4095) await pause();
+    signal?.throwIfAborted();
+    const block = await bytes.read(BLOCK);
+    // Some writers leave out the two blocks of zeros at the end.
+    if (block.length === 0) return found;
+    if (block.length < BLOCK) throw new InitwrapError("ARCHIVE_TRUNCATED", "the layer ends in the middle of an entry");
+    const header = readHeader(block);
+    if (header === undefined) return found;
+    if (header.kind === "x" || header.kind === "g" || header.kind === "L" || header.kind === "K") {
+      if (header.size > MAX_RECORDS) throw new InitwrapError("ARCHIVE_INVALID", "an extended header beyond reason");
+      const content = Buffer.from(await bytes.read(header.size));
+      await bytes.skip(padded(header.size) - header.size);
+      if (header.kind === "x") ({ path = path, size = size } = readPax(content, 0));
+      if (header.kind === "L") path = content.toString("utf8").replace(/\0.*$/s, "");
+      continue;
+    }
+    const length = TYPES[header.kind] === "file" || size !== undefined ? (size ?? header.size) : 0;
+    const parts = (path ?? header.name).split("/").filter((part) => part !== "" && part !== ".");
+    path = undefined;
+    size = undefined;
+    const [first, second] = parts;
+    if (first === wanted && parts.length === 1) {
+      const type = TYPES[header.kind] ?? "other";
+      if (type === "file" && length <= MAX_CONTENT) {
+        const content = Buffer.from(await bytes.read(length));
+        await bytes.skip(padded(length) - length);
+        found = { kind: "present", type, content, sha256: createHash("sha256").update(content).digest("hex") };
+        continue;
+      }
+      found = { kind: "present", type };
+    } else if (first === wanted && second !== undefined) {
+      // A file in it makes it a folder, also without an entry of its own.
+      found = { kind: "present", type: "directory" };
+    } else if (parts.length === 1 && (first === `.wh.${wanted}` || first === ".wh..wh..opq")) {
+      if (found.kind === "absent") found = { kind: "removed" };
+    }
+    await bytes.skip(padded(length));
+  }
+}
+
+const TYPES: Readonly<Record<string, "file" | "directory" | "symlink" | "hardlink" | "other">> = {
+  "0": "file",
+  "\0": "file",
+  "7": "file",
+  S: "file",
+  "1": "hardlink",
+  "2": "symlink",
+  "5": "directory",
+};
+
+function seeking({ fd, offset, size }: Region): Bytes {
+  const end = offset + size;
+  // A page: layers of many small files would otherwise be read whole.
+  const window = new Window(fd, end, 4096);
+  let at = offset;
+  return {
+    read(length) {
+      const bytes = window.view(at, Math.min(length, Math.max(0, end - at)));
+      at += bytes.length;
+      return bytes;
+    },
+    skip(length) {
+      at += length;
+      if (at > end) throw new InitwrapError("ARCHIVE_TRUNCATED", "the layer ends in the middle of an entry");
+    },
+  };
+}
+
+function streaming(iterator: AsyncIterator<Uint8Array>): Bytes {
+  let rest: Uint8Array = Buffer.alloc(0);
+  const more = async (): Promise<boolean> => {
+    const { done, value } = await iterator.next();
+    if (done) return false;
+    rest = value;
+    return true;
+  };
+  return {
+    async read(length) {
+      const parts: Uint8Array[] = [];
+      let missing = length;
+      while (missing > 0 && (rest.length > 0 || (await more()))) {
+        const part = rest.subarray(0, missing);
+        rest = rest.subarray(part.length);
+        parts.push(part);
+        missing -= part.length;
+      }
+      return Buffer.concat(parts);
+    },
+    async skip(length) {
+      let missing = length;
+      while (missing > 0) {
+        if (rest.length === 0 && !(await more())) {
+          throw new InitwrapError("ARCHIVE_TRUNCATED", "the layer ends in the middle of an entry");
+        }
+        const part = Math.min(missing, rest.length);
+        rest = rest.subarray(part);
+        missing -= part;
+      }
+    },
+  };
+}
+
+/** The layer's tar, whatever it is compressed with: the first bytes say it, for media types are often wrong. */
+async function* inflated(content: AsyncIterable<Uint8Array>, layer: Descriptor): AsyncGenerator<Uint8Array> {
+  const iterator = content[Symbol.asyncIterator]();
+  const first = await iterator.next();
+  const whole = async function* (): AsyncGenerator<Uint8Array> {
+    try {
+      if (first.done) return;
+      yield first.value;
+      for (let next = await iterator.next(); !next.done; next = await iterator.next()) yield next.value;
+    } finally {
+      await iterator.return?.();
+    }
+  };
+  const magic = first.done ? "" : Buffer.from(first.value.subarray(0, 4)).toString("hex");
+  const inflate = magic.startsWith("1f8b")
+    ? zlib.createGunzip()
+    : magic === "28b52ffd"
+      ? zlib.createZstdDecompress()
+      : undefined;
+  if (!inflate) {
+    yield* whole();
+    return;
+  }
+  const { Readable } = await import("node:stream");
+  const input = Readable.from(whole(), { objectMode: false });
+  input.on("error", (error) => inflate.destroy(error));
+  input.pipe(inflate);
+  let size = 0;
+  try {
+    for await (const chunk of inflate as AsyncIterable<Buffer>) {
+      size += chunk.length;
+      if (size > FREE_EXPANSION && size > MAX_EXPANSION * layer.size) {
+        throw new InitwrapError("IMAGE_INVALID", `the layer ${layer.digest} grows beyond reason`, {
+          hint: "It is made to fill memory or disks.",
+        });
+      }
+      yield chunk;
+    }
+  } finally {
+    input.destroy();
+    inflate.destroy();
+  }
+}
