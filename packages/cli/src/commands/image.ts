@@ -147,7 +147,7 @@ the others; a run that is started again passes over what is there already.`;
     if (flags["metadata-file"] !== undefined && !onlyPlan) await writeWhole(flags["metadata-file"], metadata);
     if (flags.iidfile !== undefined && !onlyPlan) await writeWhole(flags.iidfile, imageIdLine(result));
     if (flags["digest-file"] !== undefined && !onlyPlan) await writeWhole(flags["digest-file"], result.digest);
-    await this.report(result.plan.diagnostics, locator);
+    await this.report(result.diagnostics, locator);
     if (flags.json) await this.emitJson(imageDocument(result));
     else {
       for (const line of imagePlanLines(result)) this.say(line);
@@ -201,7 +201,7 @@ the others; a run that is started again passes over what is there already.`;
     await this.reportAll(
       outcomes.map((outcome) => ({
         file: outcome.image.text,
-        diagnostics: outcome.kind === "done" ? outcome.result.plan.diagnostics : [],
+        diagnostics: outcome.kind === "done" ? outcome.result.diagnostics : [],
         error: outcome.kind === "failed" && outcome.error instanceof InitwrapError ? outcome.error : undefined,
       })),
       { errors: false },

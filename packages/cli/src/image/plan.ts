@@ -104,7 +104,6 @@ export function planImage(snapshot: Snapshot, request: ImagePlanRequest): ImageP
       hint: `It has ${planner.platforms.map((plan) => plan.platform).join(", ")}.`,
     });
   }
-  if (changed) planner.note("SIGNATURE_STALE", "note", { digest: before.digest });
   return {
     action: request.action,
     changed,

@@ -13,6 +13,7 @@
  * - `close` may be called at any time and twice; without a `commit` before it, nothing has changed.
  */
 import type { Descriptor } from "../model/descriptor.ts";
+import type { Digest } from "../model/digest.ts";
 import type { RegistrySession } from "./registry/session.ts";
 
 /** What a locator names: an index or a manifest, and every full reference (`docker.io/library/app:1`) it goes by there. */
@@ -31,9 +32,18 @@ export interface Source {
   read(descriptor: Descriptor): Promise<Uint8Array>;
   /** A blob of any size as a stream. */
   open(descriptor: Descriptor): Promise<AsyncIterable<Uint8Array>>;
+  /** What names the root's digest in the same place, signatures for instance; undefined when that cannot be known. */
+  attachments?(): Promise<readonly Attachment[] | undefined>;
   /** Where a blob lies in a local file; undefined when it does not. The caller closes it. */
   region?(descriptor: Descriptor): Promise<Region | undefined>;
   close(): Promise<void>;
+}
+
+/** A signature, an attestation, an SBOM: something beside an image that refers to its digest. */
+export interface Attachment {
+  readonly digest: Digest;
+  /** Its artifact type, or other words for what it is. */
+  readonly kind: string;
 }
 
 /** A part of an open file, in bytes. */

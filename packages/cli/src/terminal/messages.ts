@@ -23,7 +23,10 @@ const MESSAGES: Readonly<Record<DiagnosticCode, (args: Args) => string>> = {
   PLATFORM_ABSENT: (a) => `the index names ${a["platform"]}, but its image is not here; left as it is`,
   PLATFORM_LEFT_ALONE: (a) => `${a["platform"]} was left as it is: ${a["reason"]}`,
   ATTESTATION_DROPPED: (a) => `the attestation of ${a["platform"]} described the old image and was dropped`,
-  SIGNATURE_STALE: (a) => `signatures and referrers of ${a["digest"]} do not apply to the new digest`,
+  SIGNATURE_STALE: (a) =>
+    a["kinds"] === undefined
+      ? `signatures and referrers of ${a["digest"]} do not apply to the new digest`
+      : `${a["count"]} that refer to ${a["digest"]} do not apply to the new digest: ${a["kinds"]}`,
   ONBUILD_ENTRYPOINT: (a) => `ONBUILD ${a["instruction"]} replaces the init in every image built from this one`,
   INIT_UNVERIFIED: (a) => `${a["init"]} is downloaded and nothing checks that it is the file that was meant`,
   INIT_ONE_ARCHITECTURE: (a) => `${a["init"]} is downloaded for ${a["architecture"]}, whatever platform is built`,

@@ -38,7 +38,8 @@ export function imageDocument(result: WrapImageResult): { readonly version: 1 } 
           },
         }
       : {}),
-    diagnostics: plan.diagnostics,
+    attachments: result.attachments,
+    diagnostics: result.diagnostics,
   };
 }
 

@@ -7,10 +7,11 @@ import type { InitLayer } from "../image/mutate.ts";
 import { type ImagePlan, planImage } from "../image/plan.ts";
 import { readSnapshot } from "../image/snapshot.ts";
 import type { Descriptor } from "../model/descriptor.ts";
+import type { Diagnostic } from "../model/diagnostics.ts";
 import type { Digest } from "../model/digest.ts";
 import { InitwrapError } from "../model/errors.ts";
 import type { Platform } from "../model/platform.ts";
-import type { Medium, Root, Source, StoreContext } from "../store/contract.ts";
+import type { Attachment, Medium, Root, Source, StoreContext } from "../store/contract.ts";
 import { type Locator, parseLocator } from "../store/locator.ts";
 import { mediumOf } from "../store/media.ts";
 import { type Cargo, type TransferOutcome, transfer } from "../store/transfer.ts";
@@ -46,6 +47,10 @@ export interface WrapImageRequest {
 
 export interface WrapImageResult {
   readonly plan: ImagePlan;
+  /** The plan's findings, and what was found around it. */
+  readonly diagnostics: readonly Diagnostic[];
+  /** What names the old digest beside a changed image; null when that cannot be known. */
+  readonly attachments: readonly Attachment[] | null;
   /** The digest by which the result is, or will be, known where it goes. */
   readonly digest: string;
   /** Names of the result, in full. */
@@ -112,7 +117,7 @@ export async function wrapImage(request: WrapImageRequest): Promise<WrapImageRes
     const names = request.names?.length ? request.names : root.names;
     const sink = target ?? opened.target;
     const isSamePlace = samePlace(opened.locator, sink);
-    const result = {
+    const planned = {
       plan,
       names,
       source: opened.locator,
@@ -121,9 +126,15 @@ export async function wrapImage(request: WrapImageRequest): Promise<WrapImageRes
       pathVerified,
       present: request.skipPresent === true && (await isPresent(plan, sink, request.names ?? [], context)),
     };
-    if (!apply || result.present || (!plan.changed && isSamePlace && !request.names?.length)) return result;
-    const receipt = await carryOut(plan, source, await mediumOf(sink.scheme), sink, request.names ?? [], context);
-    return { ...result, receipt, digest: receipt.digest, names: receipt.names };
+    // Asked while the blobs are on their way: a notice should cost no time.
+    const attached = plan.changed && !planned.present ? attachmentsOf(source) : Promise.resolve([]);
+    const isDone = !apply || planned.present || (!plan.changed && isSamePlace && !request.names?.length);
+    const receipt = isDone
+      ? undefined
+      : await carryOut(plan, source, await mediumOf(sink.scheme), sink, request.names ?? [], context);
+    const attachments = await attached;
+    const result = { ...planned, attachments, diagnostics: [...plan.diagnostics, ...staleFinding(plan, attachments)] };
+    return receipt ? { ...result, receipt, digest: receipt.digest, names: receipt.names } : result;
   } finally {
     await source.close();
   }
@@ -211,6 +222,24 @@ async function carryOut(
   } finally {
     await sink.close();
   }
+}
+
+/** Never fails: what is really wrong with the source shows in what is read from it. */
+async function attachmentsOf(source: Source): Promise<readonly Attachment[] | null> {
+  try {
+    return (await source.attachments?.()) ?? null;
+  } catch {
+    return null;
+  }
+}
+
+/** A warning that names what is stale; a note where nobody can say whether anything is; nothing where nothing is. */
+function staleFinding(plan: ImagePlan, attachments: readonly Attachment[] | null): readonly Diagnostic[] {
+  const { digest } = plan.before;
+  if (attachments === null) return [{ code: "SIGNATURE_STALE", severity: "note", args: { digest } }];
+  if (attachments.length === 0) return [];
+  const kinds = [...new Set(attachments.map(({ kind }) => kind))].slice(0, 5).join(", ");
+  return [{ code: "SIGNATURE_STALE", severity: "warning", args: { digest, count: attachments.length, kinds } }];
 }
 
 /** True when every name at the registry has the result already. */

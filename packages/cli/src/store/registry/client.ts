@@ -178,33 +178,6 @@ export class RegistryClient {
     return { [Symbol.asyncIterator]: () => this.#readBlob(descriptor) };
   }
 
-  /** The descriptors that refer to `digest` (signatures, SBOMs); none where the registry has no such list. */
-  async referrers(digest: Digest): Promise<readonly Descriptor[]> {
-    const call: Call = {
-      method: "GET",
-      target: `referrers/${digest}`,
-      headers: { accept: OCI_INDEX },
-      actions: ["pull"],
-      accept: [200, 400, 404, 405],
-    };
-    const listed = await this.call(call, async (response) => {
-      if (response.status === 200) return response.bytes(MAX_MANIFEST);
-      await response.discard();
-      return undefined;
-    });
-    // distribution-spec, "Referrers Tag Schema": where the endpoint is missing, an index under this tag has the list.
-    const bytes = listed ?? (await this.manifest(digest.replace(":", "-")))?.bytes;
-    if (!bytes) return [];
-    try {
-      const index = JSON.parse(new TextDecoder().decode(bytes)) as { manifests?: unknown } | null;
-      return Array.isArray(index?.manifests)
-        ? index.manifests.filter((entry): entry is Descriptor => isDigest((entry as Descriptor | null)?.digest))
-        : [];
-    } catch {
-      return [];
-    }
-  }
-
   /** Makes a call until it is answered: authenticates, retries what may pass, and names what does not. */
   call<T>(call: Call, use: (response: ExchangeResponse) => Promise<T>): Promise<T> {
     return this.retrying(() => this.once(call, use));

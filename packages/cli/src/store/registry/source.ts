@@ -7,7 +7,8 @@ import { digestOf, isDigest } from "../../model/digest.ts";
 import { InitwrapError } from "../../model/errors.ts";
 import { isIndexType, isManifestType } from "../../model/media-types.ts";
 import { formatReference, type Reference } from "../../model/reference.ts";
-import type { Root, Source } from "../contract.ts";
+import type { Attachment, Root, Source } from "../contract.ts";
+import { attachmentsTo } from "./attachments.ts";
 import { type FetchedManifest, MAX_MANIFEST, RegistryClient } from "./client.ts";
 import { RegistrySession, type SessionOptions } from "./session.ts";
 
@@ -99,10 +100,10 @@ export class RegistrySource implements Source {
     return client.blob(descriptor);
   }
 
-  /** What refers to `digest` in this repository: signatures, SBOMs. */
-  async referrers(digest: Descriptor["digest"]): Promise<readonly Descriptor[]> {
-    const { client } = await this.#opened();
-    return client.referrers(digest);
+  /** Signatures, attestations and SBOMs of the image beside it; undefined when the registry does not say. */
+  async attachments(): Promise<readonly Attachment[] | undefined> {
+    const { client, manifest } = await this.#opened();
+    return attachmentsTo(client, manifest.descriptor.digest);
   }
 
   /** The client of the place that has the image; undefined before `root` or `read`. For a sink at the same registry. */

@@ -1,0 +1,94 @@
+/**
+ * What is attached to an image in its repository: signatures, attestations, SBOMs. All of it names the image's digest, and
+ * says nothing of an image with another.
+ *
+ * Three places are asked, side by side: the referrers API, the tag that stands in for it where a registry has none, and the
+ * tags that cosign makes of a digest. It is asked once each: a notice is not worth waiting for a registry to recover.
+ *
+ * Sources: OCI distribution-spec 1.1, "Listing Referrers" and "Referrers Tag Schema"; cosign, specs/SIGNATURE_SPEC.md.
+ */
+import { type Digest, digestHex, isDigest } from "../../model/digest.ts";
+import { InitwrapError } from "../../model/errors.ts";
+import { OCI_INDEX } from "../../model/media-types.ts";
+import type { Attachment } from "../contract.ts";
+import { MAX_MANIFEST, type RegistryClient } from "./client.ts";
+import { printable } from "./failures.ts";
+import { Transient } from "./retry.ts";
+
+/** A list beyond this is cut: it is for people to see that there is something. */
+const MAX_ATTACHMENTS = 100;
+
+const COSIGN_TAGS = { sig: "cosign signature", att: "cosign attestation", sbom: "cosign SBOM" };
+
+/** What is attached to `digest`; undefined when the registry does not say. */
+export async function attachmentsTo(
+  client: RegistryClient,
+  digest: Digest,
+): Promise<readonly Attachment[] | undefined> {
+  const tag = `sha256-${digestHex(digest)}`;
+  try {
+    const found = await Promise.all([
+      referrers(client, digest, tag),
+      ...Object.entries(COSIGN_TAGS).map(([suffix, kind]) => tagged(client, `${tag}.${suffix}`, kind)),
+    ]);
+    return found.flat().slice(0, MAX_ATTACHMENTS);
+  } catch (error) {
+    if (error instanceof Transient || error instanceof InitwrapError) return undefined;
+    throw error;
+  }
+}
+
+async function referrers(client: RegistryClient, digest: Digest, tag: string): Promise<readonly Attachment[]> {
+  const listed = await index(client, `referrers/${digest}`, [200, 400, 404, 405, 501]);
+  return listed ?? (await index(client, `manifests/${tag}`, [200, 404])) ?? [];
+}
+
+/** The entries of an index; undefined when there is none. */
+function index(
+  client: RegistryClient,
+  target: string,
+  accept: readonly number[],
+): Promise<readonly Attachment[] | undefined> {
+  return client.once(
+    { method: "GET", target, headers: { accept: OCI_INDEX }, actions: ["pull"], accept },
+    async (response) => {
+      const bytes = await response.bytes(MAX_MANIFEST);
+      if (response.status !== 200) return undefined;
+      return entriesOf(bytes);
+    },
+  );
+}
+
+/** Undefined for what is no index: a web server that answers everything with a page. */
+function entriesOf(bytes: Uint8Array): readonly Attachment[] | undefined {
+  let document: { manifests?: unknown } | null;
+  try {
+    document = JSON.parse(new TextDecoder().decode(bytes));
+  } catch {
+    return undefined;
+  }
+  if (!Array.isArray(document?.manifests)) return undefined;
+  return document.manifests.flatMap((entry: { digest?: unknown; artifactType?: unknown } | null) => {
+    const { digest, artifactType } = entry ?? {};
+    if (!isDigest(digest)) return [];
+    const kind = typeof artifactType === "string" && artifactType !== "" ? artifactType : "artifact";
+    return [{ digest, kind: printable(kind) }];
+  });
+}
+
+function tagged(client: RegistryClient, tag: string, kind: string): Promise<readonly Attachment[]> {
+  return client.once(
+    {
+      method: "HEAD",
+      target: `manifests/${tag}`,
+      headers: { accept: "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json" },
+      actions: ["pull"],
+      accept: [200, 404],
+    },
+    async (response) => {
+      await response.discard();
+      const digest = response.header("docker-content-digest");
+      return response.status === 200 && isDigest(digest) ? [{ digest, kind }] : [];
+    },
+  );
+}
