@@ -1,0 +1,430 @@
+/** What a plan makes of every kind of image and index, and which it refuses: one case for each promise of docs/image.md. */
+import { initFor } from "@initwrap/init-core";
+import { describe, expect, it } from "vitest";
+import { type ImagePlan, type ImagePlanRequest, planImage } from "../../../packages/cli/src/image/plan.ts";
+import { readSnapshot } from "../../../packages/cli/src/image/snapshot.ts";
+import type { Descriptor } from "../../../packages/cli/src/model/descriptor.ts";
+import {
+  DOCKER_CONFIG,
+  DOCKER_LAYER_GZIP,
+  DOCKER_LIST,
+  DOCKER_MANIFEST,
+  OCI_CONFIG,
+  OCI_INDEX,
+  OCI_LAYER_GZIP,
+  OCI_MANIFEST,
+} from "../../../packages/cli/src/model/media-types.ts";
+import { parsePlatform } from "../../../packages/cli/src/model/platform.ts";
+import { shippedInit } from "../../../packages/cli/src/wrap/image.ts";
+import { descriptorOf } from "../../contract/sample-image.ts";
+
+type Json = Record<string, unknown>;
+
+/** Documents by digest: all that planning reads. */
+class Medium {
+  readonly blobs = new Map<string, Uint8Array>();
+
+  add(mediaType: string, document: Json | string): Descriptor {
+    const bytes = Buffer.from(typeof document === "string" ? document : JSON.stringify(document));
+    const descriptor = descriptorOf(mediaType, bytes);
+    this.blobs.set(descriptor.digest, bytes);
+    return descriptor;
+  }
+
+  /** One platform's image. `config` and `manifest` replace fields of the two documents. */
+  image(
+    options: {
+      readonly architecture?: string;
+      readonly os?: string;
+      readonly entrypoint?: readonly string[];
+      readonly layers?: readonly Json[];
+      readonly config?: Json;
+      readonly manifest?: Json;
+      readonly docker?: boolean;
+    } = {},
+  ): Descriptor {
+    const { architecture = "amd64", os = "linux", entrypoint = [`/${architecture}`], docker = false } = options;
+    const layers = options.layers ?? [layer(docker ? DOCKER_LAYER_GZIP : OCI_LAYER_GZIP)];
+    const config = this.add(docker ? DOCKER_CONFIG : OCI_CONFIG, {
+      architecture,
+      os,
+      config: { Entrypoint: entrypoint, Cmd: ["serve"] },
+      rootfs: { type: "layers", diff_ids: layers.map((_, at) => `sha256:${String(at).repeat(64)}`) },
+      ...options.config,
+    });
+    const type = docker ? DOCKER_MANIFEST : OCI_MANIFEST;
+    return this.add(type, { schemaVersion: 2, mediaType: type, config, layers, ...options.manifest });
+  }
+
+  index(manifests: readonly Json[], more: Json = {}, type = OCI_INDEX): Descriptor {
+    return this.add(type, { schemaVersion: 2, mediaType: type, manifests, ...more });
+  }
+
+  /** BuildKit's statement about `subject`. */
+  attestation(subject: Descriptor): Json {
+    const config = this.add(OCI_CONFIG, { architecture: "unknown", os: "unknown", rootfs: { type: "layers" } });
+    const statement = layer("application/vnd.in-toto+json");
+    const root = this.add(OCI_MANIFEST, {
+      schemaVersion: 2,
+      mediaType: OCI_MANIFEST,
+      config,
+      layers: [statement],
+      "x-of": subject.digest,
+    });
+    return {
+      ...root,
+      platform: { architecture: "unknown", os: "unknown" },
+      annotations: {
+        "vnd.docker.reference.digest": subject.digest,
+        "vnd.docker.reference.type": "attestation-manifest",
+      },
+    };
+  }
+
+  async plan(root: Descriptor, request: Partial<ImagePlanRequest> = {}): Promise<ImagePlan> {
+    const snapshot = await readSnapshot(root, ["docker.io/library/app:1"], async ({ digest }) =>
+      this.blobs.get(digest),
+    );
+    const plan = planImage(snapshot, { action: "wrap", initFor: shippedInit, ...request });
+    for (const blob of plan.blobs) if (blob.kind === "document") this.blobs.set(blob.descriptor.digest, blob.bytes);
+    return plan;
+  }
+
+  read(digest: string): Json {
+    return JSON.parse(Buffer.from(this.blobs.get(digest)!).toString());
+  }
+}
+
+let number = 0;
+/** A layer that no one reads. */
+function layer(mediaType: string, more: Json = {}): Json {
+  return { mediaType, digest: `sha256:${String(++number).padStart(64, "a")}`, size: 1000, ...more };
+}
+
+const platform = (architecture: string, more: Json = {}): Json => ({ os: "linux", architecture, ...more });
+const codes = (plan: ImagePlan): string[] => plan.diagnostics.map(({ code }) => code);
+const manifestsOf = (medium: Medium, digest: string): (Descriptor & Json)[] =>
+  medium.read(digest)["manifests"] as (Descriptor & Json)[];
+
+describe("an index", () => {
+  it("is wrapped per platform: each platform's own entrypoint, its own architecture's init, everything else kept", async () => {
+    const medium = new Medium();
+    const [amd64, arm64] = [medium.image(), medium.image({ architecture: "arm64", entrypoint: ["/other", "x"] })];
+    const root = medium.index(
+      [
+        { ...amd64, platform: platform("amd64"), annotations: { own: "kept" } },
+        { ...arm64, platform: platform("arm64", { variant: "v8" }), "x-field": [1] },
+      ],
+      { annotations: { all: "kept" }, subject: { ...amd64 }, "x-unknown": null },
+    );
+    const plan = await medium.plan(root);
+    expect(plan.platforms.map(({ action, after }) => [action, after.entrypoint, after.cmd])).toEqual([
+      ["wrap", ["/initwrap", "--", "/amd64"], ["serve"]],
+      ["wrap", ["/initwrap", "--", "/other", "x"], ["serve"]],
+    ]);
+    const after = medium.read(plan.after.digest);
+    const { manifests, ...others } = after;
+    const { manifests: before, ...othersBefore } = medium.read(root.digest);
+    expect(others).toEqual(othersBefore);
+    for (const [at, child] of (manifests as (Descriptor & Json)[]).entries()) {
+      const old = (before as Json[])[at]!;
+      const { after: now } = plan.platforms[at]!;
+      expect(child).toEqual({ ...old, digest: now.manifest, size: medium.blobs.get(now.manifest)!.length });
+      const { architecture } = child.platform!;
+      const layers = medium.read(child.digest)["layers"] as Descriptor[];
+      const init = initFor({ os: "linux", architecture });
+      expect(layers.at(-1)).toEqual({ mediaType: OCI_LAYER_GZIP, digest: init.digest, size: init.layerSize });
+      const config = medium.read(now.config!) as { rootfs: { diff_ids: string[] } };
+      expect(config.rootfs.diff_ids.at(-1)).toBe(init.diffId);
+    }
+  });
+
+  it("is narrowed by --platform: the others keep their descriptors, and a platform that it has not is an error", async () => {
+    const medium = new Medium();
+    const images = ["amd64", "arm64", "s390x"].map((architecture) => ({
+      ...medium.image({ architecture }),
+      platform: platform(architecture),
+    }));
+    const root = medium.index(images);
+    const plan = await medium.plan(root, { platforms: [parsePlatform("linux/arm64/v8")!] });
+    expect(plan.platforms.map(({ action }) => action)).toEqual(["left-alone", "wrap", "left-alone"]);
+    const list = manifestsOf(medium, plan.after.digest);
+    expect([list[0], list[2]]).toEqual([images[0], images[2]]);
+    expect(list[1]!.digest).not.toBe(images[1]!.digest);
+    expect(codes(plan)).toEqual(["PLATFORM_LEFT_ALONE", "PLATFORM_LEFT_ALONE"]);
+    await expect(medium.plan(root, { platforms: [parsePlatform("linux/riscv64")!] })).rejects.toMatchObject({
+      code: "IMAGE_NOT_FOUND",
+      hint: "It has linux/amd64, linux/arm64, linux/s390x.",
+    });
+  });
+
+  it("may be sparse: what is there is wrapped, the rest is reported and stays", async () => {
+    const medium = new Medium();
+    const image = medium.image();
+    const absent = { ...new Medium().image({ architecture: "arm64" }), platform: platform("arm64") };
+    const damaged = medium.image({ architecture: "s390x" });
+    medium.blobs.delete((medium.read(damaged.digest)["config"] as Descriptor).digest);
+    const root = medium.index([{ ...image }, absent, { ...damaged, platform: platform("s390x") }]);
+    const plan = await medium.plan(root);
+    expect(plan.platforms.map(({ platform: name, action }) => [name, action])).toEqual([
+      ["linux/amd64", "wrap"],
+      ["linux/arm64", "absent"],
+      ["linux/s390x", "absent"],
+    ]);
+    expect(codes(plan)).toEqual(["PLATFORM_ABSENT", "PLATFORM_ABSENT"]);
+    expect(manifestsOf(medium, plan.after.digest).slice(1)).toEqual(manifestsOf(medium, root.digest).slice(1));
+    const bare = medium.index([absent]);
+    await expect(medium.plan(bare)).rejects.toMatchObject({ code: "IMAGE_NOT_FOUND" });
+  });
+
+  it("may hold indexes: the images in them are wrapped, and every index above names the new ones", async () => {
+    const medium = new Medium();
+    const inner = medium.index([{ ...medium.image({ architecture: "arm64" }), platform: platform("arm64") }]);
+    const root = medium.index([{ ...medium.image(), platform: platform("amd64") }, { ...inner }]);
+    const plan = await medium.plan(root);
+    expect(plan.platforms.map(({ action }) => action)).toEqual(["wrap", "wrap"]);
+    const [, nested] = manifestsOf(medium, plan.after.digest);
+    expect(nested!.digest).not.toBe(inner.digest);
+    expect(manifestsOf(medium, nested!.digest)[0]!.digest).toBe(plan.platforms[1]!.after.manifest);
+    const undone = await medium.plan(plan.after, { action: "undo" });
+    expect(undone.after.digest).toBe(root.digest);
+    // Children before parents: each index is written when all that it names is there.
+    const order = plan.blobs.map(({ descriptor }) => descriptor.digest);
+    expect(order.indexOf(nested!.digest)).toBeLessThan(order.indexOf(plan.after.digest));
+  });
+
+  it("that is nested beyond reason is refused", async () => {
+    const medium = new Medium();
+    let root = medium.image();
+    for (let depth = 0; depth < 6; depth++) root = medium.index([{ ...root }]);
+    await expect(medium.plan(root)).rejects.toMatchObject({ code: "UNSUPPORTED_IMAGE" });
+  });
+
+  it("may list one image twice, and is still consistent", async () => {
+    const medium = new Medium();
+    const image = medium.image();
+    const plan = await medium.plan(medium.index([{ ...image, platform: platform("amd64") }, { ...image }]));
+    const [first, second] = manifestsOf(medium, plan.after.digest);
+    expect(second!.digest).toBe(first!.digest);
+    expect(plan.blobs.filter(({ descriptor }) => descriptor.digest === first!.digest)).toHaveLength(1);
+  });
+
+  it("keeps artifacts beside the images as they are", async () => {
+    const medium = new Medium();
+    const chart = medium.image({
+      manifest: { config: medium.add("application/vnd.cncf.helm.config.v1+json", "{}"), layers: [] },
+    });
+    const unknown = medium.add("application/vnd.example+json", "{}");
+    const root = medium.index([{ ...medium.image() }, { ...chart }, { ...unknown }]);
+    const plan = await medium.plan(root);
+    expect(manifestsOf(medium, plan.after.digest).slice(1)).toEqual([chart, unknown]);
+  });
+
+  it("of Docker's family stays one, and its layers are Docker's", async () => {
+    const medium = new Medium();
+    const root = medium.index([{ ...medium.image({ docker: true }), platform: platform("amd64") }], {}, DOCKER_LIST);
+    const plan = await medium.plan(root);
+    expect(plan.after.mediaType).toBe(DOCKER_LIST);
+    const manifest = medium.read(plan.platforms[0]!.after.manifest);
+    expect([manifest["mediaType"], (manifest["layers"] as Descriptor[]).at(-1)!.mediaType]).toEqual([
+      DOCKER_MANIFEST,
+      DOCKER_LAYER_GZIP,
+    ]);
+  });
+});
+
+describe("attestations", () => {
+  async function attested(request: Partial<ImagePlanRequest>) {
+    const medium = new Medium();
+    const [amd64, arm64] = [medium.image(), medium.image({ architecture: "arm64" })];
+    const statements = [medium.attestation(amd64), medium.attestation(arm64)];
+    const root = medium.index([
+      { ...amd64, platform: platform("amd64") },
+      { ...arm64, platform: platform("arm64") },
+      ...statements,
+    ]);
+    const plan = await medium.plan(root, request);
+    return { medium, root, plan, statements, list: manifestsOf(medium, plan.after.digest) };
+  }
+  const subjectOf = (entry: Json): unknown => (entry["annotations"] as Json)["vnd.docker.reference.digest"];
+
+  it("are dropped with a finding for each", async () => {
+    const { plan, list } = await attested({});
+    expect(list).toHaveLength(2);
+    expect(plan.diagnostics).toEqual(
+      ["linux/amd64", "linux/arm64"].map((name) => ({
+        code: "ATTESTATION_DROPPED",
+        severity: "warning",
+        args: { platform: name },
+      })),
+    );
+  });
+
+  it("are kept on request, as they are, pointing at the new digests", async () => {
+    const { plan, list, statements } = await attested({ attestations: "keep" });
+    expect(list.slice(2).map(({ digest }) => digest)).toEqual(statements.map((one) => one["digest"]));
+    expect(list.slice(2).map(subjectOf)).toEqual(plan.platforms.map(({ after }) => after.manifest));
+    // Their blobs go along.
+    const carried = plan.blobs.filter(({ kind }) => kind === "carried").map(({ descriptor }) => descriptor.digest);
+    for (const one of statements) expect(carried).toContain(one["digest"]);
+  });
+
+  it("of an image that stays as it is stay too", async () => {
+    const { list, statements } = await attested({ platforms: [parsePlatform("linux/amd64")!] });
+    expect(list).toHaveLength(3);
+    expect(list[2]).toEqual(statements[1]);
+  });
+
+  it("come back with --undo, whichever way they went", async () => {
+    for (const attestations of ["drop", "keep"] as const) {
+      const { medium, root, plan } = await attested({ attestations });
+      expect((await medium.plan(plan.after, { action: "undo" })).after.digest).toBe(root.digest);
+    }
+  });
+});
+
+describe("layers that are carried", () => {
+  const urls = { urls: ["https://example.com/layer"] };
+  it.each<[string, boolean, Json]>([
+    ["zstd", false, layer("application/vnd.oci.image.layer.v1.tar+zstd")],
+    ["plain", false, layer("application/vnd.oci.image.layer.v1.tar")],
+    [
+      "estargz",
+      false,
+      layer(OCI_LAYER_GZIP, {
+        annotations: {
+          "containerd.io/snapshot/stargz/toc.digest": `sha256:${"b".repeat(64)}`,
+          "io.containers.estargz.uncompressed-size": "123",
+        },
+      }),
+    ],
+    [
+      "encrypted",
+      false,
+      layer("application/vnd.oci.image.layer.v1.tar+gzip+encrypted", { annotations: { keys: "x" } }),
+    ],
+    ["non-distributable", false, layer("application/vnd.oci.image.layer.nondistributable.v1.tar+gzip", urls)],
+    ["foreign", true, layer("application/vnd.docker.image.rootfs.foreign.diff.tar.gzip", urls)],
+    ["embedded in the manifest", false, layer(OCI_LAYER_GZIP, { size: 2, data: "e30=" })],
+  ])("stay as they are, every field: %s", async (_, docker, carried) => {
+    const medium = new Medium();
+    const plan = await medium.plan(medium.image({ layers: [carried], docker }));
+    const layers = medium.read(plan.after.digest)["layers"] as Json[];
+    expect(layers).toHaveLength(2);
+    expect(layers[0]).toEqual(carried);
+    // The new one is of the manifest's family, whatever the others are.
+    expect(layers[1]!["mediaType"]).toBe(docker ? DOCKER_LAYER_GZIP : OCI_LAYER_GZIP);
+    expect(plan.blobs.find(({ descriptor }) => descriptor.digest === carried["digest"])).toMatchObject({
+      kind: "carried",
+      descriptor: carried,
+    });
+  });
+
+  it("and a config that the manifest embeds is embedded anew", async () => {
+    const medium = new Medium();
+    const plain = medium.image();
+    const manifest = medium.read(plain.digest);
+    const config = manifest["config"] as Descriptor;
+    const data = Buffer.from(medium.blobs.get(config.digest)!).toString("base64");
+    const root = medium.add(OCI_MANIFEST, { ...manifest, config: { ...config, data } });
+    const plan = await medium.plan(root);
+    const after = medium.read(plan.after.digest)["config"] as Descriptor & { data: string };
+    expect(Buffer.from(after.data, "base64")).toEqual(Buffer.from(medium.blobs.get(after.digest)!));
+  });
+});
+
+describe("what is refused", () => {
+  it.each<[string, (medium: Medium) => Descriptor, string]>([
+    ["Windows", (medium) => medium.image({ os: "windows" }), "NOT_LINUX"],
+    [
+      "an index with Windows in it",
+      (medium) => medium.index([{ ...medium.image() }, { ...medium.image({ os: "windows" }) }]),
+      "NOT_LINUX",
+    ],
+    ["an architecture without an init", (medium) => medium.image({ architecture: "sparc64" }), "NO_INIT_FOR_PLATFORM"],
+    [
+      "schema 1",
+      (medium) => medium.add("application/vnd.docker.distribution.manifest.v1+prettyjws", { schemaVersion: 1 }),
+      "UNSUPPORTED_IMAGE",
+    ],
+    [
+      "an artifact by its config",
+      (medium) => medium.image({ manifest: { config: medium.add("application/vnd.cncf.helm.config.v1+json", "{}") } }),
+      "UNSUPPORTED_IMAGE",
+    ],
+    [
+      "an artifact by its type",
+      (medium) => medium.image({ manifest: { artifactType: "application/vnd.example" } }),
+      "UNSUPPORTED_IMAGE",
+    ],
+    [
+      "an artifact without a config",
+      (medium) => medium.image({ manifest: { config: medium.add("application/vnd.oci.empty.v1+json", "{}") } }),
+      "UNSUPPORTED_IMAGE",
+    ],
+    [
+      "another root file system",
+      (medium) => medium.image({ config: { rootfs: { type: "other" } } }),
+      "UNSUPPORTED_IMAGE",
+    ],
+    [
+      "fewer diff_ids than layers",
+      (medium) => medium.image({ config: { rootfs: { type: "layers", diff_ids: [] } } }),
+      "IMAGE_INVALID",
+    ],
+    [
+      "more diff_ids than layers",
+      (medium) => medium.image({ layers: [], config: { rootfs: { type: "layers", diff_ids: ["sha256:1"] } } }),
+      "IMAGE_INVALID",
+    ],
+    [
+      "a key twice in a manifest",
+      (medium) => {
+        const { config } = medium.read(medium.image().digest);
+        const text = JSON.stringify({ schemaVersion: 2, config, layers: [] });
+        return medium.add(OCI_MANIFEST, text.replace("{", '{"layers":[],'));
+      },
+      "IMAGE_INVALID",
+    ],
+    [
+      "a key twice in a config",
+      (medium) => {
+        const config = medium.add(OCI_CONFIG, '{"os":"linux","os":"linux","architecture":"amd64"}');
+        return medium.add(OCI_MANIFEST, { schemaVersion: 2, config, layers: [] });
+      },
+      "IMAGE_INVALID",
+    ],
+    [
+      "a field in two spellings",
+      (medium) => medium.image({ config: { config: { Entrypoint: ["/a"], entrypoint: ["/b"] } } }),
+      "IMAGE_INVALID",
+    ],
+    ["an index that is a manifest too", (medium) => medium.index([], { config: {}, layers: [] }), "IMAGE_INVALID"],
+    [
+      "a manifest that its descriptor calls an index",
+      (medium) => ({ ...medium.image(), mediaType: OCI_INDEX }),
+      "IMAGE_INVALID",
+    ],
+    [
+      "a layer without a digest",
+      (medium) => medium.image({ manifest: { layers: [{ mediaType: OCI_LAYER_GZIP, size: 1 }] } }),
+      "IMAGE_INVALID",
+    ],
+    [
+      "a missing config",
+      (medium) => {
+        const root = medium.image();
+        medium.blobs.delete((medium.read(root.digest)["config"] as Descriptor).digest);
+        return root;
+      },
+      "IMAGE_NOT_FOUND",
+    ],
+    ["a missing manifest", () => new Medium().image(), "IMAGE_NOT_FOUND"],
+    ["an /initwrap of its own", (medium) => medium.image({ entrypoint: ["/initwrap", "serve"] }), "PATH_TAKEN"],
+    ["an init that must be PID 1", (medium) => medium.image({ entrypoint: ["/init"] }), "MUST_BE_PID1"],
+  ])("%s", async (_, make, code) => {
+    const medium = new Medium();
+    const root = make(medium);
+    await expect(medium.plan(root)).rejects.toMatchObject({ code });
+  });
+});
