@@ -185,7 +185,12 @@ export async function registryRows({ cli, archive, folder, rounds }) {
 
 /** As many images as `MANY`, each under a tag of its own, wrapped by one process; then the same again, when all is there. */
 async function fleetRow({ cli, host, relayHost, shared }) {
-  const accept = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json";
+  const accept = [
+    "application/vnd.oci.image.index.v1+json",
+    "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+    "application/vnd.docker.distribution.manifest.v2+json",
+  ].join(", ");
   const found = await fetch(`http://${host}/v2/app/manifests/1`, { headers: { accept } });
   const manifest = Buffer.from(await found.arrayBuffer());
   const headers = { "content-type": found.headers.get("content-type") };
