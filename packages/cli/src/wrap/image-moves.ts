@@ -25,8 +25,11 @@ export function bytesToMove(moves: readonly PlannedMove[]): number {
   return moves.reduce((sum, { blob, way }) => sum + (way === "write" || way === "copy" ? blob.descriptor.size : 0), 0);
 }
 
+/** Schemes of engines, which have a store of their own: what one holds is not read unless it has to go elsewhere. */
+export const ENGINES: ReadonlySet<string> = new Set(["docker", "podman", "containers-storage"]);
+
 function carriedWay(source: Locator, target: Locator): Way {
-  if (source.scheme === "docker" && target.scheme === "docker") return "skip";
+  if (source.scheme === target.scheme && ENGINES.has(source.scheme)) return "skip";
   if (source.scheme === "registry" && target.scheme === "registry") {
     const [from, to] = [source, target].map(({ location }) => parseReference(location.replace(/^\/\//, "")));
     if (!from || !to || from.registry !== to.registry) return "copy";

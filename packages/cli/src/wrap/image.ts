@@ -15,6 +15,7 @@ import type { Attachment, Medium, Root, Source, StoreContext } from "../store/co
 import { type Locator, parseLocator } from "../store/locator.ts";
 import { mediumOf } from "../store/media.ts";
 import { type Cargo, type TransferOutcome, transfer } from "../store/transfer.ts";
+import { ENGINES } from "./image-moves.ts";
 import { checkPath } from "./path-taken.ts";
 
 export interface WrapImageRequest {
@@ -144,7 +145,7 @@ async function targetOf(request: WrapImageRequest, given: Locator): Promise<Loca
   if (request.output !== undefined) return parseLocator(request.output, "sink");
   const [name] = request.names ?? [];
   if (request.push) {
-    const own = given.scheme === "docker" || given.scheme === "registry" ? given.location : undefined;
+    const own = given.scheme === "registry" || ENGINES.has(given.scheme) ? given.location : undefined;
     if (name === undefined && own === undefined) {
       throw new InitwrapError("TAG_REQUIRED", `${given.location} has no name to be pushed under`, {
         hint: "Name the result with -t.",
@@ -183,7 +184,7 @@ async function openSource(
       inPlace: samePlace(locator, sink) && (request.apply ?? true),
     });
     try {
-      const canRead = layers || locator.scheme !== "docker";
+      const canRead = layers || !ENGINES.has(locator.scheme);
       return { source, root: await source.root(), locator, layers: canRead, target: otherwise };
     } catch (cause) {
       await source.close();
