@@ -12,6 +12,7 @@ import { openRegistrySource } from "../../packages/cli/src/store/registry/source
 import { wrapImage } from "../../packages/cli/src/wrap/image.ts";
 import { type SampleImage, sampleImage, sampleIndex } from "../contract/sample-image.ts";
 import { requireCapability } from "../support/capability.ts";
+import { initwrap, initwrapOk } from "../support/cli.ts";
 import { type FaultProxy, startFaultProxy } from "../support/fault-proxy.ts";
 import { registryAvailable, startRegistry, type TestRegistry } from "../support/registry.ts";
 import { again, noise } from "../support/sample-image.ts";
@@ -182,5 +183,47 @@ describe("an image in a registry", () => {
       ["/arm", "x"],
     ]);
     expect(result.plan.platforms).toHaveLength(2);
+  });
+});
+
+describe("a bare name that no engine has", () => {
+  const bare = { HOME: "/nonexistent", DOCKER_HOST: "unix:///nonexistent/docker.sock", XDG_CONFIG_HOME: "" };
+  const digestAt = async (place: string): Promise<string> => {
+    const found = openRegistrySource(parseReference(place)!, { env });
+    try {
+      return (await found.root()).descriptor.digest;
+    } finally {
+      await found.close();
+    }
+  };
+
+  it("is taken from its registry when the result has a name or a place, and else it is said how", async () => {
+    const place = `${registry.host}/bare/app`;
+    await put(`${place}:1`, image);
+    const named = await initwrapOk(["image", `${place}:1`, "-t", `${place}:named`], { env: bare });
+    expect(named.stdout.toString()).toBe(`${place}:named@${await digestAt(`${place}:named`)}\n`);
+    const pushed = await initwrapOk(["image", `${place}:1`, "-t", `${place}:pushed`, "--push"], { env: bare });
+    expect(pushed.stdout.toString()).toBe(`${place}:pushed@${await digestAt(`${place}:named`)}\n`);
+    const file = join(folder, "bare.tar");
+    await initwrapOk(["image", `${place}:1`, "-o", `oci-archive:${file}`], { env: bare });
+    expect(await digestAt(`${place}:1`)).toBe(image.root.digest);
+    const nowhere = await initwrap(["image", `${place}:1`], { env: bare });
+    expect(nowhere.status).toBe(6);
+    expect(nowhere.stderr).toMatch(/hint: .*-t NAME, -o LOCATOR or --push/);
+  });
+
+  it("is replaced in its registry by --push alone, and an archive needs a name for that", async () => {
+    const place = `${registry.host}/bare/own:1`;
+    await put(place, image);
+    await initwrapOk(["image", place, "--push"], { env: bare });
+    expect((await configOf(place)).config.Entrypoint[0]).toBe("/initwrap");
+    const file = join(folder, "own.tar");
+    await initwrapOk(["image", `registry:${place}`, "-o", `oci-archive:${file}`], { env: bare });
+    const unnamed = await initwrap(["image", file, "--push", "--undo"], { env: bare });
+    expect([unnamed.status, unnamed.stderr]).toEqual([5, expect.stringContaining("error[TAG_REQUIRED]")]);
+    await initwrapOk(["image", file, "--push", "--undo", "-t", place], { env: bare });
+    expect(await digestAt(place)).toBe(image.root.digest);
+    const both = await initwrap(["image", file, "--push", "-o", "x.tar"], { env: bare });
+    expect(both.status).toBe(2);
   });
 });
