@@ -177,6 +177,20 @@ describe("a registry with tokens", () => {
     expect(await pull(registry.host, "private/z", using)).toBe(image.root.digest);
   });
 
+  it("is asked for one token by all that begin at the same moment, and by each for a new one when that failed", async () => {
+    const docker = await dockerConfig({ auths: { [registry.host]: { auth: pair("user", "pass:word") } } });
+    await push(registry.host, "private/many", session(docker));
+    tokens.requests.length = 0;
+    const using = session(docker);
+    const digests = await Promise.all(Array.from({ length: 8 }, () => pull(registry.host, "private/many", using)));
+    expect(new Set(digests)).toEqual(new Set([image.root.digest]));
+    expect(tokens.requests.map(({ scopes }) => scopes)).toEqual([["repository:private/many:pull"]]);
+    const wrong = session(await dockerConfig({ auths: { [registry.host]: { auth: pair("user", "wrong") } } }));
+    const all = await Promise.allSettled(Array.from({ length: 4 }, () => pull(registry.host, "private/many", wrong)));
+    for (const one of all) expect(one).toMatchObject({ status: "rejected", reason: { code: "AUTH_REQUIRED" } });
+    await expect(pull(registry.host, "private/many", wrong)).rejects.toMatchObject({ code: "AUTH_REQUIRED" });
+  });
+
   it("mounts from a repository that needs a right of its own", async () => {
     const docker = await dockerConfig({ auths: { [registry.host]: { auth: pair("user", "pass:word") } } });
     const using = session(docker);

@@ -1,6 +1,6 @@
 /** `initwrap image --from`: a list of images in one process, as a user calls it. */
 import { spawn } from "node:child_process";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { connect, createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -12,6 +12,7 @@ import { CLI, type CliResult, initwrap } from "../support/cli.ts";
 import { type FaultProxy, startFaultProxy } from "../support/fault-proxy.ts";
 import { registryAvailable, startRegistry, type TestRegistry } from "../support/registry.ts";
 import { putImage, readWhole } from "../support/registry-image.ts";
+import { startTokenServer } from "../support/token-server.ts";
 
 const IMAGES = 12;
 const env = { HOME: "/nonexistent", XDG_CONFIG_HOME: "", DOCKER_CONFIG: "" };
@@ -243,6 +244,33 @@ describe("a list of images", () => {
       expect((await digests("1-cut")).every((digest) => digest !== undefined)).toBe(true);
     } finally {
       await slow.stop();
+    }
+  });
+
+  it("asks for one token for each set of rights of a repository, for any number of its tags", async () => {
+    const tokens = await startTokenServer("user", "pass:word", "the-refresh-token");
+    const closed = await startRegistry({ auth: { token: tokens.auth } });
+    const home = join(folder, "docker");
+    await mkdir(home);
+    const auth = Buffer.from("user:pass:word").toString("base64");
+    await writeFile(join(home, "config.json"), JSON.stringify({ auths: { [closed.host]: { auth } } }));
+    const own = new RegistrySession({ env: { HOME: "/nonexistent", DOCKER_CONFIG: home } });
+    try {
+      const tags = Array.from({ length: 10 }, (_, at) => `${closed.host}/team/app:${at}`);
+      for (const [at, tag] of tags.entries()) await putImage(tag, sampleImage({ layers: [`${at}`] }), own);
+      tokens.requests.length = 0;
+      const file = await list(...tags);
+      const result = await initwrap(["image", "--from", file, "-t", "{{repository}}:{{tag}}-init"], {
+        env: { ...env, DOCKER_CONFIG: home },
+      });
+      expect(result.status, result.stderr).toBe(0);
+      const asked = tokens.requests.map(({ scopes }) => scopes.join(" "));
+      expect(asked.length).toBe(new Set(asked).size);
+      expect(asked.sort()).toEqual(["repository:team/app:pull", "repository:team/app:pull,push"]);
+    } finally {
+      await own.close();
+      await closed.stop();
+      await tokens.stop();
     }
   });
 });

@@ -1,5 +1,6 @@
 /**
- * What a medium that holds images must offer: four methods to read one, four to write one.
+ * What a medium that holds images must offer: four methods to read one, four to write one. `region` and `attachments` are for
+ * those that have what they give.
  *
  * Contract, checked by one suite over every adapter (test/contract):
  * - `read` returns bytes whose digest and size are those of the descriptor, or throws BLOB_CORRUPT; for small JSON only.

@@ -251,7 +251,10 @@ export class RegistryClient {
     if (authorization?.startsWith("Basic ")) {
       throw responseError({ method: call.method, url, where: this.where }, 401, complaints);
     }
-    return transport.exchange({ ...request, authorization: await authorizer.answer(challenges, scopes, url) });
+    return transport.exchange({
+      ...request,
+      authorization: await authorizer.answer(challenges, scopes, url, authorization),
+    });
   }
 
   async #readManifest(response: ExchangeResponse, name: string): Promise<FetchedManifest> {

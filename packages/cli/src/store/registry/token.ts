@@ -31,6 +31,13 @@ interface Token {
   readonly expires: number;
 }
 
+/** A token as it is being asked for, and as it came. */
+interface HeldToken {
+  readonly pending: Promise<Token>;
+  token?: Token;
+  failed?: boolean;
+}
+
 /** What an authorizer is for: one repository at one registry. */
 export interface AuthorizerOptions {
   /** The registry as the user wrote it, for messages. */
@@ -44,7 +51,7 @@ export interface AuthorizerOptions {
 /** Remembers how a registry wants to be asked, and the tokens it gave. Scopes as in `repository:NAME:pull,push`. */
 export class Authorizer {
   readonly #options: AuthorizerOptions;
-  readonly #tokens = new Map<string, Promise<Token>>();
+  readonly #tokens = new Map<string, HeldToken>();
   #scheme: Scheme = { kind: "unknown" };
 
   constructor(options: AuthorizerOptions) {
@@ -58,17 +65,19 @@ export class Authorizer {
     const credentials = await this.#options.credentials();
     if (credentials?.kind === "registry") return `Bearer ${headerSafe(credentials.token)}`;
     const { realm, service } = this.#scheme;
-    const key = [...scopes].sort().join(" ");
-    const known = await this.#tokens.get(key)?.catch(() => undefined);
-    if (known && known.expires > Date.now() + MARGIN) return `Bearer ${known.value}`;
-    return `Bearer ${(await this.#remember(key, this.#fetch(realm, service, scopes, credentials))).value}`;
+    return this.#bearer(scopes, undefined, () => this.#fetch(realm, service, scopes, credentials));
   }
 
   /**
-   * Takes in a 401's challenges and returns the header to ask with again. `base` is the URL that was asked.
-   * Throws AUTH_REQUIRED when the user has nothing that this registry takes, REGISTRY_FAILED when the token server fails.
+   * Takes in a 401's challenges and returns the header to ask with again. `base` is the URL that was asked, `refused` the
+   * header that it was asked with. Throws AUTH_REQUIRED when the user has nothing that this registry takes, REGISTRY_FAILED when the token server fails.
    */
-  async answer(challenges: readonly Challenge[], scopes: readonly string[], base: URL): Promise<string> {
+  async answer(
+    challenges: readonly Challenge[],
+    scopes: readonly string[],
+    base: URL,
+    refused?: string,
+  ): Promise<string> {
     const bearer = challenges.find(({ scheme, parameters }) => scheme === "bearer" && parameters.has("realm"));
     if (bearer) {
       const realm = this.#checkRealm(bearer.parameters.get("realm")!, base);
@@ -78,8 +87,7 @@ export class Authorizer {
       const credentials = await this.#options.credentials();
       if (credentials?.kind === "registry") return `Bearer ${headerSafe(credentials.token)}`;
       const wanted = mergeScopes([...scopes, ...asked]);
-      const token = this.#fetch(realm, service, wanted, credentials);
-      return `Bearer ${(await this.#remember([...scopes].sort().join(" "), token)).value}`;
+      return this.#bearer(scopes, refused, () => this.#fetch(realm, service, wanted, credentials));
     }
     if (challenges.some(({ scheme }) => scheme === "basic")) {
       this.#scheme = { kind: "basic" };
@@ -104,9 +112,27 @@ export class Authorizer {
     return `Basic ${Buffer.from(`${credentials.username}:${credentials.password}`).toString("base64")}`;
   }
 
-  #remember(key: string, token: Promise<Token>): Promise<Token> {
-    this.#tokens.set(key, token);
-    return token;
+  /**
+   * The header with the token for `scopes`: the one that is held, unless it is old or was `refused`; the one that is being
+   * asked for already, for many images of a repository begin at the same moment; else a new one.
+   */
+  async #bearer(scopes: readonly string[], refused: string | undefined, ask: () => Promise<Token>): Promise<string> {
+    const header = ({ value }: Token): string => `Bearer ${value}`;
+    const key = [...scopes].sort().join(" ");
+    const held = this.#tokens.get(key);
+    if (held && !held.token && !held.failed) return header(await held.pending);
+    if (held?.token && held.token.expires > Date.now() + MARGIN && header(held.token) !== refused) {
+      return header(held.token);
+    }
+    const fresh: HeldToken = { pending: ask() };
+    this.#tokens.set(key, fresh);
+    try {
+      fresh.token = await fresh.pending;
+      return header(fresh.token);
+    } catch (error) {
+      fresh.failed = true;
+      throw error;
+    }
   }
 
   #checkRealm(text: string, base: URL): URL {
