@@ -103,14 +103,16 @@ describe("a list of images", () => {
     });
     expect([result.status, result.stderr]).toEqual([0, ""]);
     expect((await readWhole(`${registry.host}/copy/team/app3:1`, session)).layers).toBe(2);
-    const layout = await initwrap(["image", "--from", "-", "-o", "oci:layout", "-t", "{{name}}:{{tag}}"], {
-      env,
-      input,
-      cwd: folder,
-    });
-    expect(layout.status, layout.stderr).toBe(0);
-    const index = JSON.parse(await readFile(join(folder, "layout/index.json"), "utf8"));
-    expect(index.manifests).toHaveLength(4);
+    for (const place of ["oci:layout", "./folder/"]) {
+      const layout = await initwrap(["image", "--from", "-", "-o", place, "-t", "{{name}}:{{tag}}"], {
+        env,
+        input,
+        cwd: folder,
+      });
+      expect(layout.status, layout.stderr).toBe(0);
+      const index = JSON.parse(await readFile(join(folder, place.replace(/^oci:/, ""), "index.json"), "utf8"));
+      expect(index.manifests).toHaveLength(4);
+    }
     const archives = await initwrap(["image", "--from", "-", "-o", "oci-archive:{{name}}.tar"], {
       env,
       input,
@@ -170,6 +172,14 @@ describe("a list of images", () => {
   it.each([
     ["nothing says where they go", ["HOST/a:1"], [], 5, "TAG_REQUIRED", ":1"],
     ["two get one name", ["HOST/a:1", "HOST/b:1"], ["-t", "HOST/x:{{tag}}"], 2, "USAGE", ":2"],
+    [
+      "two get one archive, names or not",
+      ["HOST/a:1", "HOST/b:1"],
+      ["-o", "x.tar", "-t", "{{name}}"],
+      2,
+      "USAGE",
+      ":2",
+    ],
     ["two get one archive", ["HOST/a:1", "HOST/b:1"], ["-o", "oci-archive:x.tar"], 2, "USAGE", ":2"],
     [
       "a field is missing",

@@ -59,6 +59,8 @@ export async function readImageList(request: ImageListRequest): Promise<readonly
   const outputTemplate = request.output === undefined ? undefined : nameTemplate("--output", request.output);
   const images: ListedImage[] = [];
   const seen = new Set<string>();
+  /** What the lines so far become, and which line does. */
+  const results = new Map<string, number>();
   for (const [at, raw] of request.text.split(/\r?\n/).entries()) {
     const text = raw.trim();
     if (text === "" || text.startsWith("#")) continue;
@@ -74,14 +76,16 @@ export async function readImageList(request: ImageListRequest): Promise<readonly
     const written = await parseLocator(output ?? source, "sink").catch((error: unknown) => {
       throw placed(error, place);
     });
-    images.push({
+    const image: ListedImage = {
       line: at + 1,
       text,
       source,
       names,
       ...(output === undefined ? {} : { output }),
       ...(PATH_SCHEMES.has(written.scheme) ? { place: (await splitLocation(written.location)).path } : {}),
-    });
+    };
+    refuseCollision(image, written, results, request.where);
+    images.push(image);
   }
   if (images.length === 0) {
     throw new InitwrapError("INPUT_UNREADABLE", "the list names no image", {
@@ -89,7 +93,6 @@ export async function readImageList(request: ImageListRequest): Promise<readonly
       hint: "Write one image a line.",
     });
   }
-  refuseCollisions(images, request.where);
   const { shard } = request;
   return shard ? images.filter((_, at) => at % shard.count === shard.index - 1) : images;
 }
@@ -202,24 +205,21 @@ function checkTarget(locator: Locator, names: readonly string[], output: string 
 }
 
 /** Two images under one name, or in one new archive: the later would replace the earlier. */
-function refuseCollisions(images: readonly ListedImage[], where: string): void {
-  const first = new Map<string, number>();
-  for (const image of images) {
-    const results = [...image.names.map((name) => `${image.place ?? ""} ${formatReference(parseReference(name)!)}`)];
-    if (image.output !== undefined && (image.names.length === 0 || !/^(oci|registry|docker):/.test(image.output))) {
-      results.push(image.output);
+function refuseCollision(image: ListedImage, target: Locator, first: Map<string, number>, where: string): void {
+  const results = image.names.map((name) => `${image.place ?? ""} ${formatReference(parseReference(name)!)}`.trim());
+  // A new archive is written whole; anything else holds several images, each under its name.
+  const isWhole = target.scheme === "oci-archive" || target.scheme === "docker-archive";
+  if (image.output !== undefined && (image.names.length === 0 || isWhole)) results.push(image.output);
+  for (const result of results) {
+    const other = first.get(result);
+    if (other !== undefined) {
+      throw new InitwrapError("USAGE", `lines ${other} and ${image.line} would both become ${result}`, {
+        where: `${where}:${image.line}`,
+        hint: "Use fields in -t or -o that tell them apart, such as {{path}} and {{tag}}.",
+      });
     }
-    for (const result of results) {
-      const other = first.get(result);
-      if (other !== undefined) {
-        throw new InitwrapError("USAGE", `lines ${other} and ${image.line} would both become ${result.trim()}`, {
-          where: `${where}:${image.line}`,
-          hint: "Use fields in -t or -o that tell them apart, such as {{path}} and {{tag}}.",
-        });
-      }
-    }
-    for (const result of results) first.set(result, image.line);
   }
+  for (const result of results) first.set(result, image.line);
 }
 
 function placed(error: unknown, place: string): unknown {
