@@ -2,12 +2,28 @@
   "targets": [
     {
       "target_name": "init_core",
-      "sources": ["addon/binding.cc", "src/options.c", "src/signals.c", "src/text.c"],
+      "sources": [
+        "addon/binding.cc",
+        "addon/in-process.c",
+        "addon/kernel.c",
+        "addon/threads.c",
+        "src/log.c",
+        "src/options.c",
+        "src/reap.c",
+        "src/signals.c",
+        "src/spawn.c",
+        "src/supervise.c",
+        "src/text.c"
+      ],
       "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
       "defines": ["NAPI_VERSION=8", "NODE_ADDON_API_DISABLE_CPP_EXCEPTIONS"],
-      "cflags": ["-fvisibility=hidden", "-Os", "-ffunction-sections", "-fdata-sections"],
+      "cflags": ["-fvisibility=hidden", "-Os", "-ffunction-sections", "-fdata-sections", "-fno-stack-protector"],
       "ldflags": ["-Wl,--as-needed", "-Wl,--gc-sections"],
-      "cflags_c": ["-std=c11"]
+      "cflags_c": ["-std=c11", "-Wall", "-Wextra", "-fno-strict-aliasing"],
+      "conditions": [
+        ["target_arch=='x64'", { "include_dirs": ["src/sys/amd64"], "cflags_c": ["-mno-red-zone"] }],
+        ["target_arch=='arm64'", { "include_dirs": ["src/sys/arm64"] }]
+      ]
     }
   ]
 }

@@ -1,5 +1,5 @@
-// The init's own reading of a command line, for Node.js: src/options.c compiled as it is, so that what is accepted here
-// is what the init accepts. Errors carry the init's own message.
+// The init for Node.js: its own source files compiled as they are, so that a command line is accepted here exactly when the
+// init accepts it, and a command is run here as the init runs it. Errors carry the init's own message.
 //
 // C++ exceptions are off and no container of the standard library is used: the file then needs no symbol of a particular
 // libstdc++, and one build loads under glibc and musl alike.
@@ -11,6 +11,7 @@
 
 extern "C" {
 #include "../src/options.h"
+#include "in-process.h"
 }
 
 // What is left of the standard library in node-addon-api: with these here, libstdc++ is not linked at all.
@@ -127,31 +128,92 @@ char **CopyWords(Napi::Env env, const Napi::Array &words) {
   return argv;
 }
 
+// Reads the options; throws the init's message and returns false when it would not start.
+bool Parse(Napi::Env env, options *options, char **argv, char **environment) {
+  options_parse(options, argv, environment);
+  if (options->request != REQUEST_WRONG && options->request != REQUEST_NOTHING) return true;
+  char problem[512] = "no command given";
+  if (options->request == REQUEST_WRONG) options_problem(options, problem, sizeof problem);
+  Napi::Error error = Napi::Error::New(env, problem);
+  error.Set("code", "E_BAD_OPTIONS");
+  error.ThrowAsJavaScriptException();
+  return false;
+}
+
+char **WordsAt(const Napi::CallbackInfo &info, size_t index) {
+  char **words =
+      info.Length() > index && info[index].IsArray() ? CopyWords(info.Env(), info[index].As<Napi::Array>()) : nullptr;
+  if (!words) Napi::TypeError::New(info.Env(), "an array of strings is needed").ThrowAsJavaScriptException();
+  return words;
+}
+
+// parseOptions(argv)
 Napi::Value ParseOptions(const Napi::CallbackInfo &info) {
   Napi::Env env = info.Env();
-  char **argv = info.Length() > 0 && info[0].IsArray() ? CopyWords(env, info[0].As<Napi::Array>()) : nullptr;
-  if (!argv) {
-    Napi::TypeError::New(env, "parseOptions takes an array of strings").ThrowAsJavaScriptException();
-    return env.Undefined();
-  }
+  char **argv = WordsAt(info, 0);
+  if (!argv) return env.Undefined();
   char *no_environment[] = {nullptr};
   options options;
-  options_parse(&options, argv, no_environment);
-
   Napi::Value result = env.Undefined();
-  if (options.request == REQUEST_WRONG || options.request == REQUEST_NOTHING) {
-    char problem[512] = "no command given";
-    if (options.request == REQUEST_WRONG) options_problem(&options, problem, sizeof problem);
-    Napi::Error::New(env, problem).ThrowAsJavaScriptException();
-  } else {
-    result = OptionsToObject(env, options);
-  }
+  if (Parse(env, &options, argv, no_environment)) result = OptionsToObject(env, options);
   free(argv);
   return result;
 }
 
+const char *FailureCode(enum failure failure) {
+  switch (failure) {
+    case FAILURE_THREAD:
+      return "E_NOT_MAIN_THREAD";
+    case FAILURE_CHILDREN:
+      return "E_HAS_CHILDREN";
+    case FAILURE_FORK:
+      return "E_CANNOT_FORK";
+    default:
+      return "E_CANNOT_STOP_THREADS";
+  }
+}
+
+// supervise(argv, environment as NAME=value, whether every child is ours, whether to exit)
+Napi::Value Supervise(const Napi::CallbackInfo &info) {
+  Napi::Env env = info.Env();
+  char **argv = WordsAt(info, 0);
+  char **environment = argv ? WordsAt(info, 1) : nullptr;
+  Napi::Value result = env.Undefined();
+  options options;
+  if (environment && Parse(env, &options, argv, environment)) {
+    in_process call = {};
+    call.own_every_child = info[2].ToBoolean();
+    call.exit = info[3].ToBoolean();
+    enum failure failure = options.request == REQUEST_RUN && options.personality == INITWRAP
+                               ? supervise_in_process(&options, environment, &call)
+                               : FAILURE_NONE;
+    Napi::Object object = Napi::Object::New(env);
+    if (failure != FAILURE_NONE) {
+      object.Set("failure", FailureCode(failure));
+      object.Set("error", call.error);
+    } else {
+      object.Set("exitCode", call.exit_code);
+      object.Set("signal", call.signal);
+      object.Set("forwarded", call.forwarded);
+      object.Set("reaped", call.reaped);
+    }
+    result = object;
+  }
+  free(environment);
+  free(argv);
+  return result;
+}
+
+// signalName(number): with its SIG prefix, as the init's report has it.
+Napi::Value SignalName(const Napi::CallbackInfo &info) {
+  char name[SIGNAL_NAME_SIZE];
+  return Napi::String::New(info.Env(), signal_name(name, info[0].ToNumber().Int32Value()));
+}
+
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("parseOptions", Napi::Function::New(env, ParseOptions, "parseOptions"));
+  exports.Set("supervise", Napi::Function::New(env, Supervise, "supervise"));
+  exports.Set("signalName", Napi::Function::New(env, SignalName, "signalName"));
   return exports;
 }
 

@@ -7,7 +7,15 @@ export type InitCoreErrorCode =
   /** There is no native addon for the platform this Node.js runs on. */
   | "E_NO_ADDON"
   /** The init would refuse this command line; the message is the init's own. */
-  | "E_BAD_OPTIONS";
+  | "E_BAD_OPTIONS"
+  /** `supervise` was called on a worker thread; only the main thread adopts orphans. */
+  | "E_NOT_MAIN_THREAD"
+  /** `supervise` was called while this process has child processes, whose exit codes it would take. */
+  | "E_HAS_CHILDREN"
+  /** The other threads of this process could not be made to stand still: `/proc` is not mounted, or one of them hangs. */
+  | "E_CANNOT_STOP_THREADS"
+  /** The kernel refuses to start another process. */
+  | "E_CANNOT_FORK";
 
 /** Every error this package throws on purpose. */
 export class InitCoreError extends Error {

@@ -1,5 +1,6 @@
 /**
- * The shipped inits, their ready-packed image layers, and the init's own reading of a command line.
+ * The shipped inits, their ready-packed image layers, and the init's own reading of a command line
+ * and its way of running one.
  *
  * @module
  */
@@ -7,3 +8,4 @@ export { InitCoreError, type InitCoreErrorCode } from "./errors.ts";
 export { type Init, initFor, initPlatforms } from "./init.ts";
 export { type Duration, type InitOptions, parseOptions } from "./parse-options.ts";
 export type { InitPlatform } from "./platform.ts";
+export { type SuperviseOptions, type Supervision, supervise } from "./supervise.ts";

@@ -1,6 +1,5 @@
-import { createRequire } from "node:module";
+import { loadAddon } from "./addon.ts";
 import { InitCoreError } from "./errors.ts";
-import { packageRoot } from "./package-root.ts";
 
 /** A length of time as the init keeps it. */
 export interface Duration {
@@ -28,28 +27,6 @@ export interface InitOptions {
   readonly report: string | null;
 }
 
-interface Addon {
-  parseOptions(argv: readonly string[]): InitOptions;
-}
-
-let addon: Addon | undefined;
-
-function load(): Addon {
-  if (addon) return addon;
-  const require = createRequire(import.meta.url);
-  try {
-    const nodeGypBuild = require("node-gyp-build") as (folder: string) => Addon;
-    addon = nodeGypBuild(packageRoot());
-    return addon;
-  } catch (cause) {
-    throw new InitCoreError(
-      "E_NO_ADDON",
-      `@initwrap/init-core has no native addon for ${process.platform}-${process.arch}`,
-      { cause },
-    );
-  }
-}
-
 /**
  * Reads a command line with the very code the init reads it with. Nothing of this process's environment takes part.
  *
@@ -57,7 +34,7 @@ function load(): Addon {
  * @throws {InitCoreError} `E_BAD_OPTIONS` with the init's own message, or `E_NO_ADDON` where there is no prebuilt addon.
  */
 export function parseOptions(argv: readonly string[]): InitOptions {
-  const { parseOptions: parse } = load();
+  const { parseOptions: parse } = loadAddon();
   try {
     return parse(argv);
   } catch (cause) {

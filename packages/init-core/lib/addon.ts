@@ -1,0 +1,43 @@
+/** The native addon: addon/binding.cc, built for Linux on x64 and arm64. */
+import { createRequire } from "node:module";
+import { InitCoreError } from "./errors.ts";
+import { packageRoot } from "./package-root.ts";
+import type { InitOptions } from "./parse-options.ts";
+
+/** What `supervise` of the addon returns: how the command ended, or why it was not started. */
+type Supervised =
+  | { readonly exitCode: number; readonly signal: number; readonly forwarded: number; readonly reaped: number }
+  | {
+      readonly failure: "E_NOT_MAIN_THREAD" | "E_HAS_CHILDREN" | "E_CANNOT_STOP_THREADS" | "E_CANNOT_FORK";
+      /** errno for E_CANNOT_FORK. */
+      readonly error: number;
+    };
+
+export interface Addon {
+  parseOptions(argv: readonly string[]): InitOptions;
+  supervise(
+    argv: readonly string[],
+    environment: readonly string[],
+    ownsEveryChild: boolean,
+    exit: boolean,
+  ): Supervised;
+  signalName(number: number): string;
+}
+
+let addon: Addon | undefined;
+
+/** @throws {InitCoreError} `E_NO_ADDON` where there is no prebuilt file for the platform, or it cannot be loaded. */
+export function loadAddon(): Addon {
+  if (addon) return addon;
+  try {
+    const nodeGypBuild = createRequire(import.meta.url)("node-gyp-build") as (folder: string) => Addon;
+    addon = nodeGypBuild(packageRoot());
+    return addon;
+  } catch (cause) {
+    throw new InitCoreError(
+      "E_NO_ADDON",
+      `@initwrap/init-core has no native addon for ${process.platform}-${process.arch}`,
+      { cause },
+    );
+  }
+}
