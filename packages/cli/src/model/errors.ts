@@ -13,6 +13,7 @@ export const EXIT = Object.freeze({
   remote: 6,
   output: 7,
   bug: 70,
+  ownFailure: 125,
 } as const);
 
 export type Exit = (typeof EXIT)[keyof typeof EXIT];
@@ -64,6 +65,9 @@ export const ERROR_EXIT = Object.freeze({
   REGISTRY_FAILED: EXIT.remote,
   // 7: the output could not be written; what was there is intact
   OUTPUT_NOT_WRITTEN: EXIT.output,
+  // 125: `initwrap run` could not start the command; what the init itself ends with
+  RUN_UNSUPPORTED: EXIT.ownFailure,
+  RUN_FAILED: EXIT.ownFailure,
 } as const);
 
 export type ErrorCode = keyof typeof ERROR_EXIT;
