@@ -4,8 +4,10 @@
       "target_name": "init_core",
       "sources": [
         "addon/binding.cc",
+        "addon/endings.c",
         "addon/in-process.c",
         "addon/kernel.c",
+        "addon/orphans.c",
         "addon/threads.c",
         "src/log.c",
         "src/options.c",

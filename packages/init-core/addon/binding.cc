@@ -11,7 +11,9 @@
 
 extern "C" {
 #include "../src/options.h"
+#include "endings.h"
 #include "in-process.h"
+#include "orphans.h"
 }
 
 // What is left of the standard library in node-addon-api: with these here, libstdc++ is not linked at all.
@@ -210,10 +212,58 @@ Napi::Value SignalName(const Napi::CallbackInfo &info) {
   return Napi::String::New(info.Env(), signal_name(name, info[0].ToNumber().Int32Value()));
 }
 
+int PidAt(const Napi::CallbackInfo &info) { return info[0].ToNumber().Int32Value(); }
+
+Napi::Value WatchForks(const Napi::CallbackInfo &info) { return Napi::Boolean::New(info.Env(), forks_watch()); }
+
+Napi::Value TakeForks(const Napi::CallbackInfo &info) {
+  int pids[256];
+  Napi::Array result = Napi::Array::New(info.Env());
+  uint32_t length = 0;
+  for (size_t count = sizeof pids / sizeof *pids; count == sizeof pids / sizeof *pids;) {
+    count = forks_take(pids, count);
+    for (size_t i = 0; i < count; i++) result.Set(length++, pids[i]);
+  }
+  return result;
+}
+
+Napi::Value IsDead(const Napi::CallbackInfo &info) {
+  return Napi::Boolean::New(info.Env(), orphan_is_dead(PidAt(info)));
+}
+
+Napi::Value IsChild(const Napi::CallbackInfo &info) { return Napi::Boolean::New(info.Env(), is_child(PidAt(info))); }
+
+Napi::Value Collect(const Napi::CallbackInfo &info) {
+  return Napi::Boolean::New(info.Env(), orphan_collect(PidAt(info)));
+}
+
+Napi::Value BecomeSubreaper(const Napi::CallbackInfo &info) {
+  return Napi::Boolean::New(info.Env(), become_subreaper());
+}
+
+// endBy(signal)
+Napi::Value EndBy(const Napi::CallbackInfo &info) {
+  end_by(PidAt(info));
+  return info.Env().Undefined();
+}
+
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
-  exports.Set("parseOptions", Napi::Function::New(env, ParseOptions, "parseOptions"));
-  exports.Set("supervise", Napi::Function::New(env, Supervise, "supervise"));
-  exports.Set("signalName", Napi::Function::New(env, SignalName, "signalName"));
+  const struct {
+    const char *name;
+    Napi::Value (*function)(const Napi::CallbackInfo &);
+  } functions[] = {
+      {"parseOptions", ParseOptions},
+      {"supervise", Supervise},
+      {"signalName", SignalName},
+      {"watchForks", WatchForks},
+      {"takeForks", TakeForks},
+      {"isDead", IsDead},
+      {"isChild", IsChild},
+      {"collect", Collect},
+      {"becomeSubreaper", BecomeSubreaper},
+      {"endBy", EndBy},
+  };
+  for (const auto &one : functions) exports.Set(one.name, Napi::Function::New(env, one.function, one.name));
   return exports;
 }
 

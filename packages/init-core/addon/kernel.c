@@ -3,7 +3,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
-#include <stddef.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -27,6 +27,12 @@ int kernel_open(const char *path, int flags)
 int kernel_fcntl(int file, int command, int value)
 {
 	return (int)syscall(SYS_fcntl, file, command, value);
+}
+
+void *kernel_shared_memory(size_t size)
+{
+	void *memory = (void *)syscall(SYS_mmap, NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0L);
+	return memory == MAP_FAILED ? NULL : memory;
 }
 
 int kernel_thread(void)

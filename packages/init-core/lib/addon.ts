@@ -22,6 +22,19 @@ export interface Addon {
     exit: boolean,
   ): Supervised;
   signalName(number: number): string;
+  /** Notes every child that fork(3) makes from now on. False when it cannot. */
+  watchForks(): boolean;
+  /** The pids noted since the last call. */
+  takeForks(): number[];
+  /** Whether this thread's child of that pid has ended and was not waited for. */
+  isDead(pid: number): boolean;
+  /** Whether any thread of this process has a child of that pid. */
+  isChild(pid: number): boolean;
+  /** Waits for a dead child of this thread. False when there is none of that pid. */
+  collect(pid: number): boolean;
+  becomeSubreaper(): boolean;
+  /** Lets the signal end this process with 128 + its number until somebody sets another action. */
+  endBy(signal: number): void;
 }
 
 let addon: Addon | undefined;
