@@ -72,7 +72,7 @@ export function reapOrphans(): void {
     if (planned) return;
     planned = true;
     // The look itself behind the loop's next poll: after a long pause those who answer to SIGCHLD come first.
-    setTimeout(() => setImmediate(look).unref(), delay).unref();
+    setTimeout(() => setImmediate(look), delay).unref();
   };
   try {
     look();
