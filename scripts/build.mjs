@@ -21,6 +21,7 @@ function newerThan(time) {
     "packages/cli/bin",
     "packages/cli/package.json",
     "packages/init-core/lib",
+    "packages/init-core/package.json",
     "templates",
     "scripts",
   ];
