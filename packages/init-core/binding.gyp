@@ -25,7 +25,7 @@
       "cflags_c": ["-std=c11", "-Wall", "-Wextra", "-fno-strict-aliasing"],
       "conditions": [
         ["target_arch=='x64'", { "include_dirs": ["src/sys/amd64"], "cflags_c": ["-mno-red-zone"] }],
-        ["target_arch=='arm64'", { "include_dirs": ["src/sys/arm64"] }]
+        ["target_arch=='arm64'", { "include_dirs": ["src/sys/arm64"], "cflags": ["-mno-outline-atomics"] }]
       ]
     }
   ]
