@@ -15,12 +15,18 @@
 
 #include "kernel.h"
 
-enum { THREADS_MAX = 1024, PATIENCE_MILLISECONDS = 5000 };
+enum { THREADS_MAX = 1024, LOOKS_MAX = 50000, LOOK_NANOSECONDS = 100000, QUIET_LOOKS = 20 };
 
-static struct {
+/* One thread. `still` is set by itself. `closed`: it blocked every signal when it was asked to stop, so that it may not have
+   noticed; and for how many looks on end it has slept like that. */
+struct thread {
 	int id;
 	atomic_bool still;
-} threads[THREADS_MAX];
+	bool closed;
+	int quiet;
+};
+
+static struct thread threads[THREADS_MAX];
 static atomic_int thread_count;
 
 /* The number of the current stop, 0 when there is none. A new number for each: a thread that has not yet noticed the end
@@ -28,6 +34,8 @@ static atomic_int thread_count;
 static atomic_int stop_number;
 static int last_stop_number;
 
+/* Some thread may yet be delivered a signal of ours. */
+static bool was_closed;
 static uint64_t signals_used;
 static struct kernel_action actions_before[KERNEL_SIGNALS + 1];
 
@@ -73,19 +81,21 @@ static size_t add_number(char *to, int value)
 	return length;
 }
 
-/* A signal that the thread does not block, or 0: then it cannot take any, and need not be stopped. */
-static int deliverable_signal(int thread)
+/* A signal that the thread does not block, or 0; and whether it sleeps or has ended. */
+static int deliverable_signal(int thread, bool *sleeps)
 {
 	char path[64] = "/proc/self/task/", text[4096];
 	size_t length = strlen(path);
 	length += add_number(path + length, thread);
 	strcpy(path + length, "/status");
 	int file = kernel_open(path, O_RDONLY);
+	*sleeps = true;
 	if (file < 0)
-		return 0; /* it has ended */
+		return 0;
 	ssize_t size = read(file, text, sizeof text - 1);
 	close(file);
 	text[size > 0 ? size : 0] = 0;
+	*sleeps = !strstr(text, "State:\tR");
 	const char *at = strstr(text, "SigBlk:");
 	uint64_t blocked = 0;
 	for (at = at ? at + strlen("SigBlk:") : ""; *at == '\t' || *at == ' '; at++)
@@ -99,30 +109,62 @@ static int deliverable_signal(int thread)
 	return 0;
 }
 
-/* Stops the thread if it is new; whether it is known to stand still. */
-static bool stop(int thread, const struct kernel_action *action, bool *too_many)
+static void ask_to_stop(int thread, int signal, const struct kernel_action *action)
 {
-	int count = atomic_load(&thread_count);
-	for (int i = 0; i < count; i++)
-		if (threads[i].id == thread)
-			return atomic_load(&threads[i].still);
-	if (count == THREADS_MAX) {
-		*too_many = true;
-		return false;
-	}
-	int signal = deliverable_signal(thread);
-	threads[count].id = thread;
-	atomic_store(&threads[count].still, !signal);
-	atomic_store(&thread_count, count + 1);
-	if (!signal)
-		return true;
 	uint64_t bit = (uint64_t)1 << (signal - 1);
 	if (!(signals_used & bit)) {
 		kernel_action(signal, action, &actions_before[signal]);
 		signals_used |= bit;
 	}
 	syscall(SYS_tgkill, getpid(), thread, signal);
-	return false;
+}
+
+static struct thread *find(int id)
+{
+	int count = atomic_load(&thread_count);
+	for (int i = 0; i < count; i++)
+		if (threads[i].id == id)
+			return &threads[i];
+	return NULL;
+}
+
+/* Asks the thread to stop if it is new; whether it stands still, or sleeps and would stop before it could take a signal.
+
+   A thread that blocks everything is either one for good, which takes no signal and is none of our business; or it is
+   just starting another thread, or being started, and will run on. The signal stays pending for it, and the kernel
+   delivers a thread's own signals before the process's. But until then it runs, and what it starts runs as well: so it
+   is waited for unless it sleeps for some time. */
+static bool stop(int id, const struct kernel_action *action, bool *too_many)
+{
+	struct thread *thread = find(id);
+	bool sleeps;
+	if (thread && (!thread->closed || atomic_load(&thread->still)))
+		return atomic_load(&thread->still);
+	int count = atomic_load(&thread_count);
+	if (!thread && count == THREADS_MAX) {
+		*too_many = true;
+		return false;
+	}
+	int signal = deliverable_signal(id, &sleeps);
+	if (!thread) {
+		thread = &threads[count];
+		thread->id = id;
+		atomic_store(&thread->still, false);
+		thread->closed = !signal;
+		thread->quiet = 0;
+		atomic_store(&thread_count, count + 1);
+		ask_to_stop(id, signal ? signal : KERNEL_SIGNALS, action);
+		return false;
+	}
+	if (signal && signal != KERNEL_SIGNALS) {
+		/* It blocks less than it did, and still the signal that it was sent. */
+		thread->closed = false;
+		was_closed = true;
+		ask_to_stop(id, signal, action);
+		return false;
+	}
+	thread->quiet = sleeps && !signal ? thread->quiet + 1 : 0;
+	return thread->quiet >= QUIET_LOOKS;
 }
 
 /* One look at all threads; whether each was seen to stand still. */
@@ -161,14 +203,15 @@ bool threads_stop(void)
 	bool failed = false;
 	int clean = 0;
 	signals_used = 0;
+	was_closed = false;
 	atomic_store(&thread_count, 0);
 	last_stop_number = last_stop_number == INT32_MAX ? 1 : last_stop_number + 1;
 	atomic_store(&stop_number, last_stop_number);
 	/* A thread that was still running at the beginning of a look may have started another behind the look's back: the
 	   look after a clean one settles it. */
-	for (int waited = 0; clean < 2 && !failed && waited < PATIENCE_MILLISECONDS * 10; waited++) {
+	for (int looks = 0; clean < 2 && !failed && looks < LOOKS_MAX; looks++) {
 		clean = stop_those_there_are(&action, &failed) ? clean + 1 : 0;
-		struct timespec pause = { 0, 100000 };
+		struct timespec pause = { 0, LOOK_NANOSECONDS };
 		if (!clean)
 			nanosleep(&pause, NULL);
 	}
@@ -180,7 +223,7 @@ bool threads_stop(void)
 
 void threads_go_on(void)
 {
-	bool all = true;
+	bool all = !was_closed;
 	for (int i = 0; i < atomic_load(&thread_count); i++)
 		all = all && atomic_load(&threads[i].still);
 	/* A signal that was sent and is yet to be delivered must find the handler, which then returns at once. */
