@@ -15,7 +15,7 @@ import {
   symlinkSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import { delimiter, join } from "node:path";
+import { delimiter, dirname, join } from "node:path";
 import type { Readable } from "node:stream";
 import { requireCapability, type SkippableContext } from "../support/capability.ts";
 
@@ -52,6 +52,16 @@ export function program(name: "child" | "namespace" | "send" | "stress" | "termi
   execFileSync(compiler ?? "cc", ["-O1", "-static", "-w", "-o", fresh, source, "-lutil"]);
   renameSync(fresh, file);
   return file;
+}
+
+/** programs/forks.c as an addon for this Node, compiled with the headers beside it. */
+export function nativeAddon(): string {
+  const addon = join(scratch(), "forks.node");
+  const headers = join(dirname(process.execPath), "../include/node");
+  const source = join(import.meta.dirname, "programs/forks.c");
+  const flags = ["-shared", "-fPIC", "-O1", "-D_GNU_SOURCE", "-Wall", "-Werror", `-I${headers}`];
+  execFileSync(compiler ?? "cc", [...flags, "-o", addon, source]);
+  return addon;
 }
 
 export interface Outcome {

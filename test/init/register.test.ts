@@ -1,19 +1,8 @@
 /** `node --import @initwrap/init-core/register`: Node itself as PID 1. */
-import { execFileSync } from "node:child_process";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { beforeEach, describe, expect, test } from "vitest";
-import {
-  child,
-  compiler,
-  program,
-  type Running,
-  requireInit,
-  run,
-  type StartOptions,
-  scratch,
-  start,
-} from "./harness.ts";
+import { child, nativeAddon, program, type Running, requireInit, run, type StartOptions, start } from "./harness.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
 const REGISTER = pathToFileURL(join(ROOT, "packages/init-core/dist/register.js")).href;
@@ -63,12 +52,7 @@ describe("children", () => {
   });
 
   test("an addon keeps the children that it forks itself, however late it asks for them", async () => {
-    const addon = join(scratch(), "forks.node");
-    const headers = join(dirname(process.execPath), "../include/node");
-    execFileSync(compiler ?? "cc", [
-      ...["-shared", "-fPIC", "-O1", "-Wall", "-Werror", `-I${headers}`, "-o", addon],
-      join(PROGRAMS, "forks.c"),
-    ]);
+    const addon = nativeAddon();
     const outcome = await run(
       script(`
         import { createRequire } from "node:module";

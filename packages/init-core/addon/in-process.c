@@ -129,6 +129,9 @@ static enum failure run(const struct options *options, const struct inheritance 
 	}
 	tell(options, LEVEL_INFO, "started %s as pid %d\n", *options->command, state.main);
 	supervise(&state);
+	/* The init leaves the rest to the kernel, which ends everything after PID 1; this process may go on. */
+	if (!call->exit)
+		reap(&state);
 
 	call->exit_code = exit_code(&state);
 	call->signal = WIFSIGNALED(state.status) ? WTERMSIG(state.status) : 0;

@@ -42,8 +42,9 @@ let addon: Addon | undefined;
 /** @throws {InitCoreError} `E_NO_ADDON` where there is no prebuilt file for the platform, or it cannot be loaded. */
 export function loadAddon(): Addon {
   if (addon) return addon;
+  const require = createRequire(import.meta.url);
   try {
-    const nodeGypBuild = createRequire(import.meta.url)("node-gyp-build") as (folder: string) => Addon;
+    const nodeGypBuild = require("node-gyp-build") as (folder: string) => Addon;
     addon = nodeGypBuild(packageRoot());
     return addon;
   } catch (cause) {

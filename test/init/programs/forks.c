@@ -1,9 +1,11 @@
-/* A native addon that starts children behind Node's back, on the calling thread: fork() and collect(pid) for one that looks
-   at its children only when asked, spawnAndWait() for one whose own thread waits for a child of posix_spawn. */
+/* A native addon that does behind Node's back what native code may do. It starts children, on the calling thread: fork() and collect(pid) for one that looks
+   at its children only when asked, spawnAndWait() for one whose own thread waits for a child of posix_spawn. And closedThread() starts a thread that blocks every signal for a
+   while, as one does that is just being started, and none from then on. */
 #define NAPI_VERSION 8
 #include <errno.h>
 #include <node_api.h>
 #include <pthread.h>
+#include <signal.h>
 #include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -64,6 +66,29 @@ static napi_value spawn_and_wait(napi_env env, napi_callback_info info)
 	return answer(env, pid);
 }
 
+static void *close_and_open(void *milliseconds)
+{
+	sigset_t none;
+	sigemptyset(&none);
+	usleep((useconds_t)(intptr_t)milliseconds * 1000);
+	pthread_sigmask(SIG_SETMASK, &none, NULL);
+	while (pause() < 0)
+		;
+	return NULL;
+}
+
+static napi_value closed_thread(napi_env env, napi_callback_info info)
+{
+	pthread_t thread;
+	sigset_t every, before;
+	int32_t milliseconds = argument(env, info);
+	sigfillset(&every);
+	pthread_sigmask(SIG_SETMASK, &every, &before);
+	pthread_create(&thread, NULL, close_and_open, (void *)(intptr_t)milliseconds);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return answer(env, 0);
+}
+
 static napi_value joined(napi_env env, napi_callback_info info)
 {
 	void *code = NULL;
@@ -78,6 +103,7 @@ NAPI_MODULE_INIT()
 		{ "fork", NULL, make, NULL, NULL, NULL, napi_enumerable, NULL },
 		{ "collect", NULL, collect, NULL, NULL, NULL, napi_enumerable, NULL },
 		{ "spawnAndWait", NULL, spawn_and_wait, NULL, NULL, NULL, napi_enumerable, NULL },
+		{ "closedThread", NULL, closed_thread, NULL, NULL, NULL, napi_enumerable, NULL },
 		{ "joined", NULL, joined, NULL, NULL, NULL, napi_enumerable, NULL },
 	};
 	napi_define_properties(env, exports, sizeof functions / sizeof *functions, functions);
