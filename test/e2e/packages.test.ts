@@ -63,6 +63,13 @@ describe("the packed packages", () => {
     expect(digest).toMatch(/^sha256:[0-9a-f]{64}$/);
   });
 
+  it("run a command under an init, and let a program be registered", async () => {
+    const ended = run("node_modules/.bin/initwrap", "run", "--", "sh", "-c", "echo $PPID; exit 9");
+    await expect(ended).rejects.toMatchObject({ code: 9, stdout: expect.stringMatching(/^[0-9]+\n$/), stderr: "" });
+    const words = ["--import", "@initwrap/init-core/register", "--print", "process.listenerCount('SIGCHLD')"];
+    expect((await exec(process.execPath, words, { cwd: folder, env })).stdout).toBe("1\n");
+  });
+
   it("refuse with the documented exit code", async () => {
     await writeFile(join(folder, "Bad"), "FROM scratch\nNOPE\n");
     await expect(run("node_modules/.bin/initwrap", "dockerfile", "Bad")).rejects.toMatchObject({ code: 3 });
