@@ -90,6 +90,18 @@ describe("the words after --", () => {
     expect((await runs([...print, ...words])).stdout).toBe(`${words.join("|")}|`);
   });
 
+  test("reach it byte for byte, and so does the environment, also when they are not UTF-8", async () => {
+    const shell = [
+      "/bin/sh",
+      "-c",
+      `bytes=$(printf 'a\\377\\200b'); VALUE=$bytes exec "$@" "$bytes" 'ü€'`,
+      "sh",
+      ...line("--", "/bin/sh", "-c", 'printf "%s|" "$VALUE" "$@" | od -An -tx1', "sh"),
+    ];
+    const { stdout } = await run(shell, outside);
+    expect(stdout.replace(/\s+/g, "")).toBe("61ff80627c61ff80627cc3bce282ac7c");
+  });
+
   test("before it --help and -h explain, --version says which", async () => {
     for (const flag of ["--help", "-h"]) {
       const { code, stdout } = await run(line(flag), { ...outside, namespace: ["-n"] });

@@ -9,6 +9,8 @@
 #include <cstdlib>
 #include <cstring>
 
+#include <unistd.h>
+
 extern "C" {
 #include "../src/options.h"
 #include "endings.h"
@@ -105,14 +107,15 @@ Napi::Object OptionsToObject(Napi::Env env, const options &options) {
   return object;
 }
 
-// The words of a JavaScript array as one block of memory that ends as argv does: pointers, NULL, then the characters.
+// The words of a JavaScript array as one block of memory that ends as argv does: pointers, NULL, then the characters. Each
+// character is a byte: a command line need not be UTF-8.
 char **CopyWords(Napi::Env env, const Napi::Array &words) {
   uint32_t count = words.Length();
   size_t bytes = (static_cast<size_t>(count) + 1) * sizeof(char *);
   for (uint32_t i = 0; i < count; i++) {
     napi_value value = words.Get(i);
     size_t length;
-    if (napi_get_value_string_utf8(env, value, nullptr, 0, &length) != napi_ok) return nullptr;
+    if (napi_get_value_string_latin1(env, value, nullptr, 0, &length) != napi_ok) return nullptr;
     bytes += length + 1;
   }
   char **argv = static_cast<char **>(malloc(bytes));
@@ -122,7 +125,7 @@ char **CopyWords(Napi::Env env, const Napi::Array &words) {
   for (uint32_t i = 0; i < count; i++) {
     napi_value value = words.Get(i);
     size_t length;
-    napi_get_value_string_utf8(env, value, at, static_cast<size_t>(end - at), &length);
+    napi_get_value_string_latin1(env, value, at, static_cast<size_t>(end - at), &length);
     argv[i] = at;
     at += length + 1;
   }
@@ -175,11 +178,21 @@ const char *FailureCode(enum failure failure) {
   }
 }
 
-// supervise(argv, environment as NAME=value, whether every child is ours, whether to exit)
+// The process's own environment, in memory of its own: the init changes pointers in it.
+char **CopyEnvironment() {
+  size_t count = 0;
+  while (environ[count]) count++;
+  size_t bytes = (count + 1) * sizeof(char *);
+  char **copy = static_cast<char **>(malloc(bytes));
+  if (copy) memcpy(copy, environ, bytes);
+  return copy;
+}
+
+// supervise(argv, environment as NAME=value or null for this process's, whether every child is ours, whether to exit)
 Napi::Value Supervise(const Napi::CallbackInfo &info) {
   Napi::Env env = info.Env();
   char **argv = WordsAt(info, 0);
-  char **environment = argv ? WordsAt(info, 1) : nullptr;
+  char **environment = !argv ? nullptr : info[1].IsNull() ? CopyEnvironment() : WordsAt(info, 1);
   Napi::Value result = env.Undefined();
   options options;
   if (environment && Parse(env, &options, argv, environment)) {

@@ -13,11 +13,13 @@ type Supervised =
       readonly error: number;
     };
 
+/** Strings that go to the addon are bytes, one a character: {@link bytesOf}. Those that come from it are text. */
 export interface Addon {
   parseOptions(argv: readonly string[]): InitOptions;
   supervise(
     argv: readonly string[],
-    environment: readonly string[],
+    /** `NAME=value`; null for this process's own, byte for byte. */
+    environment: readonly string[] | null,
     ownsEveryChild: boolean,
     exit: boolean,
   ): Supervised;
@@ -54,4 +56,9 @@ export function loadAddon(): Addon {
       { cause },
     );
   }
+}
+
+/** A word of a command line or an environment, as the addon takes it. */
+export function bytesOf(word: string | Uint8Array): string {
+  return Buffer.from(word as string).toString("latin1");
 }

@@ -1,4 +1,4 @@
-import { loadAddon } from "./addon.ts";
+import { bytesOf, loadAddon } from "./addon.ts";
 import { InitCoreError } from "./errors.ts";
 
 /** A length of time as the init keeps it. */
@@ -36,7 +36,7 @@ export interface InitOptions {
 export function parseOptions(argv: readonly string[]): InitOptions {
   const { parseOptions: parse } = loadAddon();
   try {
-    return parse(argv);
+    return parse(argv.map(bytesOf));
   } catch (cause) {
     throw new InitCoreError("E_BAD_OPTIONS", (cause as Error).message, { cause });
   }

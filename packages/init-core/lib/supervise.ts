@@ -1,10 +1,10 @@
 import { getSystemErrorMap } from "node:util";
-import { loadAddon } from "./addon.ts";
+import { bytesOf, loadAddon } from "./addon.ts";
 import { InitCoreError } from "./errors.ts";
 
 /** What `supervise` may be told beside the command line. */
 export interface SuperviseOptions {
-  /** The command's environment; its `INITWRAP_*` variables are options too. `process.env` when left out. */
+  /** The command's environment; its `INITWRAP_*` variables are options too. This process's when left out. */
   readonly env?: Readonly<Record<string, string | undefined>>;
   /**
    * What to do when this process has child processes already. `"refuse"`, the default, throws `E_HAS_CHILDREN`: their exit
@@ -39,16 +39,21 @@ export interface Supervision {
  * them, stands still: signals must be taken by one thread, and nobody else may start a child. Afterwards signal handlers,
  * masks, the terminal's foreground group and the rest are as before; signals that were not for the command are then delivered.
  *
- * @param argv The init's whole command line, its own name first: `["initwrap", "--grace", "5s", "--", "nginx"]`.
+ * @param argv The init's whole command line, its own name first: `["initwrap", "--grace", "5s", "--", "nginx"]`. Words that are
+ * no text may be given as bytes.
  * @throws {InitCoreError} `E_BAD_OPTIONS` with the init's own message, or when it asks for no command (`--help`);
  * `E_NO_ADDON`, `E_NOT_MAIN_THREAD`, `E_HAS_CHILDREN`, `E_CANNOT_STOP_THREADS`, `E_CANNOT_FORK`.
  */
-export function supervise(argv: readonly string[], options: SuperviseOptions = {}): Supervision {
+export function supervise(argv: readonly (string | Uint8Array)[], options: SuperviseOptions = {}): Supervision {
   const { supervise: run, parseOptions, signalName } = loadAddon();
-  const environment = Object.entries(options.env ?? process.env).flatMap(([name, value]) =>
-    value === undefined ? [] : [`${name}=${value}`],
-  );
-  const { request, personality } = refuseBadOptions(() => parseOptions(argv));
+  const words = argv.map(bytesOf);
+  const environment =
+    options.env === undefined
+      ? null
+      : Object.entries(options.env).flatMap(([name, value]) =>
+          value === undefined ? [] : [bytesOf(`${name}=${value}`)],
+        );
+  const { request, personality } = refuseBadOptions(() => parseOptions(words));
   if (request !== "run" || personality !== "initwrap") {
     throw new InitCoreError(
       "E_BAD_OPTIONS",
@@ -56,7 +61,7 @@ export function supervise(argv: readonly string[], options: SuperviseOptions = {
     );
   }
   const result = refuseBadOptions(() =>
-    run(argv, environment, options.existingChildren === "reap", options.exit === true),
+    run(words, environment, options.existingChildren === "reap", options.exit === true),
   );
   if ("failure" in result) throw new InitCoreError(result.failure, failureMessage(result.failure, result.error));
   const { exitCode, signal, forwarded, reaped } = result;

@@ -52,7 +52,7 @@ Exit code: the command's; 128 + n when signal n ended it; 126 not executable; 12
       case "license":
         return writeProduct(`${this.config.pjson["license"]}\n`);
       default:
-        return runCommand(this.argv, process.env);
+        return runCommand(this.argv);
     }
   }
 }

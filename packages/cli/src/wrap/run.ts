@@ -1,4 +1,5 @@
 /** `initwrap run`: the init's work in this process, through the native part of @initwrap/init-core. */
+import { readFileSync } from "node:fs";
 import { InitCoreError, parseOptions, supervise } from "@initwrap/init-core";
 import { InitwrapError } from "../model/errors.ts";
 
@@ -17,13 +18,20 @@ export function readRun(words: readonly string[]): RunRequest {
  * Runs the command and ends this process with its exit code.
  * Throws USAGE for an `INITWRAP_` variable that the init refuses, RUN_UNSUPPORTED, RUN_FAILED.
  */
-export function runCommand(words: readonly string[], env: NodeJS.ProcessEnv): void {
+export function runCommand(words: readonly string[]): void {
   // The CLI starts no process by itself: children that are there have been adopted.
-  translate(() => supervise(initLine(words), { env, existingChildren: "reap", exit: true }));
+  translate(() => supervise(initLine(rawWords(words)), { existingChildren: "reap", exit: true }));
 }
 
-function initLine(words: readonly string[]): string[] {
+function initLine<T>(words: readonly T[]): (T | string)[] {
   return ["initwrap", ...words];
+}
+
+/** The last words of this process's command line as they were given: Node.js has replaced what is not UTF-8 in them. */
+function rawWords(words: readonly string[]): readonly (string | Uint8Array)[] {
+  if (!words.some((word) => word.includes("\ufffd"))) return words;
+  const line = readFileSync("/proc/self/cmdline", "latin1").split("\0").slice(0, -1);
+  return line.slice(-words.length).map((word) => Buffer.from(word, "latin1"));
 }
 
 function translate<T>(work: () => T): T {
