@@ -37,9 +37,24 @@ describe("the engine's endpoint", () => {
     expect(engineEndpoint({ HOME: "/nowhere" })).toMatchObject({ path: "/var/run/docker.sock" });
   });
 
+  it("may be behind ssh", () => {
+    const program = "docker";
+    expect(engineEndpoint({ DOCKER_HOST: "ssh://host" })).toEqual({ kind: "ssh", host: "host", program });
+    expect(engineEndpoint({ DOCKER_HOST: "ssh://me@10.0.0.1:2222/run/docker.sock" })).toEqual({
+      kind: "ssh",
+      user: "me",
+      host: "10.0.0.1",
+      port: 2222,
+      socket: "/run/docker.sock",
+      program,
+    });
+  });
+
   it("is refused when it is none", () => {
     for (const env of [
-      { DOCKER_HOST: "ssh://me@host" },
+      { DOCKER_HOST: "ssh://me:secret@host" },
+      { DOCKER_HOST: "ssh://-oProxyCommand=x" },
+      { DOCKER_HOST: "ssh://host/run/$(x).sock" },
       { DOCKER_HOST: "gopher://x" },
       { DOCKER_CONTEXT: "none", HOME: "/nowhere" },
     ]) {

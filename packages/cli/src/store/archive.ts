@@ -31,12 +31,13 @@ import type { Descriptor } from "../model/descriptor.ts";
 import { type Digest, digestHex, digestOf } from "../model/digest.ts";
 import { InitwrapError } from "../model/errors.ts";
 import { decodeJson, parseJson, rawAt, replaceAt } from "../model/json-edit.ts";
-import { isIndexType, OCI_CONFIG, OCI_LAYER_GZIP, OCI_LAYER_TAR, OCI_MANIFEST } from "../model/media-types.ts";
+import { isIndexType, OCI_LAYER_GZIP, OCI_LAYER_TAR } from "../model/media-types.ts";
 import { familiarReference, formatReference, parseReference } from "../model/reference.ts";
 import { NewFile } from "./atomic-file.ts";
 import type { Receipt, Region, Root, Sink, SinkOptions, Source, SourceOptions } from "./contract.ts";
 import { type Chosen, chooseFromIndex, replaceInIndex } from "./oci-index.ts";
 import { recoverTail, spliceTail } from "./splice.ts";
+import { synthesizeManifest } from "./synthesized-manifest.ts";
 import {
   END_OF_ARCHIVE,
   indexTar,
@@ -383,15 +384,7 @@ export class ArchiveSource implements Source {
     }
     const layers: Descriptor[] = [];
     for (const [place, name] of entry.layers.entries()) layers.push(await this.#layer(name, diffIds[place] as Digest));
-    const bytes = new TextEncoder().encode(
-      JSON.stringify({
-        schemaVersion: 2,
-        mediaType: OCI_MANIFEST,
-        config: { mediaType: OCI_CONFIG, digest: configDigest, size: config.length },
-        layers,
-      }),
-    );
-    const descriptor: Descriptor = { mediaType: OCI_MANIFEST, digest: digestOf(bytes), size: bytes.length };
+    const { descriptor, bytes } = synthesizeManifest(config, layers);
     this.#blobs.set(descriptor.digest, bytes);
     return { descriptor, names: entry.tags.map(fullName), synthesized: true };
   }

@@ -2,11 +2,11 @@
  * A registry on the loopback address that claims to have every layer, so that an engine which pushes to it hands over
  * the small documents only: exact bytes of index, manifests and configs, in kilobytes, where `docker save` moves gigabytes.
  *
- * Source: OCI distribution-spec, "Pushing". Engines say in `Accept` what kind of blob they ask about.
+ * Source: OCI distribution-spec, "Pushing". Docker says in `Accept` what kind of blob it asks about; podman does not.
  */
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { digestOf } from "../model/digest.ts";
+import { type Digest, digestOf } from "../model/digest.ts";
 import { collect } from "./docker-engine.ts";
 import { MAX_DOCUMENT } from "./verify.ts";
 
@@ -14,20 +14,23 @@ export interface CaptureRegistry {
   /** `127.0.0.1:PORT`. */
   readonly host: string;
   /** Documents received, by digest. */
-  readonly documents: ReadonlyMap<string, Uint8Array>;
+  readonly documents: ReadonlyMap<Digest, Uint8Array>;
   /** The digest that was pushed under a tag. */
   tagged(tag: string): string | undefined;
   close(): Promise<void>;
 }
 
-/** Starts it on a free port. It keeps at most 64 MiB of documents, and answers nothing but a push. */
-export async function startCaptureRegistry(): Promise<CaptureRegistry> {
-  const documents = new Map<string, Uint8Array>();
+/**
+ * Starts it on a free port. It keeps at most 64 MiB of documents, and answers nothing but a push. `config` is the digest
+ * of one that must be sent.
+ */
+export async function startCaptureRegistry(config?: Digest): Promise<CaptureRegistry> {
+  const documents = new Map<Digest, Uint8Array>();
   const tags = new Map<string, string>();
   const uploads = new Map<string, Uint8Array[]>();
   let kept = 0;
   let nextUpload = 0;
-  const keep = (bytes: Uint8Array): string => {
+  const keep = (bytes: Uint8Array): Digest => {
     kept += bytes.length;
     if (kept > 64 << 20) throw new Error("more documents than an image has");
     const digest = digestOf(bytes);
@@ -43,9 +46,10 @@ export async function startCaptureRegistry(): Promise<CaptureRegistry> {
     const upload = /\/blobs\/uploads\/(\d*)$/.exec(url.pathname);
     const manifest = /\/manifests\/([^/]+)$/.exec(url.pathname);
     if (blob && request.method === "HEAD") {
-      const digest = blob[1]!;
+      const digest = blob[1] as Digest;
       // A config must be sent; everything else is claimed to be here.
-      const isConfig = /config\.v1\+json|container\.image\.v1\+json/.test(request.headers.accept ?? "");
+      const isConfig =
+        digest === config || /config\.v1\+json|container\.image\.v1\+json/.test(request.headers.accept ?? "");
       if (isConfig && !documents.has(digest)) return reply(404);
       return reply(200, { "Docker-Content-Digest": digest, "Content-Length": "0" });
     }

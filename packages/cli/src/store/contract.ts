@@ -23,6 +23,8 @@ export interface Root {
   readonly names: readonly string[];
   /** True where the medium keeps no manifest and this one was made up: the image is known by its config, the image ID. */
   readonly synthesized?: boolean;
+  /** True where the made-up manifest does not know its layers' sizes, for no layer was asked for: they are 0 in it. */
+  readonly unsized?: boolean;
 }
 
 /** A medium opened for reading one image. */
@@ -116,4 +118,11 @@ export interface Medium {
   readonly scheme: string;
   source(location: string, options: SourceOptions): Promise<Source>;
   sink(location: string, options: SinkOptions): Promise<Sink>;
+  /** True when an image at `from` can be changed into one at `to` without its layers: the sink has what the source has. */
+  isSameStore?(from: string, to: string): boolean;
+  /**
+   * The platform (`linux/amd64`) whose image a sink would keep, where the medium keeps configs and no manifests: the image
+   * is then known by its config. Undefined for a medium that keeps what it is given.
+   */
+  onlyPlatform?(location: string, context: StoreContext): Promise<string | undefined>;
 }

@@ -14,7 +14,7 @@ import { DEFAULT_SOCKET, type Endpoint, type EndpointTls, parseEndpoint } from "
 
 type Env = Readonly<Record<string, string | undefined>>;
 
-/** The endpoint for an environment. Throws LOCATOR_INVALID for a context that does not exist, or one reached by ssh. */
+/** The endpoint for an environment. Throws LOCATOR_INVALID for a context that does not exist, or a host that is none. */
 export function engineEndpoint(env: Env): Endpoint {
   const host = env["DOCKER_HOST"];
   if (host)
@@ -38,11 +38,6 @@ export function engineEndpoint(env: Env): Endpoint {
 }
 
 function parse(host: string, tls: EndpointTls | undefined): Endpoint {
-  if (host.startsWith("ssh://")) {
-    throw new InitwrapError("LOCATOR_INVALID", `an engine behind ssh cannot be used: ${host}`, {
-      hint: "Forward its socket, `ssh -L /tmp/docker.sock:/var/run/docker.sock HOST`, and set DOCKER_HOST=unix:///tmp/docker.sock.",
-    });
-  }
   return parseEndpoint(host, host.startsWith("unix:") ? undefined : tls);
 }
 

@@ -1,5 +1,5 @@
 /**
- * A client for the Docker Engine API: HTTP over a unix socket or TCP, nothing more than initwrap needs.
+ * A client for the Docker Engine API: HTTP over a unix socket, TCP or ssh, nothing more than initwrap needs.
  *
  * Every call ends: a daemon that does not answer within the time limit is DAEMON_UNREACHABLE. Each reason for a failed
  * connection has its own message, because each has another remedy: no socket (no engine), permission denied (no group
@@ -7,17 +7,20 @@
  *
  * Source: Docker Engine API reference, v1.24 to v1.48; the same calls are answered by podman's compatible API.
  */
-import { request as httpRequest, type IncomingMessage } from "node:http";
+import { type Agent, request as httpRequest, type IncomingMessage } from "node:http";
 import { request as httpsRequest } from "node:https";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { InitwrapError } from "../model/errors.ts";
+import { familiarReference, parseReference, type Reference } from "../model/reference.ts";
 import { engineEndpoint } from "./docker-endpoint.ts";
+import { formatSshEndpoint, parseSshEndpoint, type SshEndpoint } from "./ssh-endpoint.ts";
 
 /** Where an engine listens. */
 export type Endpoint =
   | { readonly kind: "unix"; readonly path: string }
-  | { readonly kind: "tcp"; readonly host: string; readonly port: number; readonly tls?: EndpointTls };
+  | { readonly kind: "tcp"; readonly host: string; readonly port: number; readonly tls?: EndpointTls }
+  | SshEndpoint;
 
 /** PEM texts of the authority, the client certificate and its key. */
 export interface EndpointTls {
@@ -29,13 +32,17 @@ export interface EndpointTls {
 
 export const DEFAULT_SOCKET = "/var/run/docker.sock";
 
-/** Reads `unix:///path`, `tcp://host:port` or `http(s)://host:port`. Throws LOCATOR_INVALID for anything else. */
-export function parseEndpoint(text: string, tls?: EndpointTls): Endpoint {
+/**
+ * Reads `unix:///path`, `tcp://host:port`, `http(s)://host:port` or `ssh://user@host`, where `program` answers. Throws
+ * LOCATOR_INVALID for anything else.
+ */
+export function parseEndpoint(text: string, tls?: EndpointTls, program: SshEndpoint["program"] = "docker"): Endpoint {
+  if (text.startsWith("ssh://")) return parseSshEndpoint(text, program);
   if (text.startsWith("unix://")) return { kind: "unix", path: text.slice("unix://".length) || DEFAULT_SOCKET };
   const match = /^(tcp|https?):\/\/(\[[0-9a-fA-F:]+\]|[^/:]+)(?::(\d{1,5}))?\/?$/.exec(text);
   if (!match) {
-    throw new InitwrapError("LOCATOR_INVALID", `not a Docker endpoint: ${text}`, {
-      hint: "Use unix:///path/to/docker.sock or tcp://host:port.",
+    throw new InitwrapError("LOCATOR_INVALID", `not an engine's endpoint: ${text}`, {
+      hint: `Use unix:///path/to/${program}.sock, tcp://host:port or ssh://user@host.`,
     });
   }
   const [, scheme, host, port] = match as unknown as [string, string, string, string?];
@@ -80,6 +87,25 @@ export interface ImageInspect {
   readonly [field: string]: unknown;
 }
 
+/** What `GET /info` says, as far as it is used. */
+interface EngineInfo {
+  readonly DriverStatus?: readonly (readonly [key: string, value?: string])[];
+  readonly DockerRootDir?: string;
+  readonly Driver?: string;
+  readonly OSType?: string;
+  /** As `uname -m` says it. */
+  readonly Architecture?: string;
+}
+
+export interface EngineFacts {
+  /** True when images keep their manifests and indexes (containerd's store); false when only their configs are kept. */
+  readonly keepsManifests: boolean;
+  /** `linux/amd64`: the images that it can run. */
+  readonly platform: string;
+  /** Where, on its machine, files named by their digest's hex hold configs and manifests; the first that exists is it. */
+  readonly contentFolders: readonly string[];
+}
+
 /** What a caller needs to know about an image in the daemon; `config` is the config's `config` section. */
 export interface DaemonImage {
   readonly id: string;
@@ -107,23 +133,88 @@ export async function inspectDaemonImage(reference: string, options: EngineOptio
 
 export class DockerEngine {
   readonly endpoint: Endpoint;
-  readonly #options: Pick<EngineOptions, "signal" | "timeout">;
+  /** What people call it. */
+  readonly title: string = "the Docker Engine";
+  /** The call that loads an archive of images. */
+  readonly loadPath: string = "/images/load";
+  readonly #options: Partial<EngineOptions>;
+  #agent: Agent | undefined;
 
-  constructor(endpoint: Endpoint, options: Pick<EngineOptions, "signal" | "timeout"> = {}) {
+  constructor(endpoint: Endpoint, options: Partial<EngineOptions> = {}) {
     this.endpoint = endpoint;
     this.#options = options;
   }
 
   /** The endpoint as people write it. */
   get address(): string {
-    return this.endpoint.kind === "unix"
-      ? `unix://${this.endpoint.path}`
-      : `tcp://${this.endpoint.host}:${this.endpoint.port}`;
+    const { endpoint } = this;
+    if (endpoint.kind === "ssh") return formatSshEndpoint(endpoint);
+    return endpoint.kind === "unix" ? `unix://${endpoint.path}` : `tcp://${endpoint.host}:${endpoint.port}`;
+  }
+
+  /** True where the engine's loopback address is ours. */
+  get isLocal(): boolean {
+    const { endpoint } = this;
+    if (endpoint.kind === "ssh") return false;
+    return endpoint.kind === "unix" || endpoint.host === "localhost" || endpoint.host.startsWith("127.");
   }
 
   /** `GET /images/{name}/json`; undefined for 404. */
   async inspect(reference: string, query: EngineRequest["query"] = {}): Promise<ImageInspect | undefined> {
     return this.json<ImageInspect>(`/images/${encodeURIComponent(reference)}/json`, { query });
+  }
+
+  /** How it keeps images. */
+  async facts(): Promise<EngineFacts> {
+    const info = (await this.json<EngineInfo>("/info")) ?? {};
+    const isContainerd = (info.DriverStatus ?? []).some(
+      ([key, value]) => key === "driver-type" && value?.startsWith("io.containerd"),
+    );
+    const root = info.DockerRootDir ?? "/var/lib/docker";
+    const containerd = "io.containerd.content.v1.content/blobs/sha256";
+    return {
+      keepsManifests: isContainerd,
+      platform: `${info.OSType ?? "linux"}/${goArchitecture(info.Architecture ?? "")}`,
+      // The engine's own containerd, or the machine's.
+      contentFolders: isContainerd
+        ? [`${root}/containerd/daemon/${containerd}`, `/var/lib/containerd/${containerd}`]
+        : [`${root}/image/${info.Driver}/imagedb/content/sha256`],
+    };
+  }
+
+  /** What an image's name means here when it is not written in full; undefined when it is none. */
+  referenceOf(name: string): Reference | undefined {
+    return parseReference(name);
+  }
+
+  /** Gives an image another name. Throws DAEMON_FAILED. */
+  async tag(name: string, reference: Reference): Promise<void> {
+    const { registry, repository, tag } = reference;
+    const short = familiarReference({ registry, repository }).replace(/:latest$/, "");
+    await this.expect(201, `/images/${encodeURIComponent(name)}/tag`, {
+      method: "POST",
+      query: { repo: short, tag: tag ?? "latest" },
+    });
+  }
+
+  /** Takes a name away, and with the last one the image; never its parents. It also runs after an interruption, and never fails. */
+  async untag(name: string): Promise<void> {
+    await this.cleanUp(`/images/${encodeURIComponent(name)}`, { noprune: "1" });
+  }
+
+  /** A call that must end with `status`; gives back the answer's body. Throws DAEMON_FAILED. */
+  async expect(status: number, path: string, request: EngineRequest = {}): Promise<Uint8Array> {
+    const response = await this.request(path, request);
+    const said = await collect(response, 16 << 20);
+    if (response.statusCode !== status) throw this.failure(path, response.statusCode ?? 0, said);
+    return said;
+  }
+
+  /** `DELETE` of something of ours. It also runs after an interruption, and never fails. */
+  async cleanUp(path: string, query: EngineRequest["query"] = {}): Promise<void> {
+    const signal = AbortSignal.timeout(10_000);
+    const response = await this.request(path, { method: "DELETE", query, signal }).catch(() => undefined);
+    if (response) await collect(response, 1 << 20).catch(() => undefined);
   }
 
   /** A call that answers JSON; undefined for 404. Any other status than 2xx is DAEMON_FAILED with the engine's words. */
@@ -154,8 +245,13 @@ export class DockerEngine {
     if (body instanceof Uint8Array) headers["Content-Length"] = body.length;
     const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
     const tls = endpoint.kind === "tcp" ? endpoint.tls : undefined;
+    if (endpoint.kind === "ssh" && !this.#agent) {
+      const { sshAgent } = await import("./ssh-connection.ts");
+      this.#agent ??= sshAgent(endpoint, this.#options.env ?? {});
+    }
     const outgoing = (tls ? httpsRequest : httpRequest)({
-      ...(endpoint.kind === "unix" ? { socketPath: endpoint.path } : { host: endpoint.host, port: endpoint.port }),
+      ...(endpoint.kind === "unix" ? { socketPath: endpoint.path } : {}),
+      ...(endpoint.kind === "tcp" ? { host: endpoint.host, port: endpoint.port } : {}),
       ...(tls
         ? {
             ca: tls.ca,
@@ -165,7 +261,7 @@ export class DockerEngine {
             servername: endpointName(endpoint),
           }
         : {}),
-      agent: false,
+      agent: this.#agent ?? false,
       method: request.method ?? "GET",
       path: path + queryString(request.query),
       headers,
@@ -197,7 +293,7 @@ export class DockerEngine {
 
   #unreachable(cause: Error & { code?: string }): InitwrapError {
     const [reason, hint] = explain(this.endpoint, cause);
-    return new InitwrapError("DAEMON_UNREACHABLE", `cannot reach the Docker Engine at ${this.address}: ${reason}`, {
+    return new InitwrapError("DAEMON_UNREACHABLE", `cannot reach ${this.title} at ${this.address}: ${reason}`, {
       hint,
       where: this.address,
       cause,
@@ -207,6 +303,8 @@ export class DockerEngine {
 
 function explain(endpoint: Endpoint, cause: Error & { code?: string }): [reason: string, hint: string] {
   switch (cause.code) {
+    case "ESSH":
+      return [cause.message, "Try the same with ssh itself; the user there needs the engine's client and its socket."];
     case "ENOENT":
       return ["there is no socket", "Start the engine, or set DOCKER_HOST to where it listens."];
     case "EACCES":
@@ -232,6 +330,12 @@ function endpointName(endpoint: Endpoint): string | undefined {
   return endpoint.kind === "tcp" && /[a-zA-Z]/.test(endpoint.host) && !endpoint.host.includes(":")
     ? endpoint.host
     : undefined;
+}
+
+/** Go's name for an architecture that the kernel calls otherwise. */
+function goArchitecture(machine: string): string {
+  const names: Readonly<Record<string, string>> = { x86_64: "amd64", aarch64: "arm64", armv7l: "arm", i686: "386" };
+  return names[machine] ?? machine;
 }
 
 function queryString(query: EngineRequest["query"] = {}): string {

@@ -123,7 +123,7 @@ export async function wrapImage(request: WrapImageRequest): Promise<WrapImageRes
       names,
       source: opened.locator,
       target: sink,
-      digest: futureDigest(plan, root, opened.locator, sink),
+      digest: await futureDigest(plan, root, opened.locator, sink, context),
       pathVerified,
       present: request.skipPresent === true && (await isPresent(plan, sink, request.names ?? [], context)),
     };
@@ -176,20 +176,26 @@ async function openSource(
 ): Promise<Opened> {
   const open = async (locator: Locator, otherwise: Locator): Promise<Opened> => {
     const sink = target ?? otherwise;
-    const isThin = locator.scheme === "docker" && sink.scheme === "docker";
-    const layers = ((request.apply ?? true) && !isThin) || request.verifyPath === true;
-    const source = await (await mediumOf(locator.scheme)).source(locator.location, {
-      ...context,
-      layers,
-      inPlace: samePlace(locator, sink) && (request.apply ?? true),
-    });
-    try {
-      const canRead = layers || !ENGINES.has(locator.scheme);
-      return { source, root: await source.root(), locator, layers: canRead, target: otherwise };
-    } catch (cause) {
-      await source.close();
-      throw cause;
-    }
+    const medium = await mediumOf(locator.scheme);
+    const isThin = locator.scheme === sink.scheme && (medium.isSameStore?.(locator.location, sink.location) ?? false);
+    const apply = request.apply ?? true;
+    const attempt = async (layers: boolean): Promise<Opened> => {
+      const inPlace = samePlace(locator, sink) && apply;
+      const source = await medium.source(locator.location, { ...context, layers, inPlace });
+      try {
+        const canRead = layers || !ENGINES.has(locator.scheme);
+        return { source, root: await source.root(), locator, layers: canRead, target: otherwise };
+      } catch (cause) {
+        await source.close();
+        throw cause;
+      }
+    };
+    const layers = (apply && !isThin) || request.verifyPath === true;
+    const found = await attempt(layers);
+    if (layers || isThin || !found.root.unsized) return found;
+    // A manifest that is made up lists the layers' sizes, and its digest is to be that of the real run.
+    await found.source.close();
+    return attempt(true);
   };
   try {
     return await open(given, given);
@@ -284,9 +290,19 @@ async function readOrAbsent(source: Source, descriptor: Descriptor): Promise<Uin
 }
 
 /** A medium without manifests knows the image by its config: the image ID. */
-function futureDigest(plan: ImagePlan, root: Root, source: Locator, target: Locator): string {
-  const keepsNone = root.synthesized && source.scheme === target.scheme;
-  return (keepsNone ? plan.platforms[0]?.after.config : undefined) ?? plan.after.digest;
+async function futureDigest(
+  plan: ImagePlan,
+  root: Root,
+  source: Locator,
+  target: Locator,
+  context: StoreContext,
+): Promise<string> {
+  const medium = await mediumOf(target.scheme);
+  const platform = await medium.onlyPlatform?.(target.location, context);
+  const keepsNone = platform !== undefined || (root.synthesized && source.scheme === target.scheme);
+  if (!keepsNone) return plan.after.digest;
+  const kept = plan.platforms.find((one) => platform !== undefined && one.platform.startsWith(platform));
+  return (kept ?? plan.platforms[0])?.after.config ?? plan.after.digest;
 }
 
 function samePlace(a: Locator, b: Locator): boolean {
