@@ -75,16 +75,10 @@ export interface EngineRequest {
 /** What `GET /images/{name}/json` says, as far as it is used. */
 export interface ImageInspect {
   readonly Id: string;
-  readonly RepoTags?: readonly string[] | null;
-  readonly RepoDigests?: readonly string[] | null;
   readonly Os: string;
   readonly Architecture: string;
   readonly Variant?: string;
   readonly Config?: unknown;
-  readonly Created?: string;
-  readonly Size?: number;
-  readonly RootFS?: { readonly Type: string; readonly Layers?: readonly string[] | null };
-  readonly [field: string]: unknown;
 }
 
 /** What `GET /info` says, as far as it is used. */
@@ -135,6 +129,8 @@ export class DockerEngine {
   readonly endpoint: Endpoint;
   /** What people call it. */
   readonly title: string = "the Docker Engine";
+  /** The environment variable that says where it listens. */
+  readonly variable: string = "DOCKER_HOST";
   /** The call that loads an archive of images. */
   readonly loadPath: string = "/images/load";
   readonly #options: Partial<EngineOptions>;
@@ -160,8 +156,8 @@ export class DockerEngine {
   }
 
   /** `GET /images/{name}/json`; undefined for 404. */
-  async inspect(reference: string, query: EngineRequest["query"] = {}): Promise<ImageInspect | undefined> {
-    return this.json<ImageInspect>(`/images/${encodeURIComponent(reference)}/json`, { query });
+  async inspect(reference: string): Promise<ImageInspect | undefined> {
+    return this.json<ImageInspect>(`/images/${encodeURIComponent(reference)}/json`);
   }
 
   /** How it keeps images. */
@@ -180,6 +176,22 @@ export class DockerEngine {
         ? [`${root}/containerd/daemon/${containerd}`, `/var/lib/containerd/${containerd}`]
         : [`${root}/image/${info.Driver}/imagedb/content/sha256`],
     };
+  }
+
+  /** True when something answers there as an engine does. */
+  async answers(): Promise<boolean> {
+    try {
+      await this.expect(200, "/_ping");
+      return true;
+    } catch (cause) {
+      if (cause instanceof InitwrapError) return false;
+      throw cause;
+    }
+  }
+
+  /** Ends what is kept open between requests. It may be called twice. */
+  async close(): Promise<void> {
+    this.#agent?.destroy();
   }
 
   /** What an image's name means here when it is not written in full; undefined when it is none. */
@@ -292,7 +304,7 @@ export class DockerEngine {
   }
 
   #unreachable(cause: Error & { code?: string }): InitwrapError {
-    const [reason, hint] = explain(this.endpoint, cause);
+    const [reason, hint] = explain(this, cause);
     return new InitwrapError("DAEMON_UNREACHABLE", `cannot reach ${this.title} at ${this.address}: ${reason}`, {
       hint,
       where: this.address,
@@ -301,12 +313,13 @@ export class DockerEngine {
   }
 }
 
-function explain(endpoint: Endpoint, cause: Error & { code?: string }): [reason: string, hint: string] {
+function explain(engine: DockerEngine, cause: Error & { code?: string }): [reason: string, hint: string] {
+  const { endpoint, variable } = engine;
   switch (cause.code) {
     case "ESSH":
       return [cause.message, "Try the same with ssh itself; the user there needs the engine's client and its socket."];
     case "ENOENT":
-      return ["there is no socket", "Start the engine, or set DOCKER_HOST to where it listens."];
+      return ["there is no socket", `Start the engine, or set ${variable} to where it listens.`];
     case "EACCES":
     case "EPERM":
       return ["permission denied", "Join the socket's group (often `docker`), or run as a user who may use it."];
@@ -316,10 +329,10 @@ function explain(endpoint: Endpoint, cause: Error & { code?: string }): [reason:
         : ["connection refused", "Check the port, and that the engine runs."];
     case "ENOTSOCK":
     case "ENOTDIR":
-      return ["the path is no socket", "Set DOCKER_HOST to the engine's socket."];
+      return ["the path is no socket", `Set ${variable} to the engine's socket.`];
     case "ENOTFOUND":
     case "EAI_AGAIN":
-      return ["the host's name cannot be resolved", "Check DOCKER_HOST."];
+      return ["the host's name cannot be resolved", `Check ${variable}.`];
     default:
       return [cause.message, "Is the engine running and healthy?"];
   }

@@ -24,7 +24,7 @@ export class EngineSink implements Sink {
   readonly #options: SinkOptions;
   readonly #facts: EngineFacts;
   readonly #from: EngineSource | undefined;
-  readonly #small = new Map<Digest, Buffer>();
+  readonly #small = new Map<Digest, Uint8Array>();
   readonly #streamed = new Set<Digest>();
   #upload: Upload | undefined;
   #moved = 0;
@@ -77,6 +77,11 @@ export class EngineSink implements Sink {
     const { config, layers } = image.manifest;
     const encode = (value: unknown): Buffer => Buffer.from(JSON.stringify(value));
     const shown = this.#facts.keepsManifests ? root : image.descriptor;
+    // A document that the engine has, and so was not put, is looked for in the archive all the same.
+    for (const descriptor of [root, image.descriptor, config]) {
+      const bytes = await this.#bytes(descriptor);
+      if (bytes) this.#small.set(descriptor.digest, bytes);
+    }
     const files: [string, Uint8Array][] = [...this.#small].map(([digest, bytes]) => [blobName(digest), bytes]);
     files.push(["index.json", replaceInIndex(undefined, undefined, shown, [temporary])]);
     files.push([
@@ -115,6 +120,7 @@ export class EngineSink implements Sink {
   async close(): Promise<void> {
     await this.#upload?.abort();
     this.#upload = undefined;
+    await this.#engine.close();
   }
 
   async #names(): Promise<readonly Reference[]> {
@@ -161,9 +167,12 @@ export class EngineSink implements Sink {
   }
 
   async #document(descriptor: Descriptor): Promise<unknown> {
-    const bytes =
-      this.#small.get(descriptor.digest) ?? (await this.#options.from?.read(descriptor).catch(() => undefined));
+    const bytes = await this.#bytes(descriptor);
     return bytes && JSON.parse(new TextDecoder().decode(bytes));
+  }
+
+  async #bytes(descriptor: Descriptor): Promise<Uint8Array | undefined> {
+    return this.#small.get(descriptor.digest) ?? this.#options.from?.read(descriptor).catch(() => undefined);
   }
 
   #failed(what: string): InitwrapError {

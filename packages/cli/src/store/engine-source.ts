@@ -49,6 +49,7 @@ export class EngineSource implements Source {
 
   async close(): Promise<void> {
     await this.#saved?.close();
+    await this.engine.close();
   }
 }
 

@@ -7,10 +7,12 @@ import { ociLayoutMedium } from "./oci-layout.ts";
 
 /** By scheme. A row that few calls need is loaded when it is asked for, to keep the start fast. */
 const MEDIA: Readonly<Record<string, () => Medium | Promise<Medium>>> = Object.freeze({
+  "containers-storage": async () => (await import("./containers-storage.ts")).containersStorageMedium,
   docker: () => dockerDaemonMedium,
   "docker-archive": () => dockerArchiveMedium,
   oci: () => ociLayoutMedium,
   "oci-archive": () => ociArchiveMedium,
+  podman: async () => (await import("./podman.ts")).podmanMedium,
   registry: async () => (await import("./registry/medium.ts")).registryMedium,
 });
 

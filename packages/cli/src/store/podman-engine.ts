@@ -1,0 +1,104 @@
+/**
+ * podman's API service: Docker's calls where they do, its own (libpod) where names or answers differ.
+ *
+ * A name without a registry is `localhost/NAME` for what was built or tagged here; Docker's calls would make it docker.io's.
+ *
+ * Source: podman's API reference, v4; the service answers any libpod version from 4.0 on.
+ */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { parseReference, type Reference } from "../model/reference.ts";
+import { DockerEngine, type Endpoint, type EngineFacts, type EngineOptions, parseEndpoint } from "./docker-engine.ts";
+
+type Env = Readonly<Record<string, string | undefined>>;
+
+const LIBPOD = "/v4.0.0/libpod";
+const ROOT_SOCKET = "/run/podman/podman.sock";
+
+/** What `GET /libpod/images/{name}/json` says, as far as it is used. `Id` is a digest, as Docker has it. */
+export interface PodmanImage {
+  readonly Id: string;
+  readonly RepoTags?: readonly string[] | null;
+  readonly ManifestType?: string;
+  readonly Annotations?: Readonly<Record<string, string>> | null;
+  readonly Os: string;
+  readonly Architecture: string;
+}
+
+export class PodmanEngine extends DockerEngine {
+  override readonly title: string = "podman";
+  override readonly variable: string = "CONTAINER_HOST";
+  override readonly loadPath: string = `${LIBPOD}/images/load`;
+  readonly #release: (() => Promise<void>) | undefined;
+  #isClosed = false;
+
+  /** `release` is called once, by `close`: for a service that was started for this engine. */
+  constructor(endpoint: Endpoint, options: Partial<EngineOptions> = {}, release?: () => Promise<void>) {
+    super(endpoint, options);
+    this.#release = release;
+  }
+
+  override async inspect(reference: string): Promise<PodmanImage | undefined> {
+    const image = await this.json<PodmanImage>(imagePath(reference, "json"));
+    return image && { ...image, Id: image.Id.startsWith("sha256:") ? image.Id : `sha256:${image.Id}` };
+  }
+
+  override async facts(): Promise<EngineFacts> {
+    const { host } = (await this.json<{ host?: { os?: string; arch?: string } }>(`${LIBPOD}/info`)) ?? {};
+    return { keepsManifests: false, platform: `${host?.os ?? "linux"}/${host?.arch ?? ""}`, contentFolders: [] };
+  }
+
+  override referenceOf(name: string): Reference | undefined {
+    const reference = parseReference(name);
+    const isShort = reference?.registry === "docker.io" && !/^(index\.)?docker\.io\//.test(name);
+    if (!reference || !isShort) return reference;
+    return { ...reference, registry: "localhost", repository: /^[^:@]*/.exec(name)![0] };
+  }
+
+  override async tag(name: string, { registry, repository, tag }: Reference): Promise<void> {
+    const query = { repo: `${registry}/${repository}`, tag: tag ?? "latest" };
+    await this.expect(201, imagePath(name, "tag"), { method: "POST", query });
+  }
+
+  override async untag(name: string): Promise<void> {
+    // libpod's own call would remove parents without a name, too.
+    await this.cleanUp(`/v1.40/images/${encodeURIComponent(name)}`, { noprune: "1" });
+  }
+
+  /** Pushes an image to a registry on the loopback address, over plain HTTP. Throws DAEMON_FAILED. */
+  async push(name: string, destination: string): Promise<void> {
+    const query = { destination, tlsVerify: "false" };
+    const said = await this.expect(200, imagePath(name, "push"), { method: "POST", query, timeout: 0 });
+    const failed = /"(?:error|cause)":/.test(new TextDecoder().decode(said));
+    if (failed) throw this.failure("push", 200, said);
+  }
+
+  /** Where an image is saved from: `GET`, with its format in the query. */
+  savePath(name: string): string {
+    return imagePath(name, "get");
+  }
+
+  override async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    await super.close();
+    await this.#release?.();
+  }
+}
+
+function imagePath(name: string, call: string): string {
+  return `${LIBPOD}/images/${encodeURIComponent(name)}/${call}`;
+}
+
+/** CONTAINER_HOST, else the user's own socket, else root's. Throws LOCATOR_INVALID. */
+export function podmanEndpoint(env: Env): Endpoint {
+  const host = env["CONTAINER_HOST"];
+  if (host) {
+    const endpoint = parseEndpoint(host, undefined, "podman");
+    const identity = env["CONTAINER_SSHKEY"];
+    return endpoint.kind === "ssh" && identity ? { ...endpoint, identity } : endpoint;
+  }
+  const runtime = env["XDG_RUNTIME_DIR"];
+  const own = runtime ? join(runtime, "podman/podman.sock") : undefined;
+  return { kind: "unix", path: own !== undefined && (existsSync(own) || !existsSync(ROOT_SOCKET)) ? own : ROOT_SOCKET };
+}
