@@ -57,11 +57,14 @@ async function engineFor(store: string, context: StoreContext): Promise<PodmanEn
 }
 
 async function start(store: string, context: StoreContext): Promise<Service> {
+  const storage = options(store);
   const folder = await mkdtemp(join(tmpdir(), "initwrap-podman-"));
   const socket = join(folder, "podman.sock");
-  const args = [...options(store), "system", "service", "--time", "600", `unix://${socket}`];
+  const args = [...storage, "system", "service", "--time", "600", `unix://${socket}`];
   // A group of its own: Ctrl-C at a terminal is ours to handle, and the sink's cleaning up still needs the service.
-  const child = spawn("podman", args, { stdio: ["ignore", "ignore", "pipe"], env: context.env, detached: true });
+  // Without what makes podman a client of another service.
+  const { CONTAINER_HOST: _host, CONTAINER_CONNECTION: _connection, ...env } = context.env;
+  const child = spawn("podman", args, { stdio: ["ignore", "ignore", "pipe"], env, detached: true });
   let said = "";
   let failure: string | undefined;
   child.stderr.on("data", (chunk: Buffer) => {

@@ -124,8 +124,10 @@ export class EngineSink implements Sink {
   }
 
   async #names(): Promise<readonly Reference[]> {
-    const own = (await this.#from?.root())?.names ?? [];
-    const given = this.#options.names.length > 0 ? this.#options.names : own.length > 0 ? own : [this.#location];
+    // The name under which the source was found: podman finds a short one in several registries.
+    const short = /:[^/]*$/.test(this.#location) ? this.#location : `${this.#location}:latest`;
+    const same = (await this.#from?.root())?.names.find((name) => name === short || name.endsWith(`/${short}`));
+    const given = this.#options.names.length > 0 ? this.#options.names : [same ?? this.#location];
     return given.map((name) => {
       const reference = this.#engine.referenceOf(name);
       if (reference && !reference.digest) return reference;
