@@ -43,6 +43,7 @@ export function initwrap(args: readonly string[], options: CliOptions = {}): Pro
 /** As `initwrap`, but anything but exit 0 is the test's failure. */
 export async function initwrapOk(args: readonly string[], options: CliOptions = {}): Promise<CliResult> {
   const result = await initwrap(args, options);
-  if (result.status !== 0) throw new Error(`initwrap ${args.join(" ")} exited ${result.status}:\n${result.stderr}`);
+  if (result.status !== 0)
+    throw new Error(`initwrap ${args.join(" ")} exited ${result.status}:\n${result.stderr}${result.stdout}`);
   return result;
 }

@@ -85,7 +85,8 @@ export function freePort(): Promise<number> {
   });
 }
 
-async function accepts(port: number): Promise<boolean> {
+/** True when something listens on the loopback port. */
+export async function accepts(port: number): Promise<boolean> {
   const { connect } = await import("node:net");
   return new Promise((resolve) => {
     const socket = connect(port, "127.0.0.1");

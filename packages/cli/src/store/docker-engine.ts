@@ -253,7 +253,9 @@ export class DockerEngine {
     const timeout = request.timeout ?? this.#options.timeout ?? 30_000;
     const signal = request.signal ?? this.#options.signal;
     const { body } = request;
-    const headers: Record<string, string | number> = { Host: "docker", ...request.headers };
+    // A name only where there is none: Node checks the certificate against the Host header.
+    const host = endpoint.kind === "tcp" ? {} : { Host: "docker" };
+    const headers: Record<string, string | number> = { ...host, ...request.headers };
     if (body instanceof Uint8Array) headers["Content-Length"] = body.length;
     const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
     const tls = endpoint.kind === "tcp" ? endpoint.tls : undefined;
