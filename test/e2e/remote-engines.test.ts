@@ -8,6 +8,7 @@ import { dirname, join } from "node:path";
 import { createServer, type Server } from "node:tls";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { dockerDaemonMedium } from "../../packages/cli/src/store/docker-daemon.ts";
 import { requireCapability } from "../support/capability.ts";
 import { initwrap, initwrapOk } from "../support/cli.ts";
 import { type Engine, findEngine, requireEngine } from "../support/engine.ts";
@@ -87,6 +88,16 @@ describe("an engine behind ssh", () => {
     const { receipt } = await wrapsAndRuns(engine, env);
     expect(receipt.bytesMoved).toBeLessThan(64 << 10);
     expect(receipt.skipped.length).toBeGreaterThan(0);
+
+    // Reading moved no layer either: there is none to give.
+    const tag = await buildImage(engine);
+    const source = await dockerDaemonMedium.source(tag, { env: { ...process.env, ...env }, layers: false });
+    const manifest = JSON.parse(Buffer.from(await source.read((await source.root()).descriptor)).toString());
+    const config = JSON.parse(Buffer.from(await source.read(manifest.config)).toString());
+    expect(config.config.Cmd).toEqual(["hello"]);
+    await expect(source.open(manifest.layers[0])).rejects.toMatchObject({ code: "IMAGE_NOT_FOUND" });
+    await source.close();
+    await engine.docker(["rmi", "--force", tag]);
   });
 
   it("is found by a context of the docker CLI", async (context) => {

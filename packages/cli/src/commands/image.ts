@@ -16,10 +16,11 @@ export default class Image extends BaseCommand {
   static override summary = "Put an init in front of what an image runs.";
   static override description =
     `Works on the image itself, without building it again: archives of docker save, podman, skopeo, crane and buildx, OCI
-layouts, the local Docker Engine and registries. Only the small documents and one layer of a few kilobytes are new.
+layouts, Docker engines, podman and registries. Only the small documents and one layer of a few kilobytes are new.
 
 LOCATOR is a path, an image name, or one of docker:NAME, docker-archive:FILE[:NAME], oci-archive:FILE[:NAME],
-oci:FOLDER[:NAME], registry:NAME. Without -o the image is changed where it is. - is standard input and output.
+oci:FOLDER[:NAME], registry:NAME, podman:NAME, containers-storage:NAME. Without -o the image is changed where it is.
+- is standard input and output.
 
 The result's name and digest go to stdout.
 
