@@ -6,6 +6,7 @@ import { gunzipSync } from "node:zlib";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { Descriptor } from "../../packages/cli/src/model/descriptor.ts";
 import { digestOf } from "../../packages/cli/src/model/digest.ts";
+import { DOCKER_LIST } from "../../packages/cli/src/model/media-types.ts";
 import { containersStorageMedium } from "../../packages/cli/src/store/containers-storage.ts";
 import type { Medium, SinkOptions, Source } from "../../packages/cli/src/store/contract.ts";
 import { dockerArchiveMedium } from "../../packages/cli/src/store/docker-archive.ts";
@@ -227,6 +228,24 @@ describe.each(ROWS)("$name", ({ medium, location, engine, isRegistry, keepsConfi
       expect(await identityIn(source)).toBe(identityOf(old));
     });
   });
+
+  if (keepsConfigsOnly) {
+    it("keeps the image of its own platform of an index, wherever that stands", async () => {
+      const place = location();
+      const own = process.arch === "arm64" ? "arm64" : "amd64";
+      const images = ["s390x", own].map((architecture) =>
+        sampleImage({ family: "docker", architecture, layers: [`${place} ${architecture}\n`] }),
+      );
+      const manifests = images.map(({ root }, at) => ({
+        ...root,
+        platform: { os: "linux", architecture: ["s390x", own][at] },
+      }));
+      const bytes = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: DOCKER_LIST, manifests }));
+      const root = descriptorOf(DOCKER_LIST, bytes);
+      const blobs = [...images.flatMap((image) => image.blobs), { descriptor: root, bytes }];
+      expect(await store(place, { root, blobs })).toBe(identityOf(images[1]!));
+    });
+  }
 
   if (isDaemon) {
     it("gives the exact documents without its layers, and takes a renamed image without them", async () => {

@@ -2,6 +2,7 @@
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { createServer as createHttpServer, request } from "node:http";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -146,6 +147,35 @@ describe("an engine behind ssh", () => {
       expect(JSON.parse(inspected)).toMatchObject({ Entrypoint: ["/initwrap", "--"], Cmd: ["/bin/busybox"] });
     } finally {
       await podman.stop();
+    }
+  });
+});
+
+describe("an engine behind a proxy that lets nobody create a container", () => {
+  it.each(["modern-graph", "classic"] as const)("is saved instead, with the same result: %s", async (name) => {
+    const engine = requireEngine({ skip: () => undefined }, name);
+    if (!engine) return;
+    const socket = join(folder, `${name}.sock`);
+    const asked: string[] = [];
+    const proxy = createHttpServer((incoming, outgoing) => {
+      asked.push(`${incoming.method} ${incoming.url}`);
+      if (incoming.url!.startsWith("/containers/create")) {
+        outgoing.writeHead(403, { "Content-Type": "application/json" }).end('{"message":"not here"}');
+        return;
+      }
+      const { method, url: path, headers } = incoming;
+      const inner = request({ socketPath: engine.host.replace("unix://", ""), method, path, headers }, (answer) => {
+        outgoing.writeHead(answer.statusCode!, answer.headers);
+        answer.pipe(outgoing);
+      });
+      incoming.pipe(inner);
+    }).listen(socket);
+    try {
+      await wrapsAndRuns(engine, { DOCKER_HOST: `unix://${socket}` });
+      expect(asked.some((one) => one.startsWith("POST /containers/create"))).toBe(true);
+      expect(asked.some((one) => one.startsWith("GET /images/get"))).toBe(true);
+    } finally {
+      proxy.close();
     }
   });
 });

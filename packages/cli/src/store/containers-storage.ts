@@ -14,7 +14,7 @@ import { join } from "node:path";
 import { InitwrapError } from "../model/errors.ts";
 import type { Medium, StoreContext } from "./contract.ts";
 import { podmanSink, podmanSource } from "./podman.ts";
-import { PodmanEngine } from "./podman-engine.ts";
+import { ownPlatform, PodmanEngine } from "./podman-engine.ts";
 
 export const containersStorageMedium: Medium = {
   scheme: "containers-storage",
@@ -27,7 +27,7 @@ export const containersStorageMedium: Medium = {
     return podmanSink(await engineFor(store, options), name, options);
   },
   isSameStore: (from, to) => split(from).store === split(to).store,
-  onlyPlatform: async () => `linux/${process.arch === "x64" ? "amd64" : process.arch}`,
+  onlyPlatform: async () => ownPlatform(),
 };
 
 interface Service {

@@ -44,8 +44,14 @@ export class PodmanEngine extends DockerEngine {
   }
 
   override async facts(): Promise<EngineFacts> {
+    return { keepsManifests: false, platform: await this.#platform(), contentFolders: [] };
+  }
+
+  /** podman asks other programs for their versions before it answers /info, for a second: only a distant one is asked. */
+  async #platform(): Promise<string> {
+    if (this.endpoint.kind === "unix") return ownPlatform();
     const { host } = (await this.json<{ host?: { os?: string; arch?: string } }>(`${LIBPOD}/info`)) ?? {};
-    return { keepsManifests: false, platform: `${host?.os ?? "linux"}/${host?.arch ?? ""}`, contentFolders: [] };
+    return `${host?.os ?? "linux"}/${host?.arch ?? ""}`;
   }
 
   override referenceOf(name: string): Reference | undefined {
@@ -84,6 +90,11 @@ export class PodmanEngine extends DockerEngine {
     await super.close();
     await this.#release?.();
   }
+}
+
+/** The platform of images that run on this machine, or in a virtual one on it. */
+export function ownPlatform(): string {
+  return `linux/${process.arch === "x64" ? "amd64" : process.arch}`;
 }
 
 function imagePath(name: string, call: string): string {
