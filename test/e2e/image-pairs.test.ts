@@ -386,6 +386,33 @@ describe("initwrap image", () => {
 });
 
 describe("an interrupted run", () => {
+  it.each(["SIGINT", "SIGTERM"] as const)(
+    "by %s ends the service that it started for containers-storage",
+    async (signal) => {
+      requireCapability({ skip: () => undefined }, "podman", podmanAvailable);
+      if (!podman) return;
+      const temporary = await mkdtemp(join(folder, "tmp-"));
+      const name = freshTag("interrupted");
+      const locator = `containers-storage:${podman.store}docker.io/${base}`;
+      const child = spawn(process.execPath, [CLI, "image", locator, "-t", name], {
+        stdio: "ignore",
+        env: { ...podman.env, TMPDIR: temporary },
+      });
+      const ended = new Promise<number | null>((resolve) => child.once("exit", resolve));
+      for (let waited = 0; waited < 20_000 && (await readdir(temporary)).length === 0; waited += 5) {
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      }
+      expect(await readdir(temporary)).not.toEqual([]);
+      child.kill(signal);
+      expect(await ended).toBe(signal === "SIGINT" ? 130 : 143);
+      // The folder of the service's socket goes when the service has gone.
+      expect(await readdir(temporary)).toEqual([]);
+      expect(await podman.podman(["images", "--format", "{{.Repository}}"])).not.toMatch(
+        /initwrap\.invalid|interrupted/,
+      );
+    },
+  );
+
   it.each([
     ["SIGINT", 130],
     ["SIGTERM", 143],

@@ -131,6 +131,8 @@ export class DockerEngine {
   readonly title: string = "the Docker Engine";
   /** The environment variable that says where it listens. */
   readonly variable: string = "DOCKER_HOST";
+  /** How it is brought to listen: the beginning of a hint. */
+  readonly start: string = "Start the engine";
   /** The call that loads an archive of images. */
   readonly loadPath: string = "/images/load";
   readonly #options: Partial<EngineOptions>;
@@ -321,7 +323,7 @@ function explain(engine: DockerEngine, cause: Error & { code?: string }): [reaso
     case "ESSH":
       return [cause.message, "Try the same with ssh itself; the user there needs the engine's client and its socket."];
     case "ENOENT":
-      return ["there is no socket", `Start the engine, or set ${variable} to where it listens.`];
+      return ["there is no socket", `${engine.start}, or set ${variable} to where it listens.`];
     case "EACCES":
     case "EPERM":
       return ["permission denied", "Join the socket's group (often `docker`), or run as a user who may use it."];

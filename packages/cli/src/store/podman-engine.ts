@@ -28,6 +28,8 @@ export interface PodmanImage {
 export class PodmanEngine extends DockerEngine {
   override readonly title: string = "podman";
   override readonly variable: string = "CONTAINER_HOST";
+  override readonly start: string =
+    "Start its service with `systemctl start podman.socket`, read the storage itself with containers-storage:NAME";
   override readonly loadPath: string = `${LIBPOD}/images/load`;
   readonly #release: (() => Promise<void>) | undefined;
   #isClosed = false;
