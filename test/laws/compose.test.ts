@@ -87,6 +87,71 @@ describe("composeEntrypoint", () => {
   });
 });
 
+describe("an init that is replaced", () => {
+  const option = fc.constantFrom(
+    ["tini", "-g"],
+    ["tini", "-s"],
+    ["tini", "-v"],
+    ["tini", "-w"],
+    ["tini", "-p", "SIGTERM"],
+    ["tini", "-e143"],
+    ["dumb-init", "-c"],
+    ["dumb-init", "-v"],
+    ["dumb-init", "-r", "15:3"],
+    ["dumb-init", "--rewrite=2:0"],
+    ["catatonit", "-g"],
+  );
+  const old = fc.constantFrom("tini", "dumb-init", "catatonit").chain((name) =>
+    fc.record({
+      name: fc.constant(name),
+      options: fc.array(
+        option.filter(([of]) => of === name).map(([, ...words]) => words),
+        { maxLength: 3 },
+      ),
+    }),
+  );
+  const program = fc.array(
+    word.filter((text) => !["/sbin/tini", "dumb-init", "/init"].includes(text)),
+    { maxLength: 4 },
+  );
+
+  it("gives its place and what was behind its --, and nothing else changes", () => {
+    fc.assert(
+      fc.property(old, program, list, init, ({ name, options }, behind, cmd, i) => {
+        const x: Invocation = { entrypoint: [`/usr/bin/${name}`, ...options.flat(), "--", ...behind], cmd };
+        const result = composeEntrypoint(x, i, { replaceInit: true });
+        if (result.kind !== "composed") {
+          // What stands behind may be an init again, ours too, or a supervisor.
+          const next = composeEntrypoint({ entrypoint: behind, cmd }, i);
+          expect([
+            result.kind,
+            next.kind === "composed" && decompose({ entrypoint: behind, cmd }) === undefined,
+          ]).toEqual(["refused", false]);
+          return;
+        }
+        expect(result.invocation.cmd).toBe(cmd);
+        const back = decompose(result.invocation);
+        expect(sameArgv(back!.invocation.entrypoint, behind)).toBe(true);
+        expect(back!.init.options.slice(-i.options.length || Number.POSITIVE_INFINITY)).toEqual(i.options);
+        expect(back!.init).toEqual(result.init);
+        expect(composeEntrypoint(result.invocation, result.init)).toMatchObject({
+          kind: "unchanged",
+          reason: "already",
+        });
+      }),
+    );
+  });
+
+  it("stays where it is without being asked", () => {
+    fc.assert(
+      fc.property(old, program, list, init, ({ name, options }, behind, cmd, i) => {
+        const x: Invocation = { entrypoint: [name, ...options.flat(), "--", ...behind], cmd };
+        expect(composeEntrypoint(x, i)).toMatchObject({ kind: "unchanged", reason: "existing-init" });
+      }),
+    );
+  });
+});
+
 describe("existing inits", () => {
   const plain: Init = { path: INIT_PATH, options: [] };
   it.each([

@@ -6,7 +6,7 @@ import { describe, expect, it } from "vitest";
 import { applyEdits } from "../../packages/cli/src/dockerfile/edit.ts";
 import { evaluate } from "../../packages/cli/src/dockerfile/evaluate.ts";
 import { parseText } from "../../packages/cli/src/dockerfile/parse.ts";
-import { plan } from "../../packages/cli/src/dockerfile/plan.ts";
+import { type PlanRequest, plan } from "../../packages/cli/src/dockerfile/plan.ts";
 import { toText } from "../../packages/cli/src/dockerfile/text.ts";
 import { undoText } from "../../packages/cli/src/dockerfile/undo.ts";
 import { sameArgv } from "../../packages/cli/src/model/invocation.ts";
@@ -42,6 +42,9 @@ const MUTATIONS: readonly Mutation[] = [
   (lines, at) => lines.splice(at, 0, "RUN <<EOF"),
   (lines, at) => lines.splice(at, 0, "ENTRYPOINT e \\"),
   (lines, at) => lines.splice(at, 0, 'ENTRYPOINT ["/initwrap", "--", "x"]'),
+  (lines, at) => lines.splice(at, 0, 'ENTRYPOINT ["tini", "-g", "--", "x"]'),
+  (lines, at) => lines.splice(at, 0, "FROM a AS middle"),
+  (lines, at) => lines.splice(at, 0, "FROM middle AS child"),
   (lines, at) => lines.splice(at, 0, "\x00\xff\xfe"),
 ];
 
@@ -58,8 +61,11 @@ const mutated = fc
 
 const injection = fc.constantFrom(INLINE, CONTEXT, IMAGE);
 
-function attempt(text: string, way: typeof INLINE) {
+const extra = fc.record({ allTargets: fc.boolean(), replaceInit: fc.boolean() });
+
+function attempt(text: string, way: typeof INLINE, more: Partial<PlanRequest> = {}) {
   const request = {
+    ...more,
     base: sentinelBase,
     init: { path: "/initwrap", options: [] } as const,
     injection: way,
@@ -78,8 +84,8 @@ function attempt(text: string, way: typeof INLINE) {
 describe("any Dockerfile", () => {
   it("is proved, or refused with a code", () => {
     fc.assert(
-      fc.property(mutated, injection, (text, way) => {
-        const outcome = attempt(text, way);
+      fc.property(mutated, injection, extra, (text, way, more) => {
+        const outcome = attempt(text, way, more);
         if (outcome === undefined || outcome.planned.kind === "unchanged") return;
         const { planned, again } = outcome;
         // The proof anew, by the definition: entrypoint' = init + entrypoint, cmd' = cmd.
@@ -92,7 +98,7 @@ describe("any Dockerfile", () => {
         );
         if (planned.edits.length > 0) {
           expect(again(planned.result).kind).toBe("unchanged");
-          expect(undoText(planned.result)).toEqual({ kind: "undone", text: planned.source });
+          expect(undoText(planned.result)).toMatchObject({ kind: "undone", text: planned.source });
         }
       }),
       { numRuns: 3000 },

@@ -30,86 +30,103 @@ const strange = fc.dictionary(
   { maxKeys: 3 },
 );
 
-const config = fc
-  .record({
-    layers: fc.integer({ min: 0, max: 3 }),
-    section: fc.option(
-      fc
-        .record(
-          {
-            Entrypoint: argv,
-            Cmd: argv,
-            Labels: fc.option(fc.dictionary(fc.string({ maxLength: 5 }), fc.string()), { nil: null }),
-          },
-          { requiredKeys: [] },
-        )
-        .chain((section) => strange.map((more) => ({ ...more, ...section }))),
-      { nil: null },
-    ),
-    hasSection: fc.boolean(),
-    history: fc.constantFrom("absent", "null", "empty", "full"),
-    created: fc.option(fc.constant("2020-01-01T00:00:00Z"), { nil: undefined }),
-    more: strange,
-    isFirst: fc.boolean(),
-    style,
-  })
-  .map((made) => {
-    const diffIds = Array.from({ length: made.layers }, (_, place) => digestOf(Buffer.from(`diff-${place}`)));
-    const history = {
-      absent: {},
-      null: { history: null },
-      empty: { history: [] },
-      full: { history: diffIds.map((id) => ({ created_by: id })) },
-    };
-    const known = {
-      architecture: "amd64",
-      os: "linux",
-      ...(made.created === undefined ? {} : { created: made.created }),
-      ...(made.hasSection ? { config: made.section } : {}),
-      ...history[made.history as keyof typeof history],
-      rootfs: { type: "layers", diff_ids: made.layers === 0 ? null : diffIds },
-    };
-    const value = made.isFirst ? { ...made.more, ...known } : { ...known, ...made.more };
-    return { text: JSON.stringify(value, null, made.style), layers: made.layers };
-  });
+const configOf = (entrypoint: fc.Arbitrary<readonly string[] | null>) =>
+  fc
+    .record({
+      layers: fc.integer({ min: 0, max: 3 }),
+      section: fc.option(
+        fc
+          .record(
+            {
+              Entrypoint: entrypoint,
+              Cmd: argv,
+              Labels: fc.option(fc.dictionary(fc.string({ maxLength: 5 }), fc.string()), { nil: null }),
+            },
+            { requiredKeys: [] },
+          )
+          .chain((section) => strange.map((more) => ({ ...more, ...section }))),
+        { nil: null },
+      ),
+      hasSection: fc.boolean(),
+      history: fc.constantFrom("absent", "null", "empty", "full"),
+      created: fc.option(fc.constant("2020-01-01T00:00:00Z"), { nil: undefined }),
+      more: strange,
+      isFirst: fc.boolean(),
+      style,
+    })
+    .map((made) => {
+      const diffIds = Array.from({ length: made.layers }, (_, place) => digestOf(Buffer.from(`diff-${place}`)));
+      const history = {
+        absent: {},
+        null: { history: null },
+        empty: { history: [] },
+        full: { history: diffIds.map((id) => ({ created_by: id })) },
+      };
+      const known = {
+        architecture: "amd64",
+        os: "linux",
+        ...(made.created === undefined ? {} : { created: made.created }),
+        ...(made.hasSection ? { config: made.section } : {}),
+        ...history[made.history as keyof typeof history],
+        rootfs: { type: "layers", diff_ids: made.layers === 0 ? null : diffIds },
+      };
+      const value = made.isFirst ? { ...made.more, ...known } : { ...known, ...made.more };
+      return { text: JSON.stringify(value, null, made.style), layers: made.layers };
+    });
 
 interface Made {
   readonly root: Descriptor;
   readonly blobs: Map<string, Uint8Array>;
 }
 
-const image = fc
-  .tuple(config, style, fc.constantFrom(OCI_MANIFEST, DOCKER_MANIFEST), fc.constantFrom("absent", "null", "some"))
-  .map(([{ text, layers }, indent, mediaType, annotations]): Made => {
-    const bytes = Buffer.from(text);
-    const manifest = Buffer.from(
-      JSON.stringify(
-        {
-          schemaVersion: 2,
-          mediaType,
-          config: { mediaType: OCI_CONFIG, digest: digestOf(bytes), size: bytes.length },
-          layers: Array.from({ length: layers }, (_, place) => ({
-            mediaType: OCI_LAYER_GZIP,
-            size: 10 + place,
-            digest: digestOf(Buffer.from(`layer-${place}`)),
-          })),
-          ...(annotations === "absent"
-            ? {}
-            : { annotations: annotations === "null" ? null : { "org.opencontainers.image.base.name": "was:1" } }),
-        },
-        null,
-        indent,
-      ),
-    );
-    const root = { mediaType, digest: digestOf(manifest), size: manifest.length };
-    return {
-      root,
-      blobs: new Map<string, Uint8Array>([
-        [root.digest, manifest],
-        [digestOf(bytes), bytes],
-      ]),
-    };
-  });
+const imageOf = (entrypoint: fc.Arbitrary<readonly string[] | null>) =>
+  fc
+    .tuple(
+      configOf(entrypoint),
+      style,
+      fc.constantFrom(OCI_MANIFEST, DOCKER_MANIFEST),
+      fc.constantFrom("absent", "null", "some"),
+    )
+    .map(([{ text, layers }, indent, mediaType, annotations]): Made => {
+      const bytes = Buffer.from(text);
+      const manifest = Buffer.from(
+        JSON.stringify(
+          {
+            schemaVersion: 2,
+            mediaType,
+            config: { mediaType: OCI_CONFIG, digest: digestOf(bytes), size: bytes.length },
+            layers: Array.from({ length: layers }, (_, place) => ({
+              mediaType: OCI_LAYER_GZIP,
+              size: 10 + place,
+              digest: digestOf(Buffer.from(`layer-${place}`)),
+            })),
+            ...(annotations === "absent"
+              ? {}
+              : { annotations: annotations === "null" ? null : { "org.opencontainers.image.base.name": "was:1" } }),
+          },
+          null,
+          indent,
+        ),
+      );
+      const root = { mediaType, digest: digestOf(manifest), size: manifest.length };
+      return {
+        root,
+        blobs: new Map<string, Uint8Array>([
+          [root.digest, manifest],
+          [digestOf(bytes), bytes],
+        ]),
+      };
+    });
+
+const image = imageOf(argv);
+const imageWithInit = imageOf(
+  fc
+    .tuple(
+      fc.constantFrom(["tini", "-g", "--"], ["/sbin/tini", "-e143", "--"], ["dumb-init", "-r", "15:3", "--"]),
+      argv,
+    )
+    .map(([init, rest]) => [...init, ...(rest ?? [])]),
+);
 
 const index = fc
   .tuple(image, image, style, fc.boolean(), fc.constantFrom("drop" as const, "keep" as const))
@@ -220,6 +237,32 @@ describe("an image", () => {
         expect(platform!.after.cmd).toEqual(platform!.before.cmd);
         expect(platform!.after.entrypoint).toEqual(["/initwrap", "--", ...(platform!.before.entrypoint ?? [])]);
       }),
+    );
+  });
+});
+
+describe("an image whose init is replaced", () => {
+  it("is renewed without being told so, is itself when done again, and undoes to the original digest", async () => {
+    await fc.assert(
+      fc.asyncProperty(imageWithInit, async (made) => {
+        const first = await wrapped(made, { replaceInit: true });
+        // Without a config section there is no entrypoint either.
+        const entrypoint = first?.plan.platforms[0]?.before.entrypoint ?? [];
+        if (!first || entrypoint.length === 0) return;
+        expect(await wrapped(made)).toBe(undefined);
+        const now = first.plan.platforms[0]?.after.entrypoint ?? [];
+        expect(now.slice(now.indexOf("--"))).toEqual(entrypoint.slice(entrypoint.indexOf("--")));
+        for (const replaceInit of [false, true]) {
+          expect((await run(first.made, "1.0.0", { replaceInit })).plan.changed).toBe(false);
+        }
+        const renewed = await run(first.made, "2.0.0", { initOptions: ["-v"] });
+        const direct = await run(made, "2.0.0", { initOptions: ["-v"], replaceInit: true });
+        expect(renewed.plan.after.digest).toBe(direct.plan.after.digest);
+        for (const one of [first, renewed]) {
+          expect((await run(one.made, "2.0.0", { action: "undo" })).plan.after.digest).toBe(made.root.digest);
+        }
+      }),
+      { numRuns: 200 },
     );
   });
 });

@@ -10,7 +10,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { evaluate } from "../../../packages/cli/src/dockerfile/evaluate.ts";
 import type { Injection } from "../../../packages/cli/src/dockerfile/injection.ts";
 import { parseText } from "../../../packages/cli/src/dockerfile/parse.ts";
-import { plan } from "../../../packages/cli/src/dockerfile/plan.ts";
+import { type DockerfilePlan, type PlanRequest, plan } from "../../../packages/cli/src/dockerfile/plan.ts";
 import { toText } from "../../../packages/cli/src/dockerfile/text.ts";
 import { undoText } from "../../../packages/cli/src/dockerfile/undo.ts";
 import { dockerfileSnippets } from "../../../packages/cli/src/wrap/dockerfile-snippets.ts";
@@ -31,8 +31,15 @@ const samples = new Map(
   readdirSync(join(FIXTURES, "samples")).map((name) => [name, toText(readFileSync(join(FIXTURES, "samples", name)))]),
 );
 
+type Extra = Pick<PlanRequest, "allTargets" | "replaceInit">;
+
 /** Plans every file in every way; the counts by outcome. Throws for what is neither proved nor refused. */
-function outcomes(files: ReadonlyMap<string, string>, injection: Injection, known: boolean): Record<string, number> {
+function outcomes(
+  files: ReadonlyMap<string, string>,
+  injection: Injection,
+  known: boolean,
+  extra: Extra = {},
+): Record<string, number> {
   const counts: Record<string, number> = {};
   for (const [name, text] of files) {
     const request = {
@@ -40,13 +47,15 @@ function outcomes(files: ReadonlyMap<string, string>, injection: Injection, know
       init: { path: "/initwrap", options: [] } as const,
       injection,
       snippets: dockerfileSnippets(),
+      ...extra,
     };
     let outcome: string;
     try {
       const planned = plan(text, request);
       outcome = planned.kind === "changed" ? "rewritten and proved" : "unchanged (an init is there)";
       if (planned.kind === "changed") {
-        expect(undoText(planned.result), name).toEqual({ kind: "undone", text });
+        expectProved(planned, known, extra, name);
+        expect(undoText(planned.result), name).toMatchObject({ kind: "undone", text });
         expect(plan(planned.result, request).kind, name).toBe("unchanged");
       }
     } catch (error) {
@@ -57,6 +66,27 @@ function outcomes(files: ReadonlyMap<string, string>, injection: Injection, know
     counts[outcome] = (counts[outcome] ?? 0) + 1;
   }
   return counts;
+}
+
+/** The proof anew, from the two texts alone: each target runs what it ran behind the init, and the others are as they were. */
+function expectProved(planned: DockerfilePlan, known: boolean, extra: Extra, name: string): void {
+  const options = known ? { base: sentinelBase } : {};
+  const before = evaluate(parseText(planned.source), options).stages;
+  const after = evaluate(parseText(planned.result), options).stages.filter(
+    (stage) => !(stage.base === "scratch" && stage.name?.startsWith("initwrap")) && !stage.base.startsWith("initwrap"),
+  );
+  expect(after.length, name).toBe(before.length);
+  for (const { index } of planned.targets) {
+    const [was, is] = [before[index]?.config, after[index]?.config];
+    expect(is?.cmd ?? [], name).toEqual(was?.cmd ?? []);
+    const entrypoint = is?.entrypoint ?? [];
+    if (entrypoint[0] !== "/initwrap") expect(entrypoint, name).toEqual(was?.entrypoint ?? []);
+    else if (extra.replaceInit !== true) expect(entrypoint.slice(2), name).toEqual(was?.entrypoint ?? []);
+    else {
+      const rest = entrypoint.slice(entrypoint.indexOf("--") + 1);
+      expect((was?.entrypoint ?? []).slice(-rest.length || Number.POSITIVE_INFINITY), name).toEqual(rest);
+    }
+  }
 }
 
 const WAYS = [
@@ -72,6 +102,15 @@ function suite(title: string, files: () => ReadonlyMap<string, string>): void {
       ["no base known", false],
     ])("%s", (label, known) => {
       const counts = outcomes(files(), injection, known);
+      console.log(`${title}, ${way}, ${label}:`, JSON.stringify(counts));
+      expect(counts["PROOF_FAILED"]).toBe(undefined);
+    });
+    it.each([
+      ["all targets", { allTargets: true }],
+      ["another init replaced", { replaceInit: true }],
+      ["all targets, another init replaced", { allTargets: true, replaceInit: true }],
+    ])("%s", (label, extra) => {
+      const counts = outcomes(files(), injection, true, extra);
       console.log(`${title}, ${way}, ${label}:`, JSON.stringify(counts));
       expect(counts["PROOF_FAILED"]).toBe(undefined);
     });

@@ -1,11 +1,12 @@
 /** How the rule is written into a Dockerfile: each edit, each way in for the init, each refusal. */
 import { describe, expect, it } from "vitest";
+import { evaluate } from "../../../packages/cli/src/dockerfile/evaluate.ts";
 import type { Injection } from "../../../packages/cli/src/dockerfile/injection.ts";
 import { parseText } from "../../../packages/cli/src/dockerfile/parse.ts";
 import type { PlanRequest } from "../../../packages/cli/src/dockerfile/plan.ts";
-import { decode } from "../../../packages/cli/src/dockerfile/text.ts";
+import { decode, encode } from "../../../packages/cli/src/dockerfile/text.ts";
 import { undoText } from "../../../packages/cli/src/dockerfile/undo.ts";
-import { AMD64, ARM64, BYTES, IMAGE, INLINE, planned, refusal, rewritten } from "./support.ts";
+import { AMD64, ARM64, BYTES, IMAGE, INLINE, planned, refusal, rewritten, sentinelBase } from "./support.ts";
 
 const BLOCK = "COPY .initwrap/linux-amd64/initwrap /initwrap";
 const BASE = '"BASE-ENTRYPOINT:docker.io/library/a:latest"';
@@ -169,7 +170,7 @@ describe("targets", () => {
   const text = 'FROM a AS One\nENTRYPOINT ["1"]\nFROM One AS two\nFROM one\nCMD ["x"]\n';
   it.each(["one", "ONE", "0"])("are named or counted: %s", (target) => {
     const plan = planned(text.replace("FROM One", "FROM one"), { target });
-    expect(plan.target).toEqual({ index: 0, name: "one", line: 1 });
+    expect(plan.target).toMatchObject({ index: 0, name: "one", line: 1 });
     expect(plan.diagnostics.map(({ code }) => code)).toContain("STAGE_IS_PARENT");
   });
 });
@@ -204,7 +205,7 @@ describe("undo and renewal", () => {
     const text = 'FROM a\nENTRYPOINT sagt "Grüße ☃"\n';
     const plan = planned(text, { base: () => ({}) });
     expect(decode(plan.result)).toContain('"sagt \\"Grüße ☃\\""');
-    expect(undoText(plan.result)).toEqual({ kind: "undone", text: plan.source });
+    expect(undoText(plan.result)).toMatchObject({ kind: "undone", text: plan.source });
   });
 });
 
@@ -221,5 +222,137 @@ describe("findings", () => {
       code,
     ]);
     expect(diagnostics.find((finding) => finding.code === code)?.range?.line).toBe(2);
+  });
+});
+
+describe("another init in front", () => {
+  const replaceInit = true;
+  const TINI = 'FROM a\nENTRYPOINT ["/sbin/tini", "-g",  "--", "app"]\nCMD ["c"]\n';
+
+  it("is replaced when asked for, and undo brings it back to the byte", () => {
+    const plan = planned(TINI, { replaceInit });
+    expect(plan.result).toBe(
+      `FROM a\nENTRYPOINT ["/initwrap", "-g", "--", "app"]\nCMD ["c"]\n# initwrap begin\n# initwrap was entrypoint "[\\"/sbin/tini\\", \\"-g\\",  \\"--\\", \\"app\\"]"\n# initwrap was init "tini as -g"\n${BLOCK}\n# initwrap end\n`,
+    );
+    expect(plan.after).toEqual({ entrypoint: ["/initwrap", "-g", "--", "app"], cmd: ["c"] });
+    expect(undoText(plan.result)).toEqual({ kind: "undone", text: TINI, replaced: [["-g"]] });
+  });
+  it("is replaced once: a later plan is not told to, and changes nothing", () => {
+    const { result } = planned(TINI, { replaceInit });
+    expect(planned(decode(result)).kind).toBe("unchanged");
+    expect(planned(decode(result), { replaceInit }).kind).toBe("unchanged");
+  });
+  it("is seen and replaced in the base's entrypoint", () => {
+    const base = () => ({ entrypoint: ["dumb-init", "-r", "15:2", "--", "be"], cmd: ["bc"] });
+    const result = rewritten("FROM a\n", { replaceInit, base });
+    expect(result).toBe(
+      `FROM a\n# initwrap begin\n# initwrap was init "dumb-init as -g --rewrite=15:2"\n${BLOCK}\nENTRYPOINT ["/initwrap", "-g", "--rewrite=15:2", "--", "be"]\nCMD ["bc"]\n# initwrap end\n`,
+    );
+    expect(planned(result, { base }).kind).toBe("unchanged");
+  });
+  it("takes its variables from ENV, not from ARG", () => {
+    const text = (line: string) => `FROM a\n${line}\nENTRYPOINT ["tini", "--", "app"]\n`;
+    expect(rewritten(text("ENV TINI_KILL_PROCESS_GROUP=1"), { replaceInit })).toContain('["/initwrap", "-g", "--"');
+    expect(rewritten(text("ARG TINI_KILL_PROCESS_GROUP=1"), { replaceInit })).toContain('["/initwrap", "--no-group"');
+    const base = () => ({ env: ["TINI_KILL_PROCESS_GROUP="] });
+    expect(rewritten(text("RUN x"), { replaceInit, base })).toContain('["/initwrap", "-g", "--"');
+  });
+  it("is left with a note behind a shell", () => {
+    const plan = planned("FROM a\nENTRYPOINT exec tini -- app\n", { replaceInit, base: () => ({}) });
+    expect([plan.kind, plan.diagnostics.map(({ code }) => code)]).toEqual(["unchanged", ["EXISTING_INIT"]]);
+  });
+  it("is refused when its options have no counterpart", () =>
+    expect(refusal('FROM a\nENTRYPOINT ["tini", "-q", "--", "x"]\n', { replaceInit })).toBe("INIT_NOT_REPLACED"));
+});
+
+describe("all targets", () => {
+  const all = { allTargets: true };
+  const config = (result: string) => {
+    const { stages } = evaluate(parseText(encode(result)), { base: sentinelBase });
+    return new Map(stages.map(({ name, index, config }) => [name ?? `${index}`, config]));
+  };
+  const wrapped = (words: readonly string[]) => ["/initwrap", "--", ...words];
+  const A = "BASE-ENTRYPOINT:docker.io/library/a:latest";
+  const C = "BASE-CMD:docker.io/library/a:latest";
+
+  it("a child without an ENTRYPOINT inherits its parent's, and is not edited", () => {
+    const text = 'FROM a AS base\nFROM base AS dev\nCMD ["d"]\nFROM base AS prod\nRUN x\n';
+    const plan = planned(text, all);
+    const stages = config(decode(plan.result));
+    for (const name of ["base", "dev", "prod"]) expect(stages.get(name)?.entrypoint).toEqual(wrapped([A]));
+    expect(stages.get("dev")?.cmd).toEqual(["d"]);
+    expect(stages.get("prod")?.cmd).toEqual([C]);
+    expect(decode(plan.result).match(/# initwrap begin/g)).toHaveLength(1);
+    expect(plan.targets.map(({ name, after }) => [name, after.cmd])).toEqual([
+      ["base", [C]],
+      ["dev", ["d"]],
+      ["prod", [C]],
+    ]);
+    expect(plan.diagnostics.map(({ code }) => code)).not.toContain("STAGE_IS_PARENT");
+  });
+  it("a child with an ENTRYPOINT of its own gets one init, not two", () => {
+    const text = 'FROM a AS base\nENTRYPOINT ["b"]\nFROM base AS prod\nENTRYPOINT ["p"]\n';
+    const stages = config(rewritten(text, all));
+    expect(stages.get("base")?.entrypoint).toEqual(wrapped(["b"]));
+    expect(stages.get("prod")?.entrypoint).toEqual(wrapped(["p"]));
+  });
+  it("stages without a name or a command are left, and the last is not", () => {
+    const text =
+      'FROM scratch AS files\nCOPY . /\nFROM a\nRUN x\nFROM a AS one\nFROM files AS app\nCMD ["x"]\nFROM scratch\n';
+    const result = rewritten(text, all);
+    const stages = config(result);
+    expect(stages.get("files")?.entrypoint).toBe(null);
+    expect(stages.get("1")?.entrypoint).toEqual([A]);
+    expect(stages.get("one")?.entrypoint).toEqual(wrapped([A]));
+    expect(stages.get("app")?.entrypoint).toEqual(["/initwrap", "--"]);
+    expect(stages.get("4")?.entrypoint).toEqual(["/initwrap", "--"]);
+  });
+  it("a stage of a name that is given again is no target", () => {
+    const plan = planned("FROM a AS x\nFROM x AS y\nFROM a AS x\n", all);
+    expect(plan.targets.map(({ index }) => index)).toEqual([1, 2]);
+  });
+  it("the init is carried once, in front of the first, whatever platform each stage is for", () => {
+    const text = "FROM --platform=$BUILDPLATFORM a AS tool\nFROM a AS app\nFROM --platform=linux/arm64 a AS arm\n";
+    const plan = planned(text, { ...all, injection: INLINE });
+    const froms = parseText(plan.result).instructions.filter(({ keyword }) => keyword === "FROM");
+    expect(froms.map(({ words }) => words.join(" "))).toEqual([
+      "scratch AS initwrap-amd64",
+      "scratch AS initwrap-arm64",
+      "initwrap-amd64 AS initwrap-amd64v2",
+      "initwrap-amd64 AS initwrap-amd64v3",
+      "initwrap-amd64 AS initwrap-amd64v4",
+      "initwrap-${BUILDARCH}${BUILDVARIANT} AS initwrap-build",
+      "initwrap-${TARGETARCH}${TARGETVARIANT} AS initwrap",
+      "a AS tool",
+      "a AS app",
+      "a AS arm",
+    ]);
+    expect(decode(plan.result).match(/^COPY --from=\S+/gm)).toEqual([
+      "COPY --from=initwrap-build",
+      "COPY --from=initwrap",
+      "COPY --from=initwrap-arm64",
+    ]);
+  });
+  it("twice is once, and undo gives every byte back", () => {
+    const text = "FROM a AS x\r\n  ENTRYPOINT e\r\nFROM x AS y\nENTRYPOINT [ 'f' ]\nFROM a \\\n";
+    const plan = planned(text, { ...all, base: () => ({ entrypoint: ["be"] }) });
+    expect(plan.kind).toBe("changed");
+    const again = planned(decode(plan.result), { ...all, base: () => ({ entrypoint: ["be"] }) });
+    expect(again.kind).toBe("unchanged");
+    expect(undoText(plan.result)).toMatchObject({ kind: "undone", text });
+  });
+  it("a replaced init's options are each stage's own", () => {
+    const text = 'FROM a AS x\nENTRYPOINT ["tini", "--", "e"]\nFROM x AS y\nENV TINI_KILL_PROCESS_GROUP=1\n';
+    const stages = config(rewritten(text, { ...all, replaceInit: true }));
+    expect(stages.get("x")?.entrypoint).toEqual(["/initwrap", "--no-group", "--", "e"]);
+    expect(stages.get("y")?.entrypoint).toEqual(["/initwrap", "-g", "--", "e"]);
+  });
+  it("what stands against one stage stands against the file, and names the stage", () => {
+    const text = 'FROM a AS x\nENTRYPOINT ["/init"]\nFROM a\n';
+    expect(refusal(text, all)).toBe("MUST_BE_PID1");
+    expect(() => planned(text, all)).toThrow("stage x: s6-overlay has to be PID 1");
+    expect(() => planned('FROM a AS x\nFROM b\nENTRYPOINT ["b"]\n', { ...all, base: () => undefined })).toThrow(
+      "stage x: the ENTRYPOINT of a is not known",
+    );
   });
 });

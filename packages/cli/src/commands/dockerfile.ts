@@ -25,6 +25,7 @@ anything is written: the container runs what it ran, behind the init. What is no
     "<%= config.bin %> dockerfile --write",
     "<%= config.bin %> dockerfile --check docker/web.Dockerfile --context .",
     "<%= config.bin %> dockerfile --diff --target release",
+    "<%= config.bin %> dockerfile --write --all-targets",
     "<%= config.bin %> dockerfile '**/Dockerfile*' --check",
     "<%= config.bin %> dockerfile --compose compose.yaml --service web --diff",
   ];
@@ -49,6 +50,11 @@ anything is written: the container runs what it ran, behind the init. What is no
     target: string({
       description: "The stage to wrap: a name or a number. The last one unless given.",
       helpValue: "STAGE",
+      exclusive: ["all-targets"],
+    }),
+    "all-targets": boolean({
+      description: "Wrap every stage that a build can name, and the last, so that any --target gives a wrapped image.",
+      exclusive: ["undo"],
     }),
     "build-arg": string({
       description: "A build argument, as the build gets it; may be repeated.",
@@ -66,6 +72,10 @@ anything is written: the container runs what it ran, behind the init. What is no
         "An option of the init itself; may be repeated. Those of an earlier wrap unless given; an empty one clears them.",
       helpValue: "OPTION",
       multiple: true,
+    }),
+    "replace-init": boolean({
+      description: "Replace tini, dumb-init, catatonit or docker-init in front, and do what their options say.",
+      exclusive: ["undo"],
     }),
     inject: string({
       description:
@@ -156,6 +166,8 @@ anything is written: the container runs what it ran, behind the init. What is no
       look,
       undo: flags.undo,
       target: flags.target,
+      allTargets: flags["all-targets"],
+      replaceInit: flags["replace-init"],
       buildArgs: flags["build-arg"] ?? [],
       platforms: flags.platform ?? [],
       initOptions: flags["init-arg"],

@@ -78,6 +78,10 @@ the others; a run that is started again passes over what is there already.`;
       helpValue: "OPTION",
       multiple: true,
     }),
+    "replace-init": boolean({
+      description: "Replace tini, dumb-init, catatonit or docker-init in front, and do what their options say.",
+      exclusive: ["undo"],
+    }),
     attestations: string({
       description: "BuildKit attestations of the old image: drop them, or keep them pointing at the new digest.",
       options: ["drop", "keep"] as const,
@@ -233,6 +237,7 @@ the others; a run that is started again passes over what is there already.`;
       verifyPath: flags["verify-path"],
       platforms: (flags.platform ?? []).map(platformFlag),
       initOptions: flags["init-arg"] ?? [],
+      replaceInit: flags["replace-init"],
     };
   }
 }

@@ -59,8 +59,9 @@ export interface Stage {
     | { readonly kind: "unresolved" };
   readonly config: StageConfig;
   readonly unknown: ReadonlySet<UnknownField>;
-  /** True when the stage itself, or a trigger of its base, set CMD. */
+  /** True when the stage itself, or a trigger of its base, set CMD, or ENTRYPOINT. */
   readonly cmdSet: boolean;
+  readonly entrypointSet: boolean;
   /** The stage's own last ENTRYPOINT and CMD; triggers do not count. */
   readonly entrypoint: Instruction | undefined;
   readonly cmd: Instruction | undefined;
@@ -173,6 +174,7 @@ class StageEvaluator {
   private config: { -readonly [K in keyof StageConfig]: StageConfig[K] } = { ...EMPTY };
   private unknown = new Set<UnknownField>();
   private cmdSet = false;
+  private entrypointSet = false;
   private readonly environment = new Map<string, string>();
   private readonly part: Part;
   private readonly earlier: readonly Stage[];
@@ -219,6 +221,7 @@ class StageEvaluator {
       config: this.config,
       unknown: this.unknown,
       cmdSet: this.cmdSet,
+      entrypointSet: this.entrypointSet,
       entrypoint: instructions.findLast(({ keyword }) => keyword === "ENTRYPOINT"),
       cmd: instructions.findLast(({ keyword }) => keyword === "CMD"),
       environment: this.environment,
@@ -325,6 +328,7 @@ class StageEvaluator {
         break;
       case "ENTRYPOINT":
         this.set("entrypoint", instruction);
+        this.entrypointSet = true;
         if (this.config.entrypoint?.length === 0) this.config.entrypoint = null;
         if (!this.cmdSet) {
           this.config.cmd = null;
@@ -444,6 +448,12 @@ function argDefinitions(instruction: Instruction): readonly { name: string; valu
 function triggerText(instruction: Instruction): string {
   const own = instruction.line.replace(/^\s*ONBUILD\s*/i, "");
   return decode([own, ...instruction.heredocs.map(({ content, name }) => `${content}${name}`)].join("\n"));
+}
+
+/** The value that a variable has in the stage's image: what ENV and the base set, as far as the base is known. */
+export function imageVariable(stage: Stage, name: string): string | undefined {
+  const value = stage.environment.get(name);
+  return value === undefined || isArgOnly(stage, name) ? undefined : decode(value);
 }
 
 function isArgOnly(stage: Stage, name: string): boolean {

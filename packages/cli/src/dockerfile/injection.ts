@@ -51,23 +51,24 @@ export function contextPath(platform: Platform): string {
 }
 
 export interface InjectionText {
-  /** Goes in front of the target stage; "" when no stage is needed. Heredoc bodies are in it: it is not to be touched. */
+  /** Goes in front of the first of the stages; "" when none is needed. Heredoc bodies are in it: it is not to be touched. */
   readonly stages: string;
-  /** Goes into the target stage. */
-  readonly copy: string;
+  /** What goes into each stage, in their order. */
+  readonly copies: readonly string[];
 }
 
 export interface InjectionRequest {
   readonly dockerfile: Dockerfile;
   readonly evaluation: Evaluation;
-  readonly target: Stage;
+  /** The stages that get the init, in the order of the file; at least one. */
+  readonly targets: readonly Stage[];
   readonly injection: Injection;
   readonly snippets: Snippets;
   readonly keywords: Keywords;
   readonly lineEnding: string;
 }
 
-/** The lines that bring the init into the target stage. Throws what stands against it: SYNTAX_TOO_OLD, UNSAFE_EDIT, NO_INIT_FOR_PLATFORM. */
+/** The lines that bring the init into the stages. Throws what stands against it: SYNTAX_TOO_OLD, UNSAFE_EDIT, NO_INIT_FOR_PLATFORM. */
 export function injectionText(request: InjectionRequest): InjectionText {
   switch (request.injection.kind) {
     case "inline":
@@ -83,53 +84,64 @@ function inline(request: InjectionRequest, offered: readonly InlineInit[]): Inje
   const { dockerfile, snippets, keywords: k, lineEnding } = request;
   requireSyntax(dockerfile);
   refuseShiftedStages(request);
-  const choice = choose(
-    request,
-    offered.map(({ platform }) => platform),
+  const platforms = offered.map(({ platform }) => platform);
+  const choices = request.targets.map((target) => choose(request, target, platforms));
+  const inits = offered.filter(({ platform }) =>
+    choices.some((choice) => choice.platforms.some((chosen) => samePlatform(chosen, platform))),
   );
-  const inits = offered.filter(({ platform }) => choice.platforms.some((chosen) => samePlatform(chosen, platform)));
   const name = freeName(request.evaluation);
   const opened = (stageName: string, { text }: InlineInit): string => {
     const terminator = terminatorFor(text);
     const head = snippets.inlineStage({ k, name: stageName, terminator }).replaceAll("\n", lineEnding);
     return `${head}${text}${terminator}${lineEnding}`;
   };
-  const copy = snippets.copyFrom({ k, from: name });
+  const copyFrom = (from: string) => snippets.copyFrom({ k, from });
+  const prefixes = new Set(choices.flatMap(({ variable }) => variable?.prefix ?? []));
   const [only] = inits;
-  if (choice.variable === undefined) return { stages: opened(name, only as InlineInit), copy };
+  if (prefixes.size === 0 && inits.length === 1) {
+    return { stages: opened(name, only as InlineInit), copies: choices.map(() => copyFrom(name)) };
+  }
   const stages = inits.map((init) => opened(`${name}-${suffix(init.platform)}`, init));
   const alias = (alias: string, source: string) =>
     snippets.alias({ k, name: alias, source }).replaceAll("\n", lineEnding);
-  for (const init of inits) {
+  for (const init of prefixes.size === 0 ? [] : inits) {
     for (const level of newerLevels(init.platform)) {
       stages.push(alias(`${name}-${level}`, `${name}-${suffix(init.platform)}`));
     }
   }
-  const { prefix } = choice.variable;
-  stages.push(alias(name, `${name}-\${${prefix}ARCH}\${${prefix}VARIANT}`));
-  return { stages: stages.join(""), copy };
+  // Stages for the build's platform and for the target's may stand in one file.
+  const aliasOf = (prefix: string) => (prefix === "BUILD" && prefixes.size > 1 ? `${name}-build` : name);
+  for (const prefix of prefixes) {
+    stages.push(alias(aliasOf(prefix), `${name}-\${${prefix}ARCH}\${${prefix}VARIANT}`));
+  }
+  const copies = choices.map(({ variable, platforms: [platform] }) =>
+    copyFrom(variable === undefined ? `${name}-${suffix(platform as Platform)}` : aliasOf(variable.prefix)),
+  );
+  return { stages: stages.join(""), copies };
 }
 
 function context(request: InjectionRequest, offered: readonly Platform[]): InjectionText {
   const { snippets, keywords: k } = request;
-  const choice = choose(request, offered);
-  const { variable } = choice;
-  if (variable === undefined) {
-    const path = contextPath(choice.platforms[0] as Platform);
-    return { stages: "", copy: snippets.copyContext({ k, path, variables: [] }) };
-  }
-  const variables = [`${variable.prefix}ARCH`, `${variable.prefix}VARIANT`];
-  const path = `${CONTEXT_FOLDER}/linux-${variables.map((name) => `\${${name}}`).join("")}/initwrap`;
-  return { stages: "", copy: snippets.copyContext({ k, path, variables }) };
+  const copies = request.targets.map((target) => {
+    const { platforms, variable } = choose(request, target, offered);
+    if (variable === undefined) {
+      return snippets.copyContext({ k, path: contextPath(platforms[0] as Platform), variables: [] });
+    }
+    const variables = [`${variable.prefix}ARCH`, `${variable.prefix}VARIANT`];
+    const path = `${CONTEXT_FOLDER}/linux-${variables.map((name) => `\${${name}}`).join("")}/initwrap`;
+    return snippets.copyContext({ k, path, variables });
+  });
+  return { stages: "", copies };
 }
 
 function image(request: InjectionRequest, reference: string): InjectionText {
-  if (platformSource(request).kind !== "target") {
+  if (request.targets.some((target) => platformSource(request, target).kind !== "target")) {
     throw new InitwrapError("UNSAFE_EDIT", "the target stage is not built for the target platform, but an image is", {
       hint: "use --inject inline or --inject context",
     });
   }
-  return { stages: "", copy: request.snippets.copyFrom({ k: request.keywords, from: reference }) };
+  const copy = request.snippets.copyFrom({ k: request.keywords, from: reference });
+  return { stages: "", copies: request.targets.map(() => copy) };
 }
 
 /** Which of the offered platforms are to be carried, and the variable that picks one at build time. */
@@ -138,8 +150,8 @@ interface Choice {
   readonly variable: { readonly prefix: "TARGET" | "BUILD" } | undefined;
 }
 
-function choose(request: InjectionRequest, offered: readonly Platform[]): Choice {
-  const source = platformSource(request);
+function choose(request: InjectionRequest, target: Stage, offered: readonly Platform[]): Choice {
+  const source = platformSource(request, target);
   if (source.kind === "constant") {
     const fit = offered.find((platform) => samePlatform(platform, source.platform));
     if (fit === undefined) {
@@ -176,7 +188,7 @@ type PlatformSource =
   | { readonly kind: "unknown"; readonly expression: string };
 
 /** What decides the target stage's platform: the FROM of the stage that its chain of parents begins with. */
-function platformSource({ target, evaluation }: InjectionRequest): PlatformSource {
+function platformSource({ evaluation }: InjectionRequest, target: Stage): PlatformSource {
   let root = target;
   while (root.origin.kind === "stage") root = evaluation.stages[root.origin.parent] as Stage;
   const expression = root.platform;
@@ -199,15 +211,16 @@ function requireSyntax(dockerfile: Dockerfile): void {
   );
 }
 
-/** New stages move the numbers of the target and of those behind it; refuses when something counts on these. */
-function refuseShiftedStages({ dockerfile, target }: InjectionRequest): void {
+/** New stages move the numbers of the first target and of the stages behind it; refuses when something counts on these. */
+function refuseShiftedStages({ dockerfile, targets }: InjectionRequest): void {
+  const first = targets[0]?.index ?? 0;
   for (const instruction of dockerfile.instructions) {
     for (const holder of [instruction, ...(instruction.trigger ? [instruction.trigger] : [])]) {
       const names = [
         flagValue(holder, "from"),
         ...holder.flags.map((flag) => /^--mount=(?:.*,)?from=(\d+)(?:,|$)/.exec(flag)?.[1]),
       ];
-      const shifted = names.find((name) => name !== undefined && /^\d+$/.test(name) && Number(name) >= target.index);
+      const shifted = names.find((name) => name !== undefined && /^\d+$/.test(name) && Number(name) >= first);
       if (shifted === undefined) continue;
       throw new InitwrapError(
         "UNSAFE_EDIT",

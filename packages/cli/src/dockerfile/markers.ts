@@ -6,9 +6,12 @@ export const BEGIN_MARKER = "# initwrap begin";
 export const END_MARKER = "# initwrap end";
 const WAS = "# initwrap was ";
 
-/** What a block remembers of the text it replaced: the argument of ENTRYPOINT, or an escape that ended the file. */
+/**
+ * What a block remembers of the text it replaced: the argument of ENTRYPOINT, an escape that ended the file; or which init
+ * was replaced by which of our options (`tini as --no-group`).
+ */
 export interface Memory {
-  readonly what: "entrypoint" | "escape";
+  readonly what: "entrypoint" | "escape" | "init";
   readonly text: string;
 }
 
@@ -19,7 +22,7 @@ export function formatMemory(memory: Memory): string {
 
 /** Reads `formatMemory`'s line; undefined for any other. */
 export function parseMemory(line: string): Memory | undefined {
-  const match = /^# initwrap was (entrypoint|escape) (".*")$/.exec(line);
+  const match = /^# initwrap was (entrypoint|escape|init) (".*")$/.exec(line);
   if (match === null) return undefined;
   try {
     return { what: match[1] as Memory["what"], text: JSON.parse(match[2] as string) as string };

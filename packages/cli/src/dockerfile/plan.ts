@@ -6,12 +6,19 @@
  * CMD. A file that initwrap has wrapped before is unwrapped first, so that wrapping twice equals wrapping once and a newer
  * initwrap renews its own lines only.
  */
-import { composeEntrypoint, type Init, initPrefix } from "../model/compose.ts";
+import { type Composition, composeEntrypoint, composeError, type Init, initPrefix } from "../model/compose.ts";
 import type { Diagnostic } from "../model/diagnostics.ts";
 import { InitwrapError } from "../model/errors.ts";
-import type { Invocation } from "../model/invocation.ts";
+import { argvOf, type Invocation, sameArgv } from "../model/invocation.ts";
 import { applyEdits, type Edit } from "./edit.ts";
-import { type EvaluateOptions, type Evaluation, evaluate, looksLikeWindows, type Stage } from "./evaluate.ts";
+import {
+  type EvaluateOptions,
+  type Evaluation,
+  evaluate,
+  imageVariable,
+  looksLikeWindows,
+  type Stage,
+} from "./evaluate.ts";
 import { formatExecForm } from "./exec-form.ts";
 import { findingsOf } from "./findings.ts";
 import { type Injection, injectionText, type Keywords, type Snippets } from "./injection.ts";
@@ -22,21 +29,37 @@ import { indentationOf, keywordCase, lineEndingAt } from "./style.ts";
 import type { Dockerfile, Instruction } from "./syntax.ts";
 import { frontendOf } from "./syntax-version.ts";
 import { encode } from "./text.ts";
-import { elementsText, undoText } from "./undo.ts";
+import { elementsText, replacedInit, undoText } from "./undo.ts";
 
 export interface PlanRequest extends EvaluateOptions {
   /** A stage's name or number; the last stage unless given. */
   readonly target?: string;
+  /** Every stage that a build can be asked for by name, and the last. */
+  readonly allTargets?: boolean;
   readonly init: Init;
+  /** Replace tini, dumb-init, catatonit or docker-init in front; once done, a later plan keeps it without being told. */
+  readonly replaceInit?: boolean;
   readonly injection: Injection;
   readonly snippets: Snippets;
   /** Go on although the file's `# syntax=` names a frontend that nobody knows. */
   readonly force?: boolean;
 }
 
+/** One stage that was meant, and what its image runs before and after. */
+export interface TargetPlan {
+  readonly index: number;
+  readonly name: string | undefined;
+  readonly line: number;
+  readonly before: Invocation;
+  readonly after: Invocation;
+}
+
 export interface DockerfilePlan {
   readonly kind: "changed" | "unchanged";
-  readonly target: { readonly index: number; readonly name: string | undefined; readonly line: number };
+  /** The stage that is asked for, or with all targets the last; it is among `targets` too. */
+  readonly target: TargetPlan;
+  /** In the order of the file. */
+  readonly targets: readonly TargetPlan[];
   readonly before: Invocation;
   readonly after: Invocation;
   /** Ranges of `source`, which is the given text without what an earlier run of initwrap had put in. */
@@ -56,62 +79,141 @@ export function plan(text: string, request: PlanRequest): DockerfilePlan {
   const source = undone.kind === "undone" ? undone.text : text;
   const dockerfile = parseText(source);
   const evaluation = evaluate(dockerfile, request);
-  const target = findTarget(evaluation, request.target);
-  refuseForeign(dockerfile, target, request);
-  const before: Invocation = { entrypoint: target.config.entrypoint, cmd: target.config.cmd };
-  const findings = [...findingsOf(dockerfile, target)];
-  const place = { index: target.index, name: target.name, line: target.from.range.line };
-  requireKnownEntrypoint(target);
-  const composition = composeEntrypoint(before, request.init);
-  if (composition.kind === "refused") {
-    throw new InitwrapError("MUST_BE_PID1", `${composition.note.init} has to be PID 1 itself`, {
-      hint: "it reaps orphans and forwards signals already; such an image needs no other init",
-    });
-  }
-  for (const note of composition.notes) {
-    const args: Diagnostic["args"] = note.code === "NO_COMMAND" ? {} : { init: note.init };
-    const range = (target.entrypoint ?? target.from).range;
-    if (note.code === "NO_COMMAND") findings.push({ code: note.code, severity: "warning", args, range });
-    if (note.code === "EXISTING_INIT") findings.push({ code: note.code, severity: "note", args, range });
-  }
-  if (composition.kind === "unchanged") {
+  const meant = findTargets(evaluation, request);
+  const replaceInit = request.replaceInit === true || (undone.kind === "undone" && undone.replaced.length > 0);
+  const decisions = meant.flatMap((target) => {
+    const decide = () => decideTarget(dockerfile, target, { ...request, replaceInit });
+    const decision = meant.length === 1 ? decide() : inStage(target, decide);
+    // Nobody starts such a stage: it is built for its files, and an init would be one more.
+    const isIdle = decision.composition.kind === "composed" && argvOf(decision.before).length === 0;
+    return isIdle && target !== evaluation.stages.at(-1) && request.allTargets === true ? [] : [decision];
+  });
+  const findings = unique(decisions.flatMap(({ diagnostics }) => diagnostics));
+  const targets = decisions.map(planOf);
+  const main = targets.at(-1) as TargetPlan;
+  const common = { target: main, targets, before: main.before, after: main.after, source };
+  const composed = decisions.filter(isComposed);
+  if (composed.length === 0) {
     // What initwrap itself had put in is not wanted any more when the file now begins with another init.
-    const result = composition.reason === "already" ? text : source;
+    const already = decisions.every(({ composition }) => "reason" in composition && composition.reason === "already");
+    const result = already ? text : source;
     const kind = result === text ? "unchanged" : "changed";
-    return { kind, target: place, before, after: before, edits: [], source, result, diagnostics: findings };
+    return { ...common, kind, edits: [], result, diagnostics: findings };
   }
   if (undone.kind === "altered") {
     throw new InitwrapError("UNSAFE_EDIT", `line ${undone.line}: ${undone.reason}`, {
       hint: "take out by hand what is left of initwrap's own lines",
     });
   }
-  const after = composition.invocation;
-  requireKnownCmd(target);
-  if (descendants({ evaluation, target }).size > 0) {
-    findings.push({
-      code: "STAGE_IS_PARENT",
-      severity: "warning",
-      args: { stage: target.name ?? target.index },
-      range: target.from.range,
-    });
-  }
-  const edits = editsFor({ dockerfile, evaluation, target, before, after, request });
+  const wrapped = withoutHeirs(evaluation, composed);
+  const edits = editsFor({ dockerfile, evaluation, wrapped, request });
   const edited = applyEdits(source, edits);
-  prove({ before: dockerfile, evaluation, target, edited, after, options: request });
-  return {
-    kind: edited.text === text ? "unchanged" : "changed",
-    target: place,
-    before,
-    after,
-    edits,
-    source,
-    result: edited.text,
-    diagnostics: findings,
-  };
+  const after = new Map(composed.map(({ target, composition }) => [target.index, composition.invocation]));
+  const rewritten = new Set(wrapped.flatMap(({ target }) => target.entrypoint ?? []));
+  prove({ before: dockerfile, evaluation, edited, after, rewritten, options: request });
+  const kind = edited.text === text ? "unchanged" : "changed";
+  const parents = request.allTargets === true ? [] : composed.flatMap((one) => parentFinding(evaluation, one.target));
+  return { ...common, kind, edits, result: edited.text, diagnostics: [...findings, ...parents] };
 }
 
-/** The stage that is meant: by name, by number, or the last. Throws STAGE_NOT_FOUND. */
-export function findTarget(evaluation: Evaluation, name: string | undefined): Stage {
+/** What the rule says of one stage. */
+interface Decision {
+  readonly target: Stage;
+  readonly before: Invocation;
+  readonly composition: Exclude<Composition, { kind: "refused" }>;
+  readonly diagnostics: readonly Diagnostic[];
+}
+
+type Composed = Decision & { readonly composition: Extract<Composition, { kind: "composed" }> };
+
+function isComposed(decision: Decision): decision is Composed {
+  return decision.composition.kind === "composed";
+}
+
+function decideTarget(dockerfile: Dockerfile, target: Stage, request: PlanRequest): Decision {
+  refuseForeign(dockerfile, target, request);
+  const before: Invocation = { entrypoint: target.config.entrypoint, cmd: target.config.cmd };
+  requireKnownEntrypoint(target);
+  const composition = composeEntrypoint(before, request.init, {
+    replaceInit: request.replaceInit === true,
+    variable: (name) => imageVariable(target, name),
+  });
+  if (composition.kind === "refused") throw composeError(composition.note);
+  if (composition.kind === "composed") requireKnownCmd(target);
+  const range = (target.entrypoint ?? target.from).range;
+  const notes = composition.notes.map(
+    ({ code, ...args }): Diagnostic => ({ code, severity: code === "NO_COMMAND" ? "warning" : "note", args, range }),
+  );
+  return { target, before, composition, diagnostics: [...findingsOf(dockerfile, target), ...notes] };
+}
+
+function planOf({ target, before, composition }: Decision): TargetPlan {
+  const after = composition.kind === "composed" ? composition.invocation : before;
+  return { index: target.index, name: target.name, line: target.from.range.line, before, after };
+}
+
+/** Names the stage in what is thrown for it, when several are meant. */
+function inStage<T>(stage: Stage, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (!(error instanceof InitwrapError)) throw error;
+    const { code, message, hint, where } = error;
+    throw new InitwrapError(code, `stage ${stage.name ?? stage.index}: ${message}`, {
+      ...(hint === undefined ? {} : { hint }),
+      ...(where === undefined ? {} : { where }),
+      cause: error,
+    });
+  }
+}
+
+/**
+ * The stages that have to be edited. A stage that sets no ENTRYPOINT has its parent's, and needs nothing when that is what it
+ * must have in the end; the init's file comes with the parent too.
+ */
+function withoutHeirs({ stages }: Evaluation, composed: readonly Composed[]): readonly Composed[] {
+  const results = new Map<number, readonly string[] | null>();
+  const wrapped: Composed[] = [];
+  for (const stage of stages) {
+    const { origin, index } = stage;
+    const inherited = !stage.entrypointSet && origin.kind === "stage" ? results.get(origin.parent) : undefined;
+    const decision = composed.find(({ target }) => target === stage);
+    const wanted = decision?.composition.invocation.entrypoint;
+    if (decision === undefined || (inherited && wanted && sameArgv(inherited, wanted))) {
+      results.set(index, inherited ?? stage.config.entrypoint);
+    } else {
+      wrapped.push(decision);
+      results.set(index, wanted ?? null);
+    }
+  }
+  return wrapped;
+}
+
+function parentFinding(evaluation: Evaluation, target: Stage): readonly Diagnostic[] {
+  if (descendants(evaluation, [target.index]).size === 0) return [];
+  const args = { stage: target.name ?? target.index };
+  return [{ code: "STAGE_IS_PARENT", severity: "warning", args, range: target.from.range }];
+}
+
+function unique(diagnostics: readonly Diagnostic[]): readonly Diagnostic[] {
+  return [...new Map(diagnostics.map((diagnostic) => [JSON.stringify(diagnostic), diagnostic])).values()];
+}
+
+/** The stages that are meant, in the order of the file. Throws STAGE_NOT_FOUND. */
+export function findTargets(
+  evaluation: Evaluation,
+  request: Pick<PlanRequest, "target" | "allTargets">,
+): readonly Stage[] {
+  if (request.allTargets !== true) return [findTarget(evaluation, request.target)];
+  const { stages } = evaluation;
+  // Of stages with one name the last is the one that the name means.
+  return stages.filter(
+    (stage) => stage === stages.at(-1) || (stage.name !== undefined && findTarget(evaluation, stage.name) === stage),
+  );
+}
+
+/** The stage of a name or a number, or the last. Throws STAGE_NOT_FOUND. */
+function findTarget(evaluation: Evaluation, name: string | undefined): Stage {
   const { stages } = evaluation;
   const found =
     name === undefined
@@ -154,6 +256,13 @@ function refuseForeign(dockerfile: Dockerfile, target: Stage, request: PlanReque
   }
 }
 
+/** Whether what the stage's image runs cannot be told without knowing its base image. */
+export function reliesOnBase(dockerfile: Dockerfile, stage: Stage): boolean {
+  const { unknown } = stage;
+  if (unknown.has("entrypoint") || (unknown.has("os") && dockerfile.escape === "`")) return true;
+  return stage.entrypoint === undefined && !stage.cmdSet && unknown.has("cmd");
+}
+
 function requireKnownEntrypoint(target: Stage): void {
   if (!target.unknown.has("entrypoint")) return;
   refuseUnknown(target, target.entrypoint === undefined ? "ENTRYPOINT" : "SHELL");
@@ -176,14 +285,11 @@ function refuseUnknown(target: Stage, field: string): never {
 interface Draft {
   readonly dockerfile: Dockerfile;
   readonly evaluation: Evaluation;
-  readonly target: Stage;
-  readonly before: Invocation;
-  readonly after: Invocation;
+  readonly wrapped: readonly Composed[];
   readonly request: PlanRequest;
 }
 
-function editsFor(draft: Draft): readonly Edit[] {
-  const { dockerfile, evaluation, target, after, request } = draft;
+function editsFor({ dockerfile, evaluation, wrapped, request }: Draft): readonly Edit[] {
   const { text } = dockerfile;
   const cased = keywordCase(dockerfile);
   const keywords: Keywords = {
@@ -194,57 +300,69 @@ function editsFor(draft: Draft): readonly Edit[] {
     ENTRYPOINT: cased("ENTRYPOINT"),
     CMD: cased("CMD"),
   };
-  const last = target.instructions.at(-1) ?? target.from;
-  const lineEnding = lineEndingAt(text, last);
+  const first = (wrapped[0] as Composed).target;
+  const lineEnding = lineEndingAt(text, lastOf(first));
   const injected = injectionText({
     dockerfile,
     evaluation,
-    target,
+    targets: wrapped.map(({ target }) => target),
     injection: request.injection,
     snippets: request.snippets,
     keywords,
     lineEnding,
   });
   const edits: Edit[] = [];
-  const memories: Memory[] = [];
   if (injected.stages !== "") {
-    const start = stagesPosition(dockerfile, target);
+    const start = stagesPosition(dockerfile, first);
     const block = `${BEGIN_MARKER}${lineEnding}${injected.stages}${END_MARKER}${lineEnding}`;
     edits.push({ start, end: start, text: block, purpose: "init-stages" });
   }
+  wrapped.forEach((one, index) => {
+    edits.push(...stageEdits(dockerfile, one, injected.copies[index] as string, keywords, request.snippets));
+  });
+  return edits;
+}
+
+function lastOf(stage: Stage): Instruction {
+  return stage.instructions.at(-1) ?? stage.from;
+}
+
+/** The edits of one stage: its ENTRYPOINT, and the marked lines behind its last instruction. */
+function stageEdits(
+  dockerfile: Dockerfile,
+  one: Composed,
+  copy: string,
+  keywords: Keywords,
+  snippets: Snippets,
+): readonly Edit[] {
+  const { text } = dockerfile;
+  const { target, composition } = one;
+  const last = lastOf(target);
+  const edits: Edit[] = [];
+  const memories: Memory[] = [];
   let command = "";
   if (target.entrypoint === undefined) {
-    command = request.snippets.command({
+    command = snippets.command({
       k: keywords,
-      entrypoint: execText(after.entrypoint),
-      ...(target.cmdSet ? {} : { cmd: execText(after.cmd) }),
+      entrypoint: execText(composition.invocation.entrypoint),
+      ...(target.cmdSet ? {} : { cmd: execText(composition.invocation.cmd) }),
     });
   } else {
-    const { edit, memory } = ownEntrypoint(draft, target.entrypoint);
+    const { edit, memory } = ownEntrypoint(dockerfile, one, target.entrypoint);
     edits.push(edit);
     if (memory !== undefined) memories.push(memory);
   }
+  const replaced = composition.notes.find(({ code }) => code === "INIT_REPLACED");
+  if (replaced?.code === "INIT_REPLACED") memories.push(replacedInit(replaced.init, replaced.options.split(" ")));
   const close = closeContinuation(text, last, edits);
   if (close !== undefined) {
     edits.push(close.edit);
     memories.push(close.memory);
   }
   const indentation = indentationOf(text, last);
-  const lines = [
-    BEGIN_MARKER,
-    ...memories.map(formatMemory),
-    ...`${injected.copy}${command}`.trimEnd().split("\n"),
-    END_MARKER,
-  ];
-  edits.push(
-    insertLines(
-      text,
-      last,
-      lines.map((line) => indentation + line),
-      lineEnding,
-    ),
-  );
-  return edits;
+  const lines = [BEGIN_MARKER, ...memories.map(formatMemory), ...`${copy}${command}`.trimEnd().split("\n"), END_MARKER];
+  const indented = lines.map((line) => indentation + line);
+  return [...edits, insertLines(text, last, indented, lineEndingAt(text, last))];
 }
 
 function execText(words: readonly string[] | null): string {
@@ -253,14 +371,15 @@ function execText(words: readonly string[] | null): string {
 
 /** The stage's own ENTRYPOINT: elements in front of an exec form, or the exec form of what a shell form means. */
 function ownEntrypoint(
-  { dockerfile, after, before, request }: Draft,
+  { text }: Dockerfile,
+  { before, composition }: Composed,
   own: Instruction,
 ): { edit: Edit; memory?: Memory } {
-  const { text } = dockerfile;
-  const prefix = initPrefix(request.init);
+  const prefix = initPrefix(composition.init);
+  const after = composition.invocation;
   const argument = text.slice(own.argumentStart, own.end);
   const added = (after.entrypoint?.length ?? 0) - (before.entrypoint?.length ?? 0);
-  // An exec form that already began with our init, by hand and with other options, is exchanged as a whole.
+  // An exec form that began with another init, or with ours by hand and other options, is exchanged as a whole.
   if (own.exec && argument.startsWith("[") && added === prefix.length) {
     const start = own.argumentStart + 1;
     const words = elementsText(prefix, text.slice(start, own.end), own.words.length === 0);

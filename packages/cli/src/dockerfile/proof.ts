@@ -12,14 +12,15 @@ import { type Dockerfile, DockerfileError, type Instruction } from "./syntax.ts"
 export interface Claim {
   readonly before: Dockerfile;
   readonly evaluation: Evaluation;
-  readonly target: Stage;
   readonly edited: Edited;
-  /** What the target stage must run in the end. */
-  readonly after: Invocation;
+  /** What the images of these stages must run in the end, by the stage's number. */
+  readonly after: ReadonlyMap<number, Invocation>;
+  /** The stages whose own ENTRYPOINT is edited. */
+  readonly rewritten: ReadonlySet<Instruction>;
   readonly options: EvaluateOptions;
 }
 
-/** Throws PROOF_FAILED unless the edited text means the original with `after` in the target stage. */
+/** Throws PROOF_FAILED unless the edited text means the original with `after` in those stages. */
 export function prove(claim: Claim): void {
   const result = reparse(claim);
   const inserted = (instruction: Instruction) =>
@@ -28,11 +29,11 @@ export function prove(claim: Claim): void {
   sameInstructions(claim, kept);
   const stages = evaluate(result, claim.options).stages.filter((stage) => !inserted(stage.from));
   if (stages.length !== claim.evaluation.stages.length) fail("the number of stages differs");
-  const changed = descendants(claim);
+  const changed = descendants(claim.evaluation, [...claim.after.keys()]);
   claim.evaluation.stages.forEach((before, index) => {
-    const after = stages[index] as Stage;
-    const expected = index === claim.target.index ? claim.after : before.config;
-    sameStage(before, after, expected, index !== claim.target.index && changed.has(index));
+    const expected = claim.after.get(index);
+    const inherits = expected === undefined && changed.has(index);
+    sameStage(before, stages[index] as Stage, expected ?? before.config, inherits);
   });
 }
 
@@ -45,13 +46,12 @@ function reparse(claim: Claim): Dockerfile {
   }
 }
 
-/** Everything but the edited ENTRYPOINT reads as it did: keyword, flags, argument, heredocs. */
-function sameInstructions({ before, edited, target }: Claim, kept: readonly Instruction[]): void {
+/** Everything but the edited ENTRYPOINTs reads as it did: keyword, flags, argument, heredocs. */
+function sameInstructions({ before, rewritten }: Claim, kept: readonly Instruction[]): void {
   if (kept.length !== before.instructions.length) fail("instructions were lost or joined");
-  const entrypointEdited = edited.spans.some(({ edit }) => edit.purpose.startsWith("entrypoint"));
   before.instructions.forEach((instruction, index) => {
     const other = kept[index] as Instruction;
-    const isEdited = entrypointEdited && instruction === target.entrypoint;
+    const isEdited = rewritten.has(instruction);
     const same =
       other.spelled === instruction.spelled &&
       sameArgv(other.flags, instruction.flags) &&
@@ -78,13 +78,11 @@ function sameStage(before: Stage, after: Stage, expected: Invocation, inherits: 
   if (!same) fail(`${place} has another configuration`);
 }
 
-/** The stages built from the target, and those built from them. */
-export function descendants({ evaluation, target }: Pick<Claim, "evaluation" | "target">): ReadonlySet<number> {
-  const found = new Set([target.index]);
-  for (const { index, origin } of evaluation.stages) {
-    if (origin.kind === "stage" && found.has(origin.parent)) found.add(index);
-  }
-  found.delete(target.index);
+/** The stages built from these ones, and those built from them; they themselves are not among them. */
+export function descendants({ stages }: Evaluation, ancestors: readonly number[]): ReadonlySet<number> {
+  const found = new Set(ancestors);
+  for (const { index, origin } of stages) if (origin.kind === "stage" && found.has(origin.parent)) found.add(index);
+  for (const index of ancestors) found.delete(index);
   return found;
 }
 

@@ -14,7 +14,12 @@ import { decode, encode } from "./text.ts";
 
 export type Undone =
   | { readonly kind: "nothing" }
-  | { readonly kind: "undone"; readonly text: string }
+  | {
+      readonly kind: "undone";
+      readonly text: string;
+      /** For each block that replaced another init, the options that stand for that one's. */
+      readonly replaced: readonly (readonly string[])[];
+    }
   | { readonly kind: "altered"; readonly line: number; readonly reason: string };
 
 /** The text as it was before initwrap touched it. Throws DockerfileError when the text is no Dockerfile. */
@@ -24,6 +29,7 @@ export function undoText(text: string): Undone {
   const blocks = findBlocks(dockerfile);
   if (blocks.length === 0) return { kind: "nothing" };
   const edits: Edit[] = [];
+  const replaced: (readonly string[])[] = [];
   for (const block of blocks) {
     if ("reason" in block) return { kind: "altered", ...block };
     edits.push({ start: block.start, end: block.end, text: "", purpose: "init-lines" });
@@ -31,6 +37,8 @@ export function undoText(text: string): Undone {
     if (dockerfile.instructions.some((instruction) => inside(instruction) && instruction.keyword === "FROM")) continue;
     const before = dockerfile.instructions.filter(({ start }) => start < block.start);
     const last = before.at(-1);
+    const init = block.memories.find(({ what }) => what === "init");
+    if (init !== undefined) replaced.push(optionsIn(init));
     const escaped = block.memories.find(({ what }) => what === "escape");
     if (escaped !== undefined && last !== undefined) {
       edits.push({ start: last.end, end: last.end, text: escaped.text, purpose: "close-continuation" });
@@ -46,7 +54,16 @@ export function undoText(text: string): Undone {
     }
     edits.push(edit);
   }
-  return { kind: "undone", text: applyEdits(text, merged(edits)).text };
+  return { kind: "undone", text: applyEdits(text, merged(edits)).text, replaced };
+}
+
+/** The memory of an init that is replaced: its name, and the options of ours that do what its own did. */
+export function replacedInit(name: string, options: readonly string[]): Memory {
+  return { what: "init", text: `${name} as ${options.join(" ")}` };
+}
+
+function optionsIn(memory: Memory): readonly string[] {
+  return /^\S+ as (.*)$/.exec(memory.text)?.[1]?.split(" ") ?? [];
 }
 
 /** What puts `prefix` in front of the elements of an exec form, right behind its `[`, in the spacing that it has. */
@@ -96,7 +113,7 @@ function blockOf(text: string, begin: number, endMarker: number): Block {
   const feed = text.indexOf("\n", endMarker);
   const line = lineOf(text, begin);
   const memories: Memory[] = [];
-  for (const comment of text.slice(begin, endMarker).split("\n", 4)) {
+  for (const comment of text.slice(begin, endMarker).split("\n", 5)) {
     const memory = parseMemory(comment.trim());
     if (memory !== undefined) memories.push(memory);
   }

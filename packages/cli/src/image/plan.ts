@@ -6,12 +6,12 @@
  *
  * Per platform the rule of model/compose decides; an index keeps every child, and only images that were asked for change.
  */
-import { composeEntrypoint, decompose, INIT_PATH, type Init, initPrefix } from "../model/compose.ts";
+import { composeEntrypoint, composeError, decompose, INIT_PATH, type Init, initPrefix } from "../model/compose.ts";
 import type { Descriptor } from "../model/descriptor.ts";
 import type { Diagnostic } from "../model/diagnostics.ts";
 import { type Digest, digestOf } from "../model/digest.ts";
 import { InitwrapError } from "../model/errors.ts";
-import type { Invocation } from "../model/invocation.ts";
+import { type Invocation, sameArgv } from "../model/invocation.ts";
 import { formatPlatform, type Platform, samePlatform } from "../model/platform.ts";
 import {
   ATTESTATION_SUBJECT,
@@ -41,6 +41,8 @@ export interface ImagePlanRequest {
   readonly action: "wrap" | "undo";
   /** The init's own options, each one word. */
   readonly initOptions?: readonly string[];
+  /** Replace tini, dumb-init, catatonit or docker-init instead of leaving them in front. */
+  readonly replaceInit?: boolean;
   /** Only these are changed; all when empty or absent. An index keeps its other platforms as they are. */
   readonly platforms?: readonly Platform[];
   /** BuildKit attestations of a changed image: dropped with a finding, or kept and pointed at the new digest. */
@@ -92,7 +94,7 @@ export interface ImagePlan {
   readonly diagnostics: readonly Diagnostic[];
 }
 
-/** Plans one image. Throws the coded refusals of validate.ts, MUST_BE_PID1, NO_INIT_FOR_PLATFORM and PATH_TAKEN. */
+/** Plans one image. Throws the coded refusals of validate.ts, MUST_BE_PID1, INIT_NOT_REPLACED, NO_INIT_FOR_PLATFORM and PATH_TAKEN. */
 export function planImage(snapshot: Snapshot, request: ImagePlanRequest): ImagePlan {
   const planner = new Planner(snapshot, request);
   const bytes = planner.visit(snapshot.root, true);
@@ -260,27 +262,30 @@ class Planner {
     const manifest = base?.manifest ?? node.bytes;
     const value = JSON.parse(new TextDecoder().decode(config)) as ImageConfig;
     const invocation = invocationOf(value);
-    const composition = composeEntrypoint(invocation, init);
-    if (composition.kind === "refused") {
-      throw new InitwrapError(
-        "MUST_BE_PID1",
-        `${"init" in composition.note ? composition.note.init : "its init"} must be PID 1 itself`,
-        {
-          hint: "Nothing may go in front of it; that image has an init already.",
-          where,
-        },
-      );
+    // An image of ours whose original begins with another init has had it replaced, and keeps that.
+    const composition = composeEntrypoint(invocation, init, {
+      replaceInit: this.#request.replaceInit === true || base !== undefined,
+      variable: (name) => variableOf(value, name),
+    });
+    if (composition.kind === "refused") throw composeError(composition.note, where);
+    const isOurRelease = ours?.version === layer.version && ours.diffId === layer.diffId;
+    if (
+      isOurRelease &&
+      composition.kind === "composed" &&
+      sameArgv(composition.invocation.entrypoint, present.entrypoint)
+    ) {
+      this.#leave(node, "unchanged");
+      return undefined;
     }
-    for (const found of composition.notes) {
-      if (found.code === "NO_COMMAND") this.note("NO_COMMAND", "warning", { platform: where });
-      else this.note("EXISTING_INIT", "note", { platform: where, init: found.init });
+    for (const { code, ...args } of composition.notes) {
+      this.note(code, code === "NO_COMMAND" ? "warning" : "note", { platform: where, ...args });
     }
     if (composition.kind === "unchanged") {
       this.#leave(node, "unchanged");
       return undefined;
     }
     const { entrypoint } = composition.invocation;
-    const prefix = initPrefix(init);
+    const prefix = initPrefix(composition.init);
     const newConfig = wrapConfig(config, {
       layer,
       prefix,
@@ -379,6 +384,12 @@ class Planner {
     const { digest } = blob.descriptor;
     if (!this.#blobs.has(digest)) this.#blobs.set(digest, blob);
   }
+}
+
+/** A variable of the image's environment; of several the last counts. */
+function variableOf(config: ImageConfig, name: string): string | undefined {
+  const line = config.config?.Env?.findLast((one) => one.startsWith(`${name}=`));
+  return line?.slice(name.length + 1);
 }
 
 function stateOf(node: ManifestNode, invocation: Invocation): ImageState {

@@ -78,6 +78,7 @@ export interface ImageConfig {
   readonly config?: {
     readonly Entrypoint?: readonly string[] | null;
     readonly Cmd?: readonly string[] | null;
+    readonly Env?: readonly string[] | null;
     readonly Labels?: Readonly<Record<string, string>> | null;
     readonly ArgsEscaped?: boolean;
   } | null;

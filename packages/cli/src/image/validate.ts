@@ -34,6 +34,7 @@ export function checkImage(node: ManifestNode): void {
   if (config.config) oneSpelling(config.config, CONFIG_FIELDS, where);
   strings(config.config?.Entrypoint, "Entrypoint", where);
   strings(config.config?.Cmd, "Cmd", where);
+  strings(config.config?.Env, "Env", where);
   const labels = config.config?.Labels;
   if (labels && Array.isArray(labels)) throw new InitwrapError("IMAGE_INVALID", "Labels is no object", { where });
   if (config.rootfs?.type !== "layers") {

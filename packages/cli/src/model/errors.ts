@@ -45,6 +45,7 @@ export const ERROR_EXIT = Object.freeze({
   BASE_UNEXPANDED: EXIT.refused,
   FRONTEND_UNKNOWN: EXIT.refused,
   MUST_BE_PID1: EXIT.refused,
+  INIT_NOT_REPLACED: EXIT.refused,
   NOT_LINUX: EXIT.refused,
   NO_INIT_FOR_PLATFORM: EXIT.refused,
   PATH_TAKEN: EXIT.refused,

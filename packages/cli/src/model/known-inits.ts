@@ -11,10 +11,7 @@ export interface KnownInit {
 
 const TRANSPARENT: Readonly<Record<string, string>> = {
   tini: "tini",
-  "tini-static": "tini",
   "docker-init": "tini",
-  "tini-amd64": "tini",
-  "tini-arm64": "tini",
   "dumb-init": "dumb-init",
   catatonit: "catatonit",
   pid1: "pid1",
@@ -27,6 +24,13 @@ const SUPERVISOR: Readonly<Record<string, string>> = {
   "s6-overlay-suexec": "s6-overlay",
   "runsvdir-start": "runit",
 };
+
+/** Names under which releases are downloaded: `tini-static-amd64`, `dumb-init_1.2.5_x86_64`. */
+const RELEASES: readonly (readonly [RegExp, string])[] = [
+  [/^tini(-static|-muslc)?(-(amd64|arm64|armel|armhf|i386|mips64el|ppc64el|ppc64le|s390x))?$/, "tini"],
+  [/^dumb-init_\d[\d.]*_[a-z0-9_]+$/, "dumb-init"],
+  [/^catatonit\.[a-z0-9_]+$/, "catatonit"],
+];
 
 /** Absolute paths whose last component alone says too little: `/init` is s6-overlay's, `/sbin/init` a system's. */
 const SUPERVISOR_PATHS: Readonly<Record<string, string>> = {
@@ -49,7 +53,7 @@ export function knownInit(argv: readonly string[]): KnownInit | undefined {
   const base = program.slice(program.lastIndexOf("/") + 1);
   const supervisor = own(SUPERVISOR, base);
   if (supervisor !== undefined) return { name: supervisor, kind: "supervisor" };
-  const transparent = own(TRANSPARENT, base);
+  const transparent = own(TRANSPARENT, base) ?? RELEASES.find(([pattern]) => pattern.test(base))?.[1];
   return transparent === undefined ? undefined : { name: transparent, kind: "transparent" };
 }
 

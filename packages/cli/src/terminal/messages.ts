@@ -8,6 +8,8 @@ const MESSAGES: Readonly<Record<DiagnosticCode, (args: Args) => string>> = {
   NO_COMMAND: () =>
     "the image has neither ENTRYPOINT nor CMD: it needs a command at run time, and the init then runs that",
   EXISTING_INIT: (a) => `${a["init"]} is already in front of the command; nothing to add`,
+  INIT_REPLACED: (a) => `${a["init"]} is replaced; what it did is asked for with ${a["options"]}`,
+  INIT_OPTION_DROPPED: (a) => `${a["init"]}'s ${a["option"]} has no counterpart and is left out`,
   BASE_ASSUMED: (a) => `the command of ${a["reference"]} is assumed from the built-in table of official images`,
   BASE_RESOLVED: (a) => `the command of ${a["reference"]} was read from ${a["source"]}`,
   JSON_FORM_MALFORMED: (a) =>
@@ -44,7 +46,8 @@ export function messageOf(diagnostic: Diagnostic): string {
 /** What to do about a finding, where something can be done. Absent for notes that only tell a fact. */
 const HINTS: Readonly<Partial<Record<DiagnosticCode, string>>> = {
   NO_COMMAND: "add a CMD, or name the program when the container is run",
-  EXISTING_INIT: "take the other init out to have initwrap's instead",
+  EXISTING_INIT: "say --replace-init to have initwrap's instead, with the same options",
+  INIT_OPTION_DROPPED: "with -v the init says what it reaps",
   BASE_ASSUMED: "let the engine or the registry be asked, or describe the base with --base-entrypoint and --base-cmd",
   JSON_FORM_MALFORMED: "use double quotes, and no comma behind the last element",
   SHELL_FORM_NO_EXEC: 'write the exec form, ["program", "argument"], or begin the text with exec',

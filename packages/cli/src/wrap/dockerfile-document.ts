@@ -1,5 +1,6 @@
 /** What a run of `initwrap dockerfile` says to programs (`--json`) and, line by line, to people (`--dry-run`). */
 import { formatPlatform } from "../model/platform.ts";
+import type { BaseAnswer } from "./dockerfile.ts";
 import type { DockerfileRun } from "./dockerfile-run.ts";
 
 /** The one JSON document of a run. Its shape is published in docs/dockerfile.md; `version` changes with it. */
@@ -18,16 +19,17 @@ export function dockerfileDocument(
           target: { index: outcome.target.index, name: outcome.target.name ?? null, line: outcome.target.line },
           before: outcome.before,
           after: outcome.after,
+          targets: outcome.targets.map(({ index, name = null, line, before, after }) => ({
+            index,
+            name,
+            line,
+            before,
+            after,
+          })),
           inject: outcome.inject,
           platforms: outcome.platforms.map(formatPlatform),
-          base:
-            outcome.base === undefined
-              ? null
-              : {
-                  reference: outcome.base.reference,
-                  source: outcome.base.provenance.source,
-                  detail: outcome.base.provenance.detail ?? null,
-                },
+          base: outcome.base === undefined ? null : baseDocument(outcome.base),
+          bases: outcome.bases.map(baseDocument),
           edits: outcome.edits.map(({ start, end, text, purpose }) => ({ purpose, start, end, bytes: text.length })),
         }),
     contextFiles: run.contextFiles,
@@ -37,24 +39,31 @@ export function dockerfileDocument(
   };
 }
 
+function baseDocument({ reference, provenance }: BaseAnswer): Readonly<Record<string, unknown>> {
+  return { reference, source: provenance.source, detail: provenance.detail ?? null };
+}
+
 /** The plan for people, one fact a line. */
 export function planLines(file: string, run: DockerfileRun): readonly string[] {
   const { outcome } = run;
   if (outcome === undefined) return [`${file}: ${run.changed ? "initwrap's lines are taken out" : "nothing to do"}`];
-  const { target, before, after, base } = outcome;
-  const stage = target.name === undefined ? `stage ${target.index}` : `stage ${target.name}`;
-  const lines = [`${file}: ${stage}, line ${target.line}`];
-  if (base !== undefined) {
-    const { source, detail } = base.provenance;
-    const origin = source === "table" ? "assumed from the table of official images" : source;
-    lines.push(`base        ${base.reference}: ${origin}${detail === undefined ? "" : ` ${detail}`}`);
+  const lines: string[] = [];
+  for (const target of outcome.targets) {
+    const { name, index, line, before, after } = target;
+    lines.push(`${file}: stage ${name ?? index}, line ${line}`);
+    if (target === outcome.target) lines.push(...outcome.bases.map(baseLine));
+    lines.push(`entrypoint  ${JSON.stringify(before.entrypoint)} -> ${JSON.stringify(after.entrypoint)}`);
+    lines.push(`cmd         ${JSON.stringify(after.cmd)}`);
   }
-  lines.push(`entrypoint  ${JSON.stringify(before.entrypoint)} -> ${JSON.stringify(after.entrypoint)}`);
-  lines.push(`cmd         ${JSON.stringify(after.cmd)}`);
   if (!run.changed) return [...lines, "nothing to do"];
   lines.push(`init        ${outcome.inject}, for ${outcome.platforms.map(formatPlatform).join(", ")}`);
   for (const path of run.contextFiles) lines.push(`file        ${path}`);
   if (run.amendedIgnore !== undefined) lines.push(`exception   ${run.amendedIgnore}`);
   for (const { purpose, text } of outcome.edits) lines.push(`edit        ${purpose}, ${text.length} bytes`);
   return lines;
+}
+
+function baseLine({ reference, provenance: { source, detail } }: BaseAnswer): string {
+  const origin = source === "table" ? "assumed from the table of official images" : source;
+  return `base        ${reference}: ${origin}${detail === undefined ? "" : ` ${detail}`}`;
 }

@@ -41,6 +41,8 @@ export interface DockerfileRequest {
   readonly look: boolean;
   readonly undo: boolean;
   readonly target?: string | undefined;
+  readonly allTargets?: boolean | undefined;
+  readonly replaceInit?: boolean | undefined;
   readonly buildArgs: readonly string[];
   readonly platforms: readonly string[];
   /** Undefined: as an earlier wrap has them. Empty words are dropped, so that one alone clears them. */
@@ -188,6 +190,8 @@ async function optionsOf(request: DockerfileRequest, name: string, text: string)
     name,
     inject,
     ...(request.target === undefined ? {} : { target: request.target }),
+    ...(request.allTargets === undefined ? {} : { allTargets: request.allTargets }),
+    ...(request.replaceInit === undefined ? {} : { replaceInit: request.replaceInit }),
     buildArgs: buildArgs(request),
     platforms: request.platforms,
     ...(request.initOptions === undefined ? {} : { initOptions: request.initOptions.filter((word) => word !== "") }),

@@ -140,7 +140,8 @@ function requestOf({ name, unit }: Subject, request: DockerfileRequest): Dockerf
   return {
     ...request,
     ...(unit.dockerfile.kind === "inline" ? { file: "-", stdin: bytesOf(unit.dockerfile.text) } : { file: name }),
-    target: request.target ?? unit.target,
+    // With all of them the build's own is among them.
+    target: request.allTargets === true ? undefined : (request.target ?? unit.target),
     buildArgs: [...args, ...request.buildArgs],
     platforms: request.platforms.length > 0 ? request.platforms : unit.platforms,
     context: request.context ?? unit.context,

@@ -15,14 +15,14 @@ import {
 } from "../dockerfile/evaluate.ts";
 import type { Injection } from "../dockerfile/injection.ts";
 import { parseText } from "../dockerfile/parse.ts";
-import { findTarget, plan } from "../dockerfile/plan.ts";
+import { findTargets, plan, reliesOnBase, type TargetPlan } from "../dockerfile/plan.ts";
 import { type Dockerfile, DockerfileError } from "../dockerfile/syntax.ts";
 import { decode, encode, toBytes, toText } from "../dockerfile/text.ts";
 import { undoText } from "../dockerfile/undo.ts";
 import { decompose, INIT_PATH, type Init } from "../model/compose.ts";
 import type { Diagnostic } from "../model/diagnostics.ts";
 import { InitwrapError } from "../model/errors.ts";
-import type { Invocation } from "../model/invocation.ts";
+import { type Invocation, sameArgv } from "../model/invocation.ts";
 import { type Platform, parsePlatform } from "../model/platform.ts";
 import { parseReference } from "../model/reference.ts";
 import { type Provenance, resolveBase } from "./base-resolver.ts";
@@ -39,11 +39,15 @@ export interface DockerfileOptions {
   readonly name?: string;
   /** A stage's name or number; the last stage unless given. */
   readonly target?: string;
+  /** Every stage that a build can be asked for by name, and the last. */
+  readonly allTargets?: boolean;
   readonly buildArgs?: Readonly<Record<string, string>>;
   /** `linux/amd64` and the like; every platform that has an init unless given. */
   readonly platforms?: readonly string[];
   /** The init's own options. Unless given, those of an earlier wrap are kept; an empty list clears them. */
   readonly initOptions?: readonly string[];
+  /** Replace tini, dumb-init, catatonit or docker-init instead of leaving them in front. */
+  readonly replaceInit?: boolean;
   /** How the init gets into the build; as the file has it already, or else inline. */
   readonly inject?: InjectKind;
   /** For `image`: the reference, with its digest. */
@@ -72,12 +76,18 @@ export interface BaseAnswer {
 /** The outcome of a plan. `result` holds the bytes to be written. */
 export interface DockerfileOutcome {
   readonly changed: boolean;
-  readonly target: { readonly index: number; readonly name: string | undefined; readonly line: number };
+  /** The stage that was asked for, or with all targets the last. */
+  readonly target: TargetPlan;
+  /** All stages that were meant, in the order of the file. */
+  readonly targets: readonly TargetPlan[];
   readonly before: Invocation;
   readonly after: Invocation;
   readonly inject: InjectKind;
   readonly platforms: readonly Platform[];
+  /** The base of `target`, when it was asked for. */
   readonly base: BaseAnswer | undefined;
+  /** Every base that was asked for. */
+  readonly bases: readonly BaseAnswer[];
   readonly edits: readonly Edit[];
   readonly diagnostics: readonly Diagnostic[];
   readonly result: Uint8Array;
@@ -112,8 +122,8 @@ export async function planDockerfile(
   const attempt = (bases: ReadonlyMap<string, BaseConfig>) =>
     named(name, text, () =>
       plan(text, {
-        ...(options.target === undefined ? {} : { target: options.target }),
-        ...(options.buildArgs === undefined ? {} : { buildArgs: options.buildArgs }),
+        ...meant(options),
+        ...(options.replaceInit === undefined ? {} : { replaceInit: options.replaceInit }),
         ...(platforms.length === 1 ? { platform: platforms[0] as Platform } : {}),
         ...(options.force === undefined ? {} : { force: options.force }),
         base: (reference) => bases.get(reference),
@@ -122,15 +132,17 @@ export async function planDockerfile(
         snippets: dockerfileSnippets(),
       }),
     );
-  const { outcome, base, notes } = await withBase(text, options, platforms, attempt);
+  const { outcome, base, bases, notes } = await withBases(text, options, platforms, attempt);
   return {
     changed: outcome.kind === "changed",
     target: outcome.target,
+    targets: outcome.targets,
     before: outcome.before,
     after: outcome.after,
     inject: injection.kind,
     platforms,
     base,
+    bases,
     edits: outcome.edits,
     diagnostics: [...notes, ...outcome.diagnostics],
     result: toBytes(outcome.result),
@@ -160,29 +172,58 @@ type Attempt = (bases: ReadonlyMap<string, BaseConfig>) => ReturnType<typeof pla
 interface Attempted {
   readonly outcome: ReturnType<typeof plan>;
   readonly base: BaseAnswer | undefined;
+  readonly bases: readonly BaseAnswer[];
   readonly notes: readonly Diagnostic[];
 }
 
-/** Plans without the base, and with it only when it has to be known; what the user says of it always counts. */
-async function withBase(
+/** Plans without the bases, and with them only when they have to be known; what the user says of them always counts. */
+async function withBases(
   text: string,
   options: DockerfileOptions,
   platforms: readonly Platform[],
   attempt: Attempt,
 ): Promise<Attempted> {
-  let refusal: InitwrapError | undefined;
   if (options.base === undefined) {
     try {
-      return { outcome: attempt(new Map()), base: undefined, notes: [] };
+      return { outcome: attempt(new Map()), base: undefined, bases: [], notes: [] };
     } catch (error) {
       if (!(error instanceof InitwrapError) || error.code !== "BASE_UNKNOWN") throw error;
-      refusal = error;
     }
   }
-  const root = rootStage(text, options);
-  const reference = root.origin.kind === "image" ? root.origin.reference : undefined;
-  if (reference === undefined) return { outcome: attempt(new Map()), base: undefined, notes: [] };
-  const { base, obstacles } = await resolveBase(reference, platformOf(root, platforms), {
+  const roots = rootStages(text, options);
+  const answers = new Map<string, BaseAnswer>();
+  const configs = new Map<string, BaseConfig>();
+  const notes: Diagnostic[] = [];
+  const obstacles: string[] = [];
+  for (const root of roots) {
+    const reference = root.origin.kind === "image" ? root.origin.reference : undefined;
+    if (reference === undefined || configs.has(reference)) continue;
+    const resolution = await askFor(reference, platformOf(root, platforms), options);
+    const { base } = resolution;
+    if (base === undefined) {
+      obstacles.push(...resolution.obstacles);
+      continue;
+    }
+    configs.set(reference, base.config);
+    answers.set(reference, { reference, provenance: base.provenance });
+    notes.push(baseNote(reference, base.provenance, root));
+  }
+  const last = roots.at(-1)?.origin;
+  const base = last?.kind === "image" ? answers.get(last.reference) : undefined;
+  try {
+    return { outcome: attempt(configs), base, bases: [...answers.values()], notes };
+  } catch (error) {
+    if (!(error instanceof InitwrapError) || error.code !== "BASE_UNKNOWN" || obstacles.length === 0) throw error;
+    const { code, message, where, hint } = error;
+    throw new InitwrapError(code, `${message} (${[...new Set(obstacles)].join("; ")})`, {
+      ...(where === undefined ? {} : { where }),
+      ...(hint === undefined ? {} : { hint }),
+    });
+  }
+}
+
+function askFor(reference: string, platform: Platform, options: DockerfileOptions): ReturnType<typeof resolveBase> {
+  return resolveBase(reference, platform, {
     env: options.env ?? {},
     ...(options.signal ? { signal: options.signal } : {}),
     ...(options.offline === undefined ? {} : { offline: options.offline }),
@@ -190,32 +231,41 @@ async function withBase(
     ...(options.baseLayout === undefined ? {} : { layout: options.baseLayout }),
     ...(options.assumeBase === undefined ? {} : { assume: options.assumeBase }),
   });
-  if (base === undefined) {
-    const asked = obstacles.length === 0 ? "" : ` (${obstacles.join("; ")})`;
-    throw new InitwrapError("BASE_UNKNOWN", `${refusal?.message ?? `nothing is known of ${reference}`}${asked}`, {
-      ...(refusal?.where === undefined ? {} : { where: refusal.where }),
-      ...(refusal?.hint === undefined ? {} : { hint: refusal.hint }),
-    });
-  }
-  const { provenance } = base;
-  const range = root.from.range;
-  const source = [provenance.source, provenance.detail].filter(Boolean).join(" ");
-  const notes: Diagnostic[] =
-    provenance.source === "table" || provenance.source === "assumed"
-      ? [{ code: "BASE_ASSUMED", severity: "note", args: { reference }, range }]
-      : [{ code: "BASE_RESOLVED", severity: "note", args: { reference, source }, range }];
-  return { outcome: attempt(new Map([[reference, base.config]])), base: { reference, provenance }, notes };
 }
 
-/** The stage that the target's chain of parents begins with. */
-function rootStage(text: string, options: DockerfileOptions): Stage {
-  const undone = undoText(text);
-  const evaluation = evaluate(parseText(undone.kind === "undone" ? undone.text : text), {
+function baseNote(reference: string, { source, detail }: Provenance, root: Stage): Diagnostic {
+  const { range } = root.from;
+  if (source === "table" || source === "assumed") {
+    return { code: "BASE_ASSUMED", severity: "note", args: { reference }, range };
+  }
+  const origin = [source, detail].filter(Boolean).join(" ");
+  return { code: "BASE_RESOLVED", severity: "note", args: { reference, source: origin }, range };
+}
+
+function meant(
+  options: DockerfileOptions,
+): Pick<DockerfileOptions, "target" | "allTargets"> & Pick<EvaluateOptions, "buildArgs"> {
+  return {
+    ...(options.target === undefined ? {} : { target: options.target }),
+    ...(options.allTargets === undefined ? {} : { allTargets: options.allTargets }),
     ...(options.buildArgs === undefined ? {} : { buildArgs: options.buildArgs }),
+  };
+}
+
+/** The stages that the chains of parents begin with, of those targets whose command hangs on their base. */
+function rootStages(text: string, options: DockerfileOptions): readonly Stage[] {
+  const undone = undoText(text);
+  const request = meant(options);
+  const dockerfile = parseText(undone.kind === "undone" ? undone.text : text);
+  const evaluation = evaluate(dockerfile, request);
+  const targets = findTargets(evaluation, request);
+  // What the user says of a base counts in any case.
+  const dependent = options.base === undefined ? targets.filter((target) => reliesOnBase(dockerfile, target)) : targets;
+  return dependent.map((target) => {
+    let stage = target;
+    while (stage.origin.kind === "stage") stage = evaluation.stages[stage.origin.parent] as Stage;
+    return stage;
   });
-  let stage = findTarget(evaluation, options.target);
-  while (stage.origin.kind === "stage") stage = evaluation.stages[stage.origin.parent] as Stage;
-  return stage;
 }
 
 function platformOf(root: Stage, platforms: readonly Platform[]): Platform {
@@ -245,13 +295,18 @@ function initOf(options: readonly string[]): Init {
   return { path: INIT_PATH, options };
 }
 
-/** The init's options as an earlier run of initwrap wrote them into the target stage; none when none did. */
+/** The init's options as an earlier run of initwrap wrote them into a target stage, without those of an init it replaced. */
 function presentOptions(text: string, options: DockerfileOptions): readonly string[] {
-  if (undoText(text).kind !== "undone") return [];
-  const evaluation = evaluate(parseText(text), {
-    ...(options.buildArgs === undefined ? {} : { buildArgs: options.buildArgs }),
-  });
-  return decompose(findTarget(evaluation, options.target).config)?.init.options ?? [];
+  const undone = undoText(text);
+  if (undone.kind !== "undone") return [];
+  const request = meant(options);
+  const targets = findTargets(evaluate(parseText(text), request), request);
+  const wrapped = targets.findLast(({ config }) => decompose(config) !== undefined);
+  const present = (wrapped && decompose(wrapped.config))?.init.options ?? [];
+  const replaced = undone.replaced.find(
+    (options) => options.length > 0 && sameArgv(options, present.slice(0, options.length)),
+  );
+  return present.slice(replaced?.length ?? 0);
 }
 
 function injectionFor(text: string, options: DockerfileOptions, platforms: readonly Platform[]): Injection {

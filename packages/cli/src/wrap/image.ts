@@ -31,6 +31,8 @@ export interface WrapImageRequest {
   readonly platforms?: readonly Platform[];
   /** The init's own options, each one word. */
   readonly initOptions?: readonly string[];
+  /** Replace tini, dumb-init, catatonit or docker-init instead of leaving them in front. */
+  readonly replaceInit?: boolean;
   readonly attestations?: "drop" | "keep";
   /** False: only plan. Nothing is written and no layer is read. */
   readonly apply?: boolean;
@@ -100,6 +102,7 @@ export async function wrapImage(request: WrapImageRequest): Promise<WrapImageRes
       action: request.action ?? "wrap",
       initFor: shippedInit,
       ...(request.initOptions ? { initOptions: request.initOptions } : {}),
+      ...(request.replaceInit === undefined ? {} : { replaceInit: request.replaceInit }),
       ...(request.platforms ? { platforms: request.platforms } : {}),
       ...(request.attestations ? { attestations: request.attestations } : {}),
       ...(created === undefined ? {} : { created }),
