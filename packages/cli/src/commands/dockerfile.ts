@@ -6,6 +6,7 @@ import { formatPlatform } from "../model/platform.ts";
 import { BaseCommand, REPORTER_FLAGS } from "../terminal/base-command.ts";
 import { paintFor } from "../terminal/colour.ts";
 import { errorDocument, presentError } from "../terminal/present-error.ts";
+import type { BaseLock } from "../wrap/base-lock.ts";
 import type { DockerfileRun } from "../wrap/dockerfile-run.ts";
 import type { SubjectResult } from "../wrap/dockerfile-subjects.ts";
 
@@ -105,6 +106,18 @@ anything is written: the container runs what it ran, behind the init. What is no
     "assume-base": boolean({
       description: "Take an unknown tag of a known official image to run what the image's other tags run.",
     }),
+    lock: boolean({
+      description: "Write what base images run into the lock; what is there already counts.",
+      exclusive: ["check", "dry-run", "undo", "update-lock"],
+    }),
+    "update-lock": boolean({
+      description: "Ask anew what base images run, and write that into the lock.",
+      exclusive: ["check", "dry-run", "undo"],
+    }),
+    "lock-file": string({
+      description: "The lock. initwrap.lock in the working directory unless given; read when it is there.",
+      helpValue: "FILE",
+    }),
     compose: string({
       description: "Work on what the services of this Compose file build.",
       helpValue: "FILE",
@@ -159,6 +172,7 @@ anything is written: the container runs what it ran, behind the init. What is no
         hint: "say --check, --diff, --dry-run, --json or --write",
       });
     }
+    const lock = flags.undo ? undefined : await this.openLock(flags);
     const results = await runSubjects(subjects, {
       file: "",
       stdin: process.stdin,
@@ -180,11 +194,14 @@ anything is written: the container runs what it ran, behind the init. What is no
       baseConfig: flags["base-config"],
       baseLayout: flags["base-layout"],
       assumeBase: flags["assume-base"],
+      lock,
+      reportDrift: flags.check,
       offline: flags.offline,
       force: flags.force,
       env: process.env,
       signal: this.signal,
     });
+    if (lock !== undefined && (await lock.save(this.signal))) this.say(`wrote ${lock.path}`);
     const [only] = results;
     if (results.length === 1 && only?.error !== undefined) throw only.error;
     await this.reportAll(
@@ -194,7 +211,16 @@ anything is written: the container runs what it ran, behind the init. What is no
     await this.present(results, flags, sink.kind);
     const failed = results.find(({ error }) => error !== undefined)?.error;
     if (failed !== undefined) process.exitCode = failed.exit;
-    else if (flags.check && results.some(({ run }) => run?.changed)) process.exitCode = EXIT.wouldChange;
+    else if (flags.check && results.some(isStale)) process.exitCode = EXIT.wouldChange;
+  }
+
+  /** The lock; an absent one is empty, unless it was named. */
+  private async openLock(flags: LockFlags): Promise<BaseLock> {
+    const { BaseLock, LOCK_NAME } = await import("../wrap/base-lock.ts");
+    const path = flags["lock-file"] ?? LOCK_NAME;
+    const mode = flags["update-lock"] ? "renew" : flags.lock ? "add" : "use";
+    const mustExist = mode === "use" && flags["lock-file"] !== undefined;
+    return BaseLock.open(path, mode, mustExist);
   }
 
   private async present(results: readonly SubjectResult[], flags: Shown, sink: string): Promise<void> {
@@ -224,6 +250,17 @@ anything is written: the container runs what it ran, behind the init. What is no
     const lines = run.diff().map(({ kind, text }) => paint(DIFF_STYLES[kind], `${DIFF_SIGNS[kind]}${text}`));
     if (lines.length > 0) await this.product(`${lines.join("\n")}\n`);
   }
+}
+
+interface LockFlags {
+  readonly lock: boolean;
+  readonly "update-lock": boolean;
+  readonly "lock-file"?: string | undefined;
+}
+
+/** Whether `--check` fails: something would be written, or would be with what the base runs by now. */
+function isStale({ run, diagnostics }: SubjectResult): boolean {
+  return run?.changed === true || diagnostics.some(({ code }) => code === "BASE_DRIFT");
 }
 
 type Document = { readonly version: number } & Record<string, unknown>;

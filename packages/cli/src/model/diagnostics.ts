@@ -28,6 +28,7 @@ export const DIAGNOSTICS = Object.freeze({
   INIT_OPTION_DROPPED: "an option of a replaced init has no counterpart",
   BASE_ASSUMED: "the base image's command comes from the built-in table",
   BASE_RESOLVED: "the base image's command was read from an image",
+  BASE_DRIFT: "a base image runs something else than the lock says",
   JSON_FORM_MALFORMED: "looks like the exec form but is not valid JSON",
   SHELL_FORM_NO_EXEC: "the shell form starts a shell that stays in front of the program",
   CMD_LIKE_FLAG: "CMD starts with an option and there is no ENTRYPOINT",

@@ -12,6 +12,8 @@ const MESSAGES: Readonly<Record<DiagnosticCode, (args: Args) => string>> = {
   INIT_OPTION_DROPPED: (a) => `${a["init"]}'s ${a["option"]} has no counterpart and is left out`,
   BASE_ASSUMED: (a) => `the command of ${a["reference"]} is assumed from the built-in table of official images`,
   BASE_RESOLVED: (a) => `the command of ${a["reference"]} was read from ${a["source"]}`,
+  BASE_DRIFT: (a) =>
+    `${a["field"]} of ${a["reference"]} is ${a["is"]} by now (${a["source"]}), and ${a["was"]} in the lock`,
   JSON_FORM_MALFORMED: (a) =>
     `${a["instruction"]} looks like the exec form but is not valid JSON, so it runs in a shell`,
   SHELL_FORM_NO_EXEC: (a) =>
@@ -49,6 +51,7 @@ const HINTS: Readonly<Partial<Record<DiagnosticCode, string>>> = {
   EXISTING_INIT: "say --replace-init to have initwrap's instead, with the same options",
   INIT_OPTION_DROPPED: "with -v the init says what it reaps",
   BASE_ASSUMED: "let the engine or the registry be asked, or describe the base with --base-entrypoint and --base-cmd",
+  BASE_DRIFT: "say --update-lock, and wrap the Dockerfile again",
   JSON_FORM_MALFORMED: "use double quotes, and no comma behind the last element",
   SHELL_FORM_NO_EXEC: 'write the exec form, ["program", "argument"], or begin the text with exec',
   CMD_LIKE_FLAG: "add an ENTRYPOINT, or begin CMD with the program",

@@ -1,6 +1,6 @@
 /**
- * Where a base image's command is read from, in order: what the user says, the local engine, the registry, the table of
- * official tags. The first that knows it answers; every answer carries where it came from.
+ * Where a base image's command is read from, in order: what the user says, the lock, the local engine, the registry, the
+ * table of official tags. The first that knows it answers; every answer carries where it came from.
  */
 import type { BaseConfig } from "../dockerfile/evaluate.ts";
 import { InitwrapError } from "../model/errors.ts";
@@ -9,9 +9,20 @@ import { parseReference } from "../model/reference.ts";
 import { readBaseConfig } from "./base-config.ts";
 import { guessBase, lookUpBase } from "./base-table.ts";
 
-/** Where a fact came from. `detail` is an image id, a digest, a file. */
+export const PROVENANCE_SOURCES = [
+  "flags",
+  "layout",
+  "lock",
+  "daemon",
+  "podman",
+  "registry",
+  "table",
+  "assumed",
+] as const;
+
+/** Where a fact came from. `detail` is an image id, a digest, a file; for `lock` the source that it was locked from. */
 export interface Provenance {
-  readonly source: "flags" | "daemon" | "layout" | "registry" | "table" | "assumed";
+  readonly source: (typeof PROVENANCE_SOURCES)[number];
   readonly detail?: string;
 }
 
@@ -33,6 +44,8 @@ export interface ResolverOptions {
   readonly layout?: string;
   /** Guess an unknown tag from the other tags of its image, last of all. */
   readonly assume?: boolean;
+  /** Looks a base up in the lock; before anything is asked. */
+  readonly locked?: (reference: string, platform: Platform) => ResolvedBase | undefined;
   /** What `--base-*` say; stands for any base. */
   readonly given?: BaseConfig;
 }
@@ -49,13 +62,31 @@ export async function resolveBase(
   platform: Platform,
   options: ResolverOptions,
 ): Promise<Resolution> {
+  return ask(sources(options), reference, platform, options.signal);
+}
+
+/** What the engines and the registry say now, whatever is locked; undefined when none knows the image or can be asked. */
+export async function resolveLive(
+  reference: string,
+  platform: Platform,
+  options: ResolverOptions,
+): Promise<ResolvedBase | undefined> {
+  return (await ask(liveSources(options), reference, platform, options.signal)).base;
+}
+
+async function ask(
+  places: readonly NamedSource[],
+  reference: string,
+  platform: Platform,
+  signal: AbortSignal | undefined,
+): Promise<Resolution> {
   const obstacles: string[] = [];
-  for (const [name, source] of sources(options)) {
+  for (const [name, source] of places) {
     try {
       const base = await source(reference, platform);
       if (base !== undefined) return { base, obstacles };
     } catch (error) {
-      options.signal?.throwIfAborted();
+      signal?.throwIfAborted();
       if (!(error instanceof InitwrapError)) throw error;
       obstacles.push(`${name}: ${error.message}`);
     }
@@ -63,17 +94,30 @@ export async function resolveBase(
   return { base: undefined, obstacles };
 }
 
-function sources(options: ResolverOptions): readonly (readonly [string, BaseSource])[] {
+type NamedSource = readonly [name: string, source: BaseSource];
+
+function sources(options: ResolverOptions): readonly NamedSource[] {
   const { given } = options;
   if (given !== undefined) {
     return [["flags", async (reference) => ({ reference, config: given, provenance: { source: "flags" } })]];
   }
   if (options.layout !== undefined) return [["layout", layoutSource(options.layout, options)]];
-  const table: readonly [string, BaseSource] = ["table", tableSource];
-  const last: readonly (readonly [string, BaseSource])[] =
-    options.assume === true ? [table, ["family", familySource]] : [table];
-  if (options.offline === true) return last;
-  return [["engine", daemonSource(options)], ["registry", registrySource(options)], ...last];
+  const { locked } = options;
+  return [
+    ...(locked === undefined ? [] : [["lock", async (...question) => locked(...question)] as NamedSource]),
+    ...(options.offline === true ? [] : liveSources(options)),
+    ["table", tableSource],
+    ...(options.assume === true ? [["family", familySource] as NamedSource] : []),
+  ];
+}
+
+/** The places that hold images, not facts about them. */
+function liveSources(options: ResolverOptions): readonly NamedSource[] {
+  return [
+    ["engine", daemonSource(options)],
+    ["podman", podmanSource(options)],
+    ["registry", registrySource(options)],
+  ];
 }
 
 function daemonSource(options: ResolverOptions): BaseSource {
@@ -87,6 +131,24 @@ function daemonSource(options: ResolverOptions): BaseSource {
     if (image === undefined) return undefined;
     const config = readBaseConfig({ config: image.config ?? {} }, reference, image.os);
     return { reference, config, provenance: { source: "daemon", detail: image.id } };
+  };
+}
+
+/** An image in podman's store, asked through its Docker-compatible API; nothing where podman does not listen. */
+function podmanSource(options: ResolverOptions): BaseSource {
+  return async (reference) => {
+    const [{ podmanEndpoint }, { DockerEngine }] = await Promise.all([
+      import("../store/podman-endpoint.ts"),
+      import("../store/docker-engine.ts"),
+    ]);
+    const endpoint = podmanEndpoint(options.env);
+    if (endpoint === undefined) return undefined;
+    const engine = new DockerEngine(endpoint, { timeout: 5000, ...(options.signal ? { signal: options.signal } : {}) });
+    // As FROM spells it: podman builds look a short name up the same way, localhost/ first.
+    const image = await engine.inspect(reference);
+    if (image === undefined) return undefined;
+    const config = readBaseConfig({ config: image.Config ?? {} }, reference, image.Os);
+    return { reference, config, provenance: { source: "podman", detail: image.Id } };
   };
 }
 

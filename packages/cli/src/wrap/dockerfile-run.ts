@@ -8,6 +8,7 @@ import { undoText } from "../dockerfile/undo.ts";
 import type { Diagnostic } from "../model/diagnostics.ts";
 import { InitwrapError } from "../model/errors.ts";
 import { readArgv, readBaseConfig } from "./base-config.ts";
+import type { BaseLock } from "./base-lock.ts";
 import {
   type DockerfileOptions,
   type DockerfileOutcome,
@@ -57,6 +58,8 @@ export interface DockerfileRequest {
   readonly baseConfig?: string | undefined;
   readonly baseLayout?: string | undefined;
   readonly assumeBase?: boolean | undefined;
+  readonly lock?: BaseLock | undefined;
+  readonly reportDrift?: boolean | undefined;
   readonly offline: boolean;
   readonly force: boolean;
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -199,6 +202,8 @@ async function optionsOf(request: DockerfileRequest, name: string, text: string)
     ...(request.assumeBase === undefined ? {} : { assumeBase: request.assumeBase }),
     ...(request.initImage === undefined ? {} : { initImage: request.initImage }),
     ...(base === undefined ? {} : { base }),
+    ...(request.lock === undefined ? {} : { lock: request.lock }),
+    ...(request.reportDrift === undefined ? {} : { reportDrift: request.reportDrift }),
     offline: request.offline,
     force: request.force,
     env: request.env,

@@ -25,7 +25,15 @@ import { InitwrapError } from "../model/errors.ts";
 import { type Invocation, sameArgv } from "../model/invocation.ts";
 import { type Platform, parsePlatform } from "../model/platform.ts";
 import { parseReference } from "../model/reference.ts";
-import { type Provenance, resolveBase } from "./base-resolver.ts";
+import { type BaseLock, driftOf } from "./base-lock.ts";
+import {
+  type Provenance,
+  type Resolution,
+  type ResolvedBase,
+  type ResolverOptions,
+  resolveBase,
+  resolveLive,
+} from "./base-resolver.ts";
 import { choosePlatforms, inlineInits } from "./dockerfile-inits.ts";
 import { dockerfileSnippets } from "./dockerfile-snippets.ts";
 
@@ -60,6 +68,10 @@ export interface DockerfileOptions {
   readonly assumeBase?: boolean;
   /** Ask neither an engine nor a registry. */
   readonly offline?: boolean;
+  /** What bases were found to run before; it is asked before anything else, and takes new answers in. */
+  readonly lock?: BaseLock;
+  /** Ask engines and registry nonetheless, and report what a base has otherwise than the lock. */
+  readonly reportDrift?: boolean;
   /** Go on although `# syntax=` names a frontend that nobody knows. */
   readonly force?: boolean;
   /** DOCKER_HOST, DOCKER_CONFIG and the like; nothing unless given. */
@@ -206,7 +218,7 @@ async function withBases(
     }
     configs.set(reference, base.config);
     answers.set(reference, { reference, provenance: base.provenance });
-    notes.push(baseNote(reference, base.provenance, root));
+    notes.push(baseNote(reference, base.provenance, root), ...(await driftFindings(base, root, platforms, options)));
   }
   const last = roots.at(-1)?.origin;
   const base = last?.kind === "image" ? answers.get(last.reference) : undefined;
@@ -222,15 +234,42 @@ async function withBases(
   }
 }
 
-function askFor(reference: string, platform: Platform, options: DockerfileOptions): ReturnType<typeof resolveBase> {
-  return resolveBase(reference, platform, {
+async function askFor(reference: string, platform: Platform, options: DockerfileOptions): Promise<Resolution> {
+  const resolution = await resolveBase(reference, platform, resolverOptions(options));
+  if (resolution.base !== undefined) options.lock?.record(resolution.base, platform);
+  return resolution;
+}
+
+function resolverOptions(options: DockerfileOptions): ResolverOptions {
+  const { lock } = options;
+  return {
     env: options.env ?? {},
+    ...(lock === undefined ? {} : { locked: (...question) => lock.find(...question) }),
     ...(options.signal ? { signal: options.signal } : {}),
     ...(options.offline === undefined ? {} : { offline: options.offline }),
     ...(options.base === undefined ? {} : { given: options.base }),
     ...(options.baseLayout === undefined ? {} : { layout: options.baseLayout }),
     ...(options.assumeBase === undefined ? {} : { assume: options.assumeBase }),
-  });
+  };
+}
+
+/** What a locked base has otherwise by now, where someone can be asked. */
+async function driftFindings(
+  { reference, config, provenance }: ResolvedBase,
+  root: Stage,
+  platforms: readonly Platform[],
+  options: DockerfileOptions,
+): Promise<readonly Diagnostic[]> {
+  if (options.reportDrift !== true || options.offline === true || provenance.source !== "lock") return [];
+  const live = await resolveLive(reference, platformOf(root, platforms), resolverOptions(options));
+  if (live === undefined) return [];
+  const source = [live.provenance.source, live.provenance.detail].filter(Boolean).join(" ");
+  return driftOf(config, live.config).map(({ field, was, is }) => ({
+    code: "BASE_DRIFT",
+    severity: "error",
+    args: { reference, field, was, is, source },
+    range: root.from.range,
+  }));
 }
 
 function baseNote(reference: string, { source, detail }: Provenance, root: Stage): Diagnostic {
