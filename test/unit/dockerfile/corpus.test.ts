@@ -89,6 +89,70 @@ function expectProved(planned: DockerfilePlan, known: boolean, extra: Extra, nam
   }
 }
 
+/** Numbers from 0 to 1, the same ones for the same seed (mulberry32), so that what fails once fails again. */
+function randomFrom(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
+  };
+}
+
+const MUTATIONS: Readonly<Record<string, (lines: string[], random: () => number) => void>> = {
+  "a line dropped": (lines, random) => lines.splice(Math.floor(random() * lines.length), 1),
+  "a line doubled": (lines, random) => {
+    const at = Math.floor(random() * lines.length);
+    lines.splice(at, 0, lines[at] as string);
+  },
+  "lines swapped": (lines, random) => {
+    const [a, b] = [Math.floor(random() * lines.length), Math.floor(random() * lines.length)];
+    [lines[a], lines[b]] = [lines[b] as string, lines[a] as string];
+  },
+  "CRLF everywhere": (lines) =>
+    lines.forEach((line, at) => {
+      lines[at] = `${line}\r`;
+    }),
+  "CRLF in one line": (lines, random) => {
+    const at = Math.floor(random() * lines.length);
+    lines[at] = `${lines[at]}\r`;
+  },
+  "tabs for spaces": (lines) =>
+    lines.forEach((line, at) => {
+      lines[at] = line.replaceAll(" ", "\t");
+    }),
+  "a tab in front": (lines, random) => {
+    const at = Math.floor(random() * lines.length);
+    lines[at] = `\t${lines[at]}`;
+  },
+  "cut short": (lines, random) => lines.splice(Math.floor(random() * lines.length) + 1),
+  "a character lost": (lines, random) => {
+    const at = Math.floor(random() * lines.length);
+    const line = lines[at] as string;
+    const column = Math.floor(random() * line.length);
+    lines[at] = line.slice(0, column) + line.slice(column + 1);
+  },
+  "an escape at the end of a line": (lines, random) => {
+    const at = Math.floor(random() * lines.length);
+    lines[at] = `${lines[at]} \\`;
+  },
+};
+
+/** Every file with one to three mutations of each kind, under names that say which. */
+function mutants(files: ReadonlyMap<string, string>, kind: string): ReadonlyMap<string, string> {
+  const mutate = MUTATIONS[kind] as (typeof MUTATIONS)[string];
+  let seed = 0;
+  return new Map(
+    [...files].map(([name, text]) => {
+      const random = randomFrom(seed++);
+      const lines = text.split("\n");
+      for (let times = 1 + Math.floor(random() * 3); times > 0 && lines.length > 0; times--) mutate(lines, random);
+      return [`${name}, ${kind}`, lines.join("\n")];
+    }),
+  );
+}
+
 const WAYS = [
   ["inline", INLINE],
   ["context", CONTEXT],
@@ -117,7 +181,21 @@ function suite(title: string, files: () => ReadonlyMap<string, string>): void {
   });
 }
 
+/** Damaged files: no crash, no hang, no output that is not proved, undone and the same when done again. */
+function fuzz(title: string, files: () => ReadonlyMap<string, string>): void {
+  it.each(Object.keys(MUTATIONS))(`${title}, %s: proved or refused with a code`, { timeout: 120_000 }, (kind) => {
+    const mutated = mutants(files(), kind);
+    const counts = outcomes(mutated, CONTEXT, true, { allTargets: true, replaceInit: true });
+    console.log(`${title}, ${kind}:`, JSON.stringify(counts));
+    expect(counts["PROOF_FAILED"]).toBe(undefined);
+    expect(Object.values(counts).reduce((sum, count) => sum + count, 0)).toBe(mutated.size);
+    expect(counts["rewritten and proved"]).toBeGreaterThan(mutated.size / 10);
+    outcomes(mutated, INLINE, false);
+  });
+}
+
 suite(`${samples.size} samples`, () => samples);
+fuzz(`${samples.size} samples`, () => samples);
 
 describe.skipIf(CORPUS === undefined || !existsSync(join(CORPUS, "corpus.tar.gz")))("the corpus", () => {
   const files = new Map<string, string>();
@@ -165,6 +243,7 @@ describe.skipIf(CORPUS === undefined || !existsSync(join(CORPUS, "corpus.tar.gz"
   });
 
   suite("the corpus", () => files);
+  fuzz("the corpus", () => files);
 });
 
 function reading(text: string): unknown {
