@@ -180,7 +180,7 @@ describe("what BuildKit refuses", () => {
     ["FROM a\nENV x\n", "ENV must have two arguments"],
     ["FROM a\nENV x=1 y\n", 'Syntax error - can\'t find = in "y". Must be of the form: name=value'],
     ["FROM a\nWRONG\n", "dockerfile parse error on line 2: unknown instruction: WRONG"],
-    ["FROM a\nCPY a b\n", "dockerfile parse error on line 2: unknown instruction: CPY (did you mean copy?)"],
+    ["FROM a\nCPY a b\n", "dockerfile parse error on line 2: unknown instruction: CPY (did you mean COPY?)"],
     [
       "FROM a\nCOPY a\n",
       "dockerfile parse error on line 2: COPY requires at least two arguments, but only one was provided. Destination could not be determined",

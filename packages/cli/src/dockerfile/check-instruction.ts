@@ -157,10 +157,12 @@ const KEYWORDS = Object.keys(RULES);
 export function checkInstruction(instruction: Checked & Pick<Instruction, "spelled">): Fault | undefined {
   const rule = Object.hasOwn(RULES, instruction.keyword) ? RULES[instruction.keyword] : undefined;
   if (rule === undefined) {
-    const meant = suggest(instruction.spelled, KEYWORDS);
+    const { spelled } = instruction;
+    const meant = suggest(spelled.toUpperCase(), KEYWORDS);
+    const cased = spelled === spelled.toUpperCase() ? meant : meant?.toLowerCase();
     return {
-      message: `unknown instruction: ${decode(instruction.spelled)}${meant === undefined ? "" : ` (did you mean ${meant.toLowerCase()}?)`}`,
-      ...(instruction.spelled.startsWith("{") ? { hint: "this is a template; render it first" } : {}),
+      message: `unknown instruction: ${decode(spelled)}${cased === undefined ? "" : ` (did you mean ${cased}?)`}`,
+      ...(spelled.startsWith("{") ? { hint: "this is a template; render it first" } : {}),
     };
   }
   const fault = checkFlags(instruction, rule.flags ?? {}) ?? rule.check(instruction);

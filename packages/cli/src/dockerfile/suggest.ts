@@ -1,12 +1,12 @@
 /** "Did you mean": the known word nearest to an unknown one, at most two letters away. */
 
-/** The nearest of `options`, or undefined; letters' case does not count. */
+/** The nearest of `options`, or undefined. */
 export function suggest(word: string, options: readonly string[]): string | undefined {
   let nearest: string | undefined;
   let least = 3;
   for (const option of options) {
     if (Math.abs(option.length - word.length) >= least) continue;
-    const distance = editDistance(word.toLowerCase(), option.toLowerCase());
+    const distance = editDistance(word, option);
     if (distance < least) {
       least = distance;
       nearest = option;

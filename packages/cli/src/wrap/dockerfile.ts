@@ -405,8 +405,9 @@ function excerptOf(text: string, line: number, endLine: number): string {
   const lines = text.split("\n");
   if (lines.at(-1) === "") lines.pop();
   const last = Math.min(Math.max(endLine, line), line + 8);
+  const around = last > line ? 1 : 2;
   const shown: string[] = [];
-  for (let number = Math.max(1, line - 2); number <= Math.min(lines.length, last + 2); number++) {
+  for (let number = Math.max(1, line - around); number <= Math.min(lines.length, last + around); number++) {
     const marker = number >= line && number <= last ? ">>>" : "   ";
     const visible = decode(lines[number - 1] as string).replace(/[\x00-\x08\x0b-\x1f\x7f-\x9f]/g, "");
     shown.push(`${String(number).padStart(4)} | ${marker} ${visible.slice(0, 160)}`.trimEnd());
