@@ -161,6 +161,9 @@ describe("existing inits", () => {
     [["/usr/libexec/docker/docker-init", "--", "app"], "tini"],
     [["/bin/sh", "-c", "exec tini -- app $PORT"], "tini"],
     [["/usr/bin/env", "A=1", "tini", "--", "app"], "tini"],
+    [["env", "-i", "-C", "/srv", "--", "A=1", "dumb-init", "app"], "dumb-init"],
+    [["su-exec", "app:app", "tini", "--", "app"], "tini"],
+    [["stdbuf", "-oL", "-e", "0", "catatonit", "app"], "catatonit"],
   ])("%j is left in front", (entrypoint, name) => {
     const result = composeEntrypoint({ entrypoint, cmd: null }, plain);
     expect(result).toMatchObject({ kind: "unchanged", reason: "existing-init", notes: [{ init: name }] });
@@ -173,6 +176,16 @@ describe("existing inits", () => {
     [["/usr/bin/python3", "/sbin/my_init"], "my_init"],
     [["/bin/sh", "-c", "exec /sbin/my_init --quiet"], "my_init"],
     [["/usr/lib/systemd/systemd"], "systemd"],
+    [["/lib/systemd/systemd", "--system"], "systemd"],
+    [["/usr/sbin/init"], "systemd or another system init"],
+    [["s6-svscan", "/etc/s6"], "s6"],
+    [["/package/admin/s6-overlay/libexec/s6-overlay-suexec"], "s6-overlay"],
+    [["/sbin/runsvdir-start"], "runit"],
+    [["gosu", "root", "/init"], "s6-overlay"],
+    [["nice", "-n", "5", "/sbin/my_init"], "my_init"],
+    [["env", "-u", "A", "B=1", "/init"], "s6-overlay"],
+    [["/usr/local/bin/entrypoint", "/sbin/init"], "systemd or another system init"],
+    [["/docker-entrypoint.sh", "/init"], "s6-overlay"],
   ])("%j must be PID 1 itself", (entrypoint, name) => {
     const result = composeEntrypoint({ entrypoint, cmd: null }, plain);
     expect(result).toMatchObject({ kind: "refused", note: { init: name } });
@@ -182,9 +195,19 @@ describe("existing inits", () => {
     [["/bin/sh", "-c", "tini -- app; echo done"]],
     [["/usr/bin/env"]],
     [["/opt/tinily"]],
+    [["gosu", "tini"]],
+    [["gosu", "tini", "app"]],
+    [["/entrypoint.sh", "tini", "--", "app"]],
+    [["/entrypoint.sh", "run", "/init"]],
+    [["/usr/bin/supervisord", "-n"]],
     [["python3", "app.py", "/sbin/my_init"]],
   ])("%j is no init", (entrypoint) => {
     expect(composeEntrypoint({ entrypoint, cmd: null }, plain).kind).toBe("composed");
+  });
+
+  it("a supervisor in CMD is seen behind the entrypoint's script", () => {
+    const result = composeEntrypoint({ entrypoint: ["/entrypoint.sh"], cmd: ["/init"] }, plain);
+    expect(result).toMatchObject({ kind: "refused", note: { code: "MUST_BE_PID1", init: "s6-overlay" } });
   });
 
   it("an init in CMD counts, for it is what runs first", () => {

@@ -42,11 +42,33 @@ const SUPERVISOR_PATHS: Readonly<Record<string, string>> = {
 };
 
 /**
- * The init that `argv` starts with, or undefined. Looks through the wrappers that give way to the program they start:
- * `env [VAR=x]`, an interpreter in front of a script, and a shell whose text is `exec PROGRAM ...`.
+ * Programs that give way to the one that they start: how many words of their own come before its name, and which options have
+ * their value in the next word.
+ */
+const WRAPPERS: Readonly<Record<string, { readonly operands: number; readonly valued?: string }>> = {
+  env: { operands: 0, valued: "uC" },
+  gosu: { operands: 1 },
+  "su-exec": { operands: 1 },
+  chroot: { operands: 1 },
+  nice: { operands: 0, valued: "n" },
+  ionice: { operands: 0, valued: "cn" },
+  nohup: { operands: 0 },
+  stdbuf: { operands: 0, valued: "ioe" },
+};
+
+/**
+ * The init that `argv` starts with, or undefined. Looks through the wrappers that give way to the program they start: `env` and
+ * others, an interpreter in front of a script, and a shell whose text is `exec PROGRAM ...`. A supervisor is also seen right
+ * behind a script, as in `["/entrypoint.sh", "/sbin/init"]`: the script ends by executing it, or it would not be PID 1.
  */
 export function knownInit(argv: readonly string[]): KnownInit | undefined {
-  const program = programOf(argv);
+  const found = initNamed(programOf(argv));
+  if (found !== undefined) return found;
+  const handedOver = initNamed(argv[1]);
+  return handedOver?.kind === "supervisor" ? handedOver : undefined;
+}
+
+function initNamed(program: string | undefined): KnownInit | undefined {
   if (program === undefined) return undefined;
   const path = own(SUPERVISOR_PATHS, program);
   if (path !== undefined) return { name: path, kind: "supervisor" };
@@ -61,14 +83,30 @@ export function knownInit(argv: readonly string[]): KnownInit | undefined {
 function programOf(argv: readonly string[]): string | undefined {
   const [first, ...rest] = argv;
   const base = first?.slice(first.lastIndexOf("/") + 1) ?? "";
-  if (base === "env")
-    return programOf(rest.slice(rest.findIndex((word) => !/^(?:-[i0]|[A-Za-z_]\w*=.*)$/s.test(word))));
+  const wrapper = own(WRAPPERS, base);
+  if (wrapper !== undefined) return programOf(rest.slice(startOfProgram(rest, wrapper)));
   if (/^python[\d.]*$/.test(base)) return rest.find((word) => !word.startsWith("-")) ?? first;
   if (/^(?:ba|da|a|z|k)?sh$/.test(base)) {
     const script = /^-[a-z]*c$/.test(rest[0] ?? "") ? rest[1] : undefined;
     return /^\s*exec\s+([^\s;&|<>()$`"'\\]+)/.exec(script ?? "")?.[1] ?? first;
   }
   return first;
+}
+
+/** Where a wrapper's own words end: options, variables, operands. */
+function startOfProgram(words: readonly string[], { operands, valued = "" }: (typeof WRAPPERS)[string]): number {
+  let at = 0;
+  for (; at < words.length; at++) {
+    const word = words[at] as string;
+    if (word === "--") {
+      at++;
+      break;
+    }
+    if (/^-[A-Za-z]$/.test(word) && valued.includes(word[1] as string)) at++;
+    else if (!word.startsWith("-")) break;
+  }
+  while (/^[A-Za-z_]\w*=/.test(words[at] ?? "")) at++;
+  return at + operands;
 }
 
 function own<T>(table: Readonly<Record<string, T>>, key: string): T | undefined {
