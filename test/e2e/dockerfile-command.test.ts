@@ -18,9 +18,11 @@ import {
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Ajv2020 } from "ajv/dist/2020.js";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { requireCapability } from "../support/capability.ts";
 import { CLI, initwrap, initwrapOk } from "../support/cli.ts";
+import { ROOT } from "../support/programs.ts";
 
 const DOCKERFILE = 'FROM scratch\nCOPY app /app\nENTRYPOINT ["/app"]\n';
 
@@ -97,6 +99,64 @@ describe("stdout", () => {
     expect(document.after).toEqual({ entrypoint: ["/initwrap", "--", "/in-layout"], cmd: ["c"] });
     expect([document.base.source, document.base.detail]).toEqual(["layout", manifest.digest]);
     expect((await run("--base-layout", "missing")).status).not.toBe(0);
+  });
+
+  it("--all-targets asks for the base of each stage that hangs on one, and tells all of them", async () => {
+    const text =
+      'FROM node:22 AS dev\nFROM golang:1 AS tool\nENTRYPOINT ["/t"]\nFROM python:3.12\nCOPY --from=tool /x /x\n';
+    await writeFile(file, text);
+    const { status, stdout } = await run("--all-targets", "--offline", "--json");
+    expect(status).toBe(0);
+    const document = JSON.parse(stdout.toString());
+    expect(document.bases.map(({ reference }: { reference: string }) => reference)).toEqual(["node:22", "python:3.12"]);
+    expect(document.base).toEqual(document.bases[1]);
+    expect(document.targets.map(({ name, after }: { name: string; after: object }) => [name, after])).toEqual([
+      ["dev", { entrypoint: ["/initwrap", "--", "docker-entrypoint.sh"], cmd: ["node"] }],
+      ["tool", { entrypoint: ["/initwrap", "--", "/t"], cmd: null }],
+      [null, { entrypoint: ["/initwrap", "--"], cmd: ["python3"] }],
+    ]);
+    const schema = JSON.parse(await readFile(join(ROOT, "schemas/dockerfile.schema.json"), "utf8"));
+    const validate = new Ajv2020({ allowUnionTypes: true }).compile(schema);
+    expect(validate(document), JSON.stringify(validate.errors)).toBe(true);
+    const plan = (await run("--all-targets", "--offline", "--dry-run")).stdout.toString();
+    expect(plan.match(/^Dockerfile: stage \w+, line \d+$/gm)).toEqual([
+      "Dockerfile: stage dev, line 1",
+      "Dockerfile: stage tool, line 2",
+      "Dockerfile: stage 2, line 4",
+    ]);
+    await writeFile(file, `FROM 127.0.0.1:1/none:1 AS other\n${text}`);
+    const refused = await run("--all-targets", "--offline");
+    expect([refused.status, refused.stderr]).toEqual([
+      5,
+      expect.stringContaining("stage other: the ENTRYPOINT of 127.0.0.1:1/none:1"),
+    ]);
+    expect((await run("--all-targets", "--target", "dev")).status).toBe(2);
+  });
+
+  it("--replace-init says which init went and what stands for its options", async () => {
+    await writeFile(file, 'FROM scratch\nENTRYPOINT ["/tini", "-w", "-g", "--", "/app"]\n');
+    const left = JSON.parse((await run("--json")).stdout.toString());
+    expect([left.changed, left.diagnostics.map(({ code }: { code: string }) => code)]).toEqual([
+      false,
+      ["EXISTING_INIT"],
+    ]);
+    const document = JSON.parse((await run("--json", "--replace-init", "--init-arg=-v")).stdout.toString());
+    expect(document.after.entrypoint).toEqual(["/initwrap", "-g", "-v", "--", "/app"]);
+    expect(document.diagnostics).toMatchObject([
+      { code: "INIT_REPLACED", args: { init: "tini", options: "-g" } },
+      { code: "INIT_OPTION_DROPPED", args: { init: "tini", option: "-w" } },
+    ]);
+    await initwrapOk(["dockerfile", "-w", "--replace-init", "--init-arg=-v", "--inject", "inline"], { cwd: folder });
+    const wrapped = await readFile(file);
+    // A later run keeps the replacement and the options of this call, each once.
+    await initwrapOk(["dockerfile", "-w"], { cwd: folder });
+    expect((await readFile(file)).equals(wrapped)).toBe(true);
+    await writeFile(file, 'FROM scratch\nENTRYPOINT ["/tini", "/app", "-v"]\n');
+    const refused = await run("--replace-init");
+    expect([refused.status, refused.stderr]).toEqual([
+      5,
+      expect.stringContaining("error[INIT_NOT_REPLACED]: Dockerfile: tini"),
+    ]);
   });
 
   it("--json is one document with a version, and writes nothing else", async () => {

@@ -121,7 +121,10 @@ describe("a Compose file", () => {
     });
     const both = await run(["--compose", "compose.yaml", "--write"]);
     expect([both.status, both.stderr]).toEqual([2, expect.stringContaining("in different ways")]);
+    expect(both.stderr).toContain("--all-targets");
     expect((await run(["--compose", "compose.yaml", "--service", "one", "--write"])).status).toBe(0);
+    expect((await run(["--compose", "compose.yaml", "--all-targets", "--write"])).status).toBe(0);
+    expect(await readFile(join(folder, "Dockerfile"), "utf8")).toMatch(/"--", "\/a"\][\s\S]*"--", "\/b"\]/);
     await write({
       Dockerfile: 'FROM shared\nCMD ["x"]\n',
       "compose.yaml": "services:\n  one: {build: {context: ., additional_contexts: [shared=../x]}}\n",

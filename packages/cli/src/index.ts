@@ -11,6 +11,7 @@ export { type ImagePlan, type ImagePlanRequest, type PlatformPlan, planImage } f
 export type { Diagnostic, DiagnosticCode, Range, Severity } from "./model/diagnostics.ts";
 export { type ErrorCode, InitwrapError } from "./model/errors.ts";
 export type { Invocation } from "./model/invocation.ts";
+export { BaseLock, type LockMode } from "./wrap/base-lock.ts";
 export {
   type DockerfileInput,
   type DockerfileOptions,

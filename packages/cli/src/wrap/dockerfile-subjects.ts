@@ -105,7 +105,7 @@ export async function runSubjects(
   return settled.flatMap((result) => (result.status === "fulfilled" ? [result.value] : []));
 }
 
-/** A file has one wrapped stage at a time, so two builds of it that differ cannot both be written. Throws USAGE. */
+/** Two builds of one file that differ cannot both be written, unless in nothing but the target and all are wrapped. Throws USAGE. */
 function refuseTwoStages(subjects: readonly Subject[], request: DockerfileRequest): void {
   if (request.sink.kind !== "in-place" || request.look || request.undo) return;
   const seen = new Map<string, Subject>();
@@ -114,12 +114,16 @@ function refuseTwoStages(subjects: readonly Subject[], request: DockerfileReques
     const { path } = subject.unit.dockerfile;
     const before = seen.get(path);
     if (before !== undefined && differ(requestOf(before, request), requestOf(subject, request))) {
+      const all = { ...request, allTargets: true };
+      const isTarget = !differ(requestOf(before, all), requestOf(subject, all));
       throw new InitwrapError(
         "USAGE",
         `${before.unit?.name} and ${subject.unit.name} build ${path} in different ways`,
         {
           where: `${subject.unit.definedIn}:${subject.unit.line}`,
-          hint: "wrap one of them: --service or --bake-target",
+          hint: isTarget
+            ? "wrap both with --all-targets, or one of them with --service or --bake-target"
+            : "wrap one of them: --service or --bake-target",
         },
       );
     }
