@@ -8,6 +8,7 @@ import { RegistrySession } from "../../packages/cli/src/store/registry/session.t
 import { sampleImage } from "../contract/sample-image.ts";
 import { requireCapability } from "../support/capability.ts";
 import { initwrap, initwrapOk } from "../support/cli.ts";
+import { startFaultProxy } from "../support/fault-proxy.ts";
 import { ROOT } from "../support/programs.ts";
 import { registryAvailable, startRegistry, type TestRegistry } from "../support/registry.ts";
 import { putImage } from "../support/registry-image.ts";
@@ -90,6 +91,21 @@ describe("--lock", () => {
     expect((await run("--lock", "--check")).status).toBe(2);
     expect(await readdir(folder)).toEqual(["Dockerfile"]);
   });
+});
+
+it("many Dockerfiles on one base ask the registry once", async () => {
+  const counter = await startFaultProxy(registry.host);
+  try {
+    for (const name of ["a", "b", "c", "d"]) {
+      await mkdir(join(folder, name));
+      await writeFile(join(folder, name, "Dockerfile"), `FROM ${counter.host}/lock/base:1\nENV N=${name}\n`);
+    }
+    await ok("a", "b", "c", "d", "--dry-run");
+    expect(counter.requests.filter((line) => line.includes("/manifests/1"))).toHaveLength(1);
+    expect(counter.requests.filter((line) => line.includes("/blobs/"))).toHaveLength(1);
+  } finally {
+    await counter.stop();
+  }
 });
 
 describe("a lock that is there", () => {

@@ -55,7 +55,7 @@ const HINTS: Readonly<Partial<Record<DiagnosticCode, string>>> = {
   JSON_FORM_MALFORMED: "use double quotes, and no comma behind the last element",
   SHELL_FORM_NO_EXEC: 'write the exec form, ["program", "argument"], or begin the text with exec',
   CMD_LIKE_FLAG: "add an ENTRYPOINT, or begin CMD with the program",
-  STAGE_IS_PARENT: "choose the stage that is shipped with --target",
+  STAGE_IS_PARENT: "choose the stage that is shipped with --target, or wrap all with --all-targets",
   STOPSIGNAL_KILL: "remove STOPSIGNAL, or name the signal on which the program ends in good order",
   BLANK_CONTINUATION: "remove the blank line, or begin it with #",
   DOCKERIGNORE_LOST: "write the result to a file with -o, and build that",

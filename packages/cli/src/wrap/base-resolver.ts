@@ -44,6 +44,8 @@ export interface ResolverOptions {
   readonly layout?: string;
   /** Guess an unknown tag from the other tags of its image, last of all. */
   readonly assume?: boolean;
+  /** The answers of this call so far, so that many Dockerfiles on one base ask once. */
+  readonly answers?: Map<string, Promise<Resolution>>;
   /** Looks a base up in the lock; before anything is asked. */
   readonly locked?: (reference: string, platform: Platform) => ResolvedBase | undefined;
   /** What `--base-*` say; stands for any base. */
@@ -62,7 +64,7 @@ export async function resolveBase(
   platform: Platform,
   options: ResolverOptions,
 ): Promise<Resolution> {
-  return ask(sources(options), reference, platform, options.signal);
+  return once("", reference, platform, options, () => ask(sources(options), reference, platform, options.signal));
 }
 
 /** What the engines and the registry say now, whatever is locked; undefined when none knows the image or can be asked. */
@@ -71,7 +73,24 @@ export async function resolveLive(
   platform: Platform,
   options: ResolverOptions,
 ): Promise<ResolvedBase | undefined> {
-  return (await ask(liveSources(options), reference, platform, options.signal)).base;
+  const places = liveSources(options);
+  const resolution = await once("live", reference, platform, options, () =>
+    ask(places, reference, platform, options.signal),
+  );
+  return resolution.base;
+}
+
+function once(
+  kind: string,
+  reference: string,
+  platform: Platform,
+  { answers }: ResolverOptions,
+  work: () => Promise<Resolution>,
+): Promise<Resolution> {
+  const question = [kind, reference, formatPlatform(platform)].join(" ");
+  const answer = answers?.get(question) ?? work();
+  answers?.set(question, answer);
+  return answer;
 }
 
 async function ask(

@@ -60,6 +60,8 @@ export interface DockerfileRequest {
   readonly assumeBase?: boolean | undefined;
   readonly lock?: BaseLock | undefined;
   readonly reportDrift?: boolean | undefined;
+  /** Answers about bases that several runs of one call share. */
+  readonly baseAnswers?: DockerfileOptions["baseAnswers"];
   readonly offline: boolean;
   readonly force: boolean;
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -203,6 +205,7 @@ async function optionsOf(request: DockerfileRequest, name: string, text: string)
     ...(request.initImage === undefined ? {} : { initImage: request.initImage }),
     ...(base === undefined ? {} : { base }),
     ...(request.lock === undefined ? {} : { lock: request.lock }),
+    ...(request.baseAnswers === undefined ? {} : { baseAnswers: request.baseAnswers }),
     ...(request.reportDrift === undefined ? {} : { reportDrift: request.reportDrift }),
     offline: request.offline,
     force: request.force,

@@ -83,11 +83,12 @@ export async function runSubjects(
   request: DockerfileRequest,
 ): Promise<readonly SubjectResult[]> {
   refuseTwoStages(subjects, request);
+  const shared: DockerfileRequest = { ...request, baseAnswers: new Map() };
   const done = new Map<string, Promise<SubjectResult>>();
   const results: Promise<SubjectResult>[] = [];
   const slots: Promise<unknown>[] = [];
   for (const subject of subjects) {
-    const own = requestOf(subject, request);
+    const own = requestOf(subject, shared);
     // Services that share a build share its run: a file must not be written by two at once.
     const identity = JSON.stringify([subject.name, own.target, own.buildArgs, own.platforms, subject.unit?.dockerfile]);
     let result = done.get(identity);

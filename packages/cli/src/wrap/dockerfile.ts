@@ -70,6 +70,8 @@ export interface DockerfileOptions {
   readonly offline?: boolean;
   /** What bases were found to run before; it is asked before anything else, and takes new answers in. */
   readonly lock?: BaseLock;
+  /** Answers about bases that several plans of one call share; an empty map in the beginning. */
+  readonly baseAnswers?: Map<string, Promise<Resolution>>;
   /** Ask engines and registry nonetheless, and report what a base has otherwise than the lock. */
   readonly reportDrift?: boolean;
   /** Go on although `# syntax=` names a frontend that nobody knows. */
@@ -244,6 +246,7 @@ function resolverOptions(options: DockerfileOptions): ResolverOptions {
   const { lock } = options;
   return {
     env: options.env ?? {},
+    ...(options.baseAnswers === undefined ? {} : { answers: options.baseAnswers }),
     ...(lock === undefined ? {} : { locked: (...question) => lock.find(...question) }),
     ...(options.signal ? { signal: options.signal } : {}),
     ...(options.offline === undefined ? {} : { offline: options.offline }),
