@@ -118,7 +118,9 @@ describe("an engine behind ssh", () => {
     const tag = await buildImage(engine);
     const other = freshTag("remote");
     const archive = join(folder, "over-ssh.tar");
-    await initwrapOk(["image", tag, "-o", archive], { env });
+    const plan = JSON.parse((await initwrapOk(["image", tag, "--dry-run", "--json"], { env })).stdout.toString());
+    const { stdout } = await initwrapOk(["image", tag, "-o", archive], { env });
+    expect(stdout.toString()).toBe(`${tag}@${plan.digest}\n`);
     await engine.docker(["rmi", "--force", tag]);
     await initwrapOk(["image", archive, "-o", `docker:${other}`], { env });
     expect((await engine.docker(["run", "--rm", "--network=none", other])).stdout).toBe("hello\n");

@@ -25,7 +25,8 @@ export const dockerDaemonMedium: Medium = {
   },
   isSameStore: () => true,
   onlyPlatform: async (_location, context) => {
-    const { keepsManifests, platform } = await engineFor(context).facts();
+    const engine = engineFor(context);
+    const { keepsManifests, platform } = await engine.facts().finally(() => engine.close());
     return keepsManifests ? undefined : platform;
   },
 };

@@ -114,7 +114,8 @@ export interface DaemonImage {
  * Throws DAEMON_UNREACHABLE or DAEMON_FAILED; never waits for longer than the time limit.
  */
 export async function inspectDaemonImage(reference: string, options: EngineOptions): Promise<DaemonImage | undefined> {
-  const image = await new DockerEngine(engineEndpoint(options.env), options).inspect(reference);
+  const engine = new DockerEngine(engineEndpoint(options.env), options);
+  const image = await engine.inspect(reference).finally(() => engine.close());
   if (!image) return undefined;
   return {
     id: image.Id,

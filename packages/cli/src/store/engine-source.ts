@@ -55,8 +55,15 @@ export class EngineSource implements Source {
 
 /** The digests that a manifest refers to; the children of an index need not be there, and come with documents of their own. */
 function listedIn(bytes: Uint8Array): readonly string[] {
-  const document = JSON.parse(new TextDecoder().decode(bytes)) as { config?: Descriptor; layers?: Descriptor[] };
-  return [document.config, ...(Array.isArray(document.layers) ? document.layers : [])].flatMap((one) =>
+  let document: { config?: Partial<Descriptor>; layers?: readonly Descriptor[] } | null;
+  try {
+    document = JSON.parse(new TextDecoder().decode(bytes)) as typeof document;
+  } catch {
+    // The config of something that is no image.
+    return [];
+  }
+  const { config, layers } = document ?? {};
+  return [config, ...(Array.isArray(layers) ? layers : [])].flatMap((one) =>
     typeof one?.digest === "string" ? [one.digest] : [],
   );
 }

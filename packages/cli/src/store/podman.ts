@@ -26,7 +26,10 @@ export const podmanMedium: Medium = {
   source: (location, options) => podmanSource(engineFor(options), location, options),
   sink: (location, options) => podmanSink(engineFor(options), location, options),
   isSameStore: () => true,
-  onlyPlatform: async (_location, context) => (await engineFor(context).facts()).platform,
+  onlyPlatform: async (_location, context) => {
+    const engine = engineFor(context);
+    return (await engine.facts().finally(() => engine.close())).platform;
+  },
 };
 
 function engineFor(context: StoreContext): PodmanEngine {
