@@ -145,7 +145,10 @@ it("the init's code as the addon compiles it for arm64 runs commands, under qemu
   const compiler = "aarch64-linux-gnu-gcc";
   requireCapability(context, compiler, which(compiler) !== undefined);
   const binary = join(scratch(), "in-process");
-  const init = ["log", "options", "reap", "signals", "spawn", "supervise", "text"].map((name) => `src/${name}.c`);
+  const { targets } = JSON.parse(await readFile(join(CORE, "binding.gyp"), "utf8")) as {
+    targets: { sources: string[] }[];
+  };
+  const init = targets.flatMap(({ sources }) => sources).filter((name) => name.startsWith("src/"));
   await exec(
     compiler,
     [

@@ -222,7 +222,8 @@ Napi::Value Supervise(const Napi::CallbackInfo &info) {
 // signalName(number): with its SIG prefix, as the init's report has it.
 Napi::Value SignalName(const Napi::CallbackInfo &info) {
   char name[SIGNAL_NAME_SIZE];
-  return Napi::String::New(info.Env(), signal_name(name, info[0].ToNumber().Int32Value()));
+  signal_name(name, info[0].ToNumber().Int32Value());
+  return Napi::String::New(info.Env(), name);
 }
 
 int PidAt(const Napi::CallbackInfo &info) { return info[0].ToNumber().Int32Value(); }

@@ -50,7 +50,7 @@ function build(folder) {
       ["--napi", "--strip", "--strip-bin", strip, "-t", target, "--arch", one.arch, "--out", folder],
       {
         cwd: root,
-        stdio: ["ignore", "ignore", "inherit"],
+        stdio: ["ignore", 2, 2],
         env: {
           ...process.env,
           PATH: `${join(nodedir, "bin")}:${process.env.PATH}`,
