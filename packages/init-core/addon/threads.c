@@ -18,12 +18,13 @@
 enum { THREADS_MAX = 1024, LOOKS_MAX = 50000, LOOK_NANOSECONDS = 100000, QUIET_LOOKS = 20 };
 
 /* One thread. `still` is set by itself. `closed`: it blocked every signal when it was asked to stop, so that it may not have
-   noticed; and for how many looks on end it has slept like that. */
+   noticed; and for how many looks on end it has slept like that. `sent`: the signals that it was sent. */
 struct thread {
 	int id;
 	atomic_bool still;
 	bool closed;
 	int quiet;
+	uint64_t sent;
 };
 
 static struct thread threads[THREADS_MAX];
@@ -34,8 +35,6 @@ static atomic_int thread_count;
 static atomic_int stop_number;
 static int last_stop_number;
 
-/* Some thread may yet be delivered a signal of ours. */
-static bool was_closed;
 static uint64_t signals_used;
 static struct kernel_action actions_before[KERNEL_SIGNALS + 1];
 
@@ -109,14 +108,15 @@ static int deliverable_signal(int thread, bool *sleeps)
 	return 0;
 }
 
-static void ask_to_stop(int thread, int signal, const struct kernel_action *action)
+static void ask_to_stop(struct thread *thread, int signal, const struct kernel_action *action)
 {
 	uint64_t bit = (uint64_t)1 << (signal - 1);
 	if (!(signals_used & bit)) {
 		kernel_action(signal, action, &actions_before[signal]);
 		signals_used |= bit;
 	}
-	syscall(SYS_tgkill, getpid(), thread, signal);
+	thread->sent |= bit;
+	syscall(SYS_tgkill, getpid(), thread->id, signal);
 }
 
 static struct thread *find(int id)
@@ -152,15 +152,15 @@ static bool stop(int id, const struct kernel_action *action, bool *too_many)
 		atomic_store(&thread->still, false);
 		thread->closed = !signal;
 		thread->quiet = 0;
+		thread->sent = 0;
 		atomic_store(&thread_count, count + 1);
-		ask_to_stop(id, signal ? signal : KERNEL_SIGNALS, action);
+		ask_to_stop(thread, signal ? signal : KERNEL_SIGNALS, action);
 		return false;
 	}
 	if (signal && signal != KERNEL_SIGNALS) {
 		/* It blocks less than it did, and still the signal that it was sent. */
 		thread->closed = false;
-		was_closed = true;
-		ask_to_stop(id, signal, action);
+		ask_to_stop(thread, signal, action);
 		return false;
 	}
 	thread->quiet = sleeps && !signal ? thread->quiet + 1 : 0;
@@ -203,7 +203,6 @@ bool threads_stop(void)
 	bool failed = false;
 	int clean = 0;
 	signals_used = 0;
-	was_closed = false;
 	atomic_store(&thread_count, 0);
 	last_stop_number = last_stop_number == INT32_MAX ? 1 : last_stop_number + 1;
 	atomic_store(&stop_number, last_stop_number);
@@ -221,14 +220,26 @@ bool threads_stop(void)
 	return false;
 }
 
+/* The signals that were sent and may yet be delivered: to threads that stood still by one of several, or not at all. */
+static uint64_t signals_left(void)
+{
+	uint64_t left = 0;
+	for (int i = 0; i < atomic_load(&thread_count); i++) {
+		const struct thread *thread = &threads[i];
+		bool one = !(thread->sent & (thread->sent - 1));
+		bool gone = syscall(SYS_tgkill, getpid(), thread->id, 0) < 0;
+		if (!gone && !(one && atomic_load(&thread->still)))
+			left |= thread->sent;
+	}
+	return left;
+}
+
 void threads_go_on(void)
 {
-	bool all = !was_closed;
-	for (int i = 0; i < atomic_load(&thread_count); i++)
-		all = all && atomic_load(&threads[i].still);
-	/* A signal that was sent and is yet to be delivered must find the handler, which then returns at once. */
-	for (int signal = 1; all && signal <= KERNEL_SIGNALS; signal++)
-		if (signals_used >> (signal - 1) & 1)
+	/* Those must find the handler, which then returns at once. */
+	uint64_t restorable = signals_used & ~signals_left();
+	for (int signal = 1; signal <= KERNEL_SIGNALS; signal++)
+		if (restorable >> (signal - 1) & 1)
 			kernel_action(signal, &actions_before[signal], NULL);
 	atomic_store(&stop_number, 0);
 	syscall(SYS_futex, &stop_number, FUTEX_WAKE_PRIVATE, INT32_MAX, NULL, NULL, 0);
