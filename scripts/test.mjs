@@ -17,7 +17,7 @@ const PACKAGES = readFileSync(join(ROOT, "test/support/debian-packages.txt"), "u
   .split("\n")
   .map((line) => line.replace(/#.*/, "").trim())
   .filter(Boolean);
-const ENGINES = ["modern", "modern-graph", "classic", "registry"];
+const ENGINES = ["modern", "modern-graph", "classic", "newest", "registry"];
 
 const isDebianRoot = existsSync("/usr/bin/apt-get") && process.getuid?.() === 0;
 const missing = [];

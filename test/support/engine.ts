@@ -8,7 +8,7 @@ import { execFile, spawnSync } from "node:child_process";
 import { promisify } from "node:util";
 import { requireCapability, type SkippableContext } from "./capability.ts";
 
-export type EngineName = "modern" | "modern-graph" | "classic";
+export type EngineName = "modern" | "modern-graph" | "classic" | "newest";
 
 export interface Engine {
   readonly name: EngineName;

@@ -5,7 +5,7 @@ work=${INITWRAP_ENGINES:-/var/tmp/initwrap-engines}
 for pid in "$work"/*/pid; do
   [ -s "$pid" ] && kill "$(cat "$pid")" 2>/dev/null
 done
-for link in iwt-81 iwt-82 iwt-83; do
+for link in iwt-81 iwt-82 iwt-83 iwt-84; do
   ip link del "$link" 2>/dev/null
 done
 exit 0

@@ -4,6 +4,7 @@
 #   up.sh NAME       modern        Docker 26.1, BuildKit, containerd image store
 #                    modern-graph  Docker 26.1, BuildKit, overlay2 graph driver
 #                    classic       Docker 20.10, classic builder as well, overlay2 graph driver
+#                    newest        Docker 28.5, whose builder has checks of its own (docker build --check)
 #   up.sh registry   a registry server on a free loopback port
 #   down.sh          ends them all
 #
@@ -13,7 +14,7 @@
 # and runs through its own loader: the host's libc may be older than what it was linked with.
 # Needs: Linux, root, and Debian's mmdebstrap and iproute2 (scripts/test.mjs installs them where it may).
 set -euo pipefail
-name=${1:?usage: up.sh modern|modern-graph|classic|registry}
+name=${1:?usage: up.sh modern|modern-graph|classic|newest|registry}
 work=${INITWRAP_ENGINES:-/var/tmp/initwrap-engines}
 mkdir -p "$work"
 exec 9>"$work/lock"
@@ -23,6 +24,7 @@ case $name in
 modern) suite=trixie store=true octet=81 ;;
 modern-graph) suite=trixie store=false octet=82 ;;
 classic) suite=bookworm store=false octet=83 ;;
+newest) suite=sid store=true octet=84 ;;
 registry) suite= ;;
 *) echo "up.sh: no engine is called $name" >&2; exit 2 ;;
 esac
