@@ -8,12 +8,19 @@
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { constants, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { initFor } from "@initwrap/init-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { InitwrapError } from "../../packages/cli/src/model/errors.ts";
 import { type DockerfileOutcome, planDockerfile } from "../../packages/cli/src/wrap/dockerfile.ts";
 import { contextFiles } from "../../packages/cli/src/wrap/dockerfile-context.ts";
-import { type Builder, BUILDERS, buildFile, type Fared, fare, forEachAtOnce, inspectImages } from "../support/builders.ts";
+import {
+  BUILDERS,
+  type Builder,
+  buildFile,
+  type Fared,
+  fare,
+  forEachAtOnce,
+  inspectImages,
+} from "../support/builders.ts";
 import { type Engine, findEngine, requireEngine } from "../support/engine.ts";
 import { freshTag, provideBaseImage } from "../support/images.ts";
 import { ROOT } from "../support/programs.ts";
@@ -38,9 +45,9 @@ beforeAll(async () => {
     await writeFile(path, await readFile(join(FOLDER, "program.sh")));
     await chmod(path, 0o755);
   }
-  for (const { path } of contextFiles([PLATFORM])) {
+  for (const { path, bytes } of contextFiles([PLATFORM])) {
     await mkdir(join(context, "context", dirname(path)), { recursive: true });
-    await writeFile(join(context, "context", path), initFor(PLATFORM).bytes, { mode: 0o755 });
+    await writeFile(join(context, "context", path), bytes, { mode: 0o755 });
   }
   for (const name of (await readdir(FOLDER)).filter((file) => file.endsWith(".Dockerfile")).toSorted()) {
     samples.set(name.replace(".Dockerfile", ""), await readFile(join(FOLDER, name)));
@@ -116,7 +123,10 @@ describe("a real Dockerfile", () => {
       else if (refusedBefore === undefined) faults[name] = refusedAfter;
       else if (refusedAfter === undefined) faults[name] = "is built wrapped, and was not as it was";
     }
-    const facts = await inspectImages(engine, both.flatMap(({ before, after }) => [before, after]));
+    const facts = await inspectImages(
+      engine,
+      both.flatMap(({ before, after }) => [before, after]),
+    );
     for (const { name, before, after, outcome } of both) {
       const [was, is] = [facts.get(before)!, facts.get(after)!];
       const { Entrypoint: oldEntrypoint, Cmd: oldCmd, ...old } = was.Config;

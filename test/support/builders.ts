@@ -42,8 +42,9 @@ export async function buildFile(
 }
 
 const IDENTITY = new Set(
-  "Id RepoTags RepoDigests Parent Created Container ContainerConfig RootFS Size VirtualSize GraphDriver Metadata Descriptor Manifests Identity"
-    .split(" "),
+  "Id RepoTags RepoDigests Parent Created Container ContainerConfig RootFS Size VirtualSize GraphDriver Metadata Descriptor Manifests Identity".split(
+    " ",
+  ),
 );
 
 /** What is known of images, by tag; one call for all of them. */

@@ -178,6 +178,7 @@ anything is written: the container runs what it ran, behind the init. What is no
       stdin: process.stdin,
       sink,
       look,
+      verdictOnly: flags.check && !product,
       undo: flags.undo,
       target: flags.target,
       allTargets: flags["all-targets"],

@@ -90,34 +90,67 @@ function inline(request: InjectionRequest, offered: readonly InlineInit[]): Inje
     choices.some((choice) => choice.platforms.some((chosen) => samePlatform(chosen, platform))),
   );
   const name = freeName(request.evaluation);
+  const prefixes = [...new Set(choices.flatMap(({ variable }) => variable?.prefix ?? []))];
+  const isOnly = prefixes.length === 0 && inits.length === 1;
+  const copies = choices.map(({ variable, platforms: [platform] }) => {
+    const own = isOnly ? name : `${name}-${suffix(platform as Platform)}`;
+    return snippets.copyFrom({ k, from: variable === undefined ? own : aliasOf(name, variable.prefix, prefixes) });
+  });
+  return { stages: inlineStages({ offered, inits, prefixes, name, snippets, k, lineEnding }), copies };
+}
+
+/** Stages for the build's platform and for the target's may stand in one file. */
+function aliasOf(name: string, prefix: string, prefixes: readonly string[]): string {
+  return prefix === "BUILD" && prefixes.length > 1 ? `${name}-build` : name;
+}
+
+interface InlineStages {
+  readonly offered: readonly InlineInit[];
+  readonly inits: readonly InlineInit[];
+  readonly prefixes: readonly string[];
+  readonly name: string;
+  readonly snippets: Snippets;
+  readonly k: Keywords;
+  readonly lineEnding: string;
+}
+
+/** Texts of stages by what they are made from. A call that wraps a thousand files would make the same 200 KB a thousand times. */
+const made = new WeakMap<readonly InlineInit[], { snippets: Snippets; texts: Map<string, string> }>();
+
+function inlineStages(stages: InlineStages): string {
+  const { offered, inits, prefixes, name, snippets, k, lineEnding } = stages;
+  let known = made.get(offered);
+  if (known?.snippets !== snippets) {
+    known = { snippets, texts: new Map() };
+    made.set(offered, known);
+  }
+  const platforms = inits.map(({ platform }) => formatPlatform(platform));
+  const key = JSON.stringify([name, k.FROM, k.AS, k.COPY, lineEnding, prefixes, platforms]);
+  const text = known.texts.get(key) ?? makeInlineStages(stages);
+  known.texts.set(key, text);
+  return text;
+}
+
+function makeInlineStages({ inits, prefixes, name, snippets, k, lineEnding }: InlineStages): string {
   const opened = (stageName: string, { text }: InlineInit): string => {
     const terminator = terminatorFor(text);
     const head = snippets.inlineStage({ k, name: stageName, terminator }).replaceAll("\n", lineEnding);
     return `${head}${text}${terminator}${lineEnding}`;
   };
-  const copyFrom = (from: string) => snippets.copyFrom({ k, from });
-  const prefixes = new Set(choices.flatMap(({ variable }) => variable?.prefix ?? []));
   const [only] = inits;
-  if (prefixes.size === 0 && inits.length === 1) {
-    return { stages: opened(name, only as InlineInit), copies: choices.map(() => copyFrom(name)) };
-  }
+  if (prefixes.length === 0 && inits.length === 1) return opened(name, only as InlineInit);
   const stages = inits.map((init) => opened(`${name}-${suffix(init.platform)}`, init));
   const alias = (alias: string, source: string) =>
     snippets.alias({ k, name: alias, source }).replaceAll("\n", lineEnding);
-  for (const init of prefixes.size === 0 ? [] : inits) {
+  for (const init of prefixes.length === 0 ? [] : inits) {
     for (const level of newerLevels(init.platform)) {
       stages.push(alias(`${name}-${level}`, `${name}-${suffix(init.platform)}`));
     }
   }
-  // Stages for the build's platform and for the target's may stand in one file.
-  const aliasOf = (prefix: string) => (prefix === "BUILD" && prefixes.size > 1 ? `${name}-build` : name);
   for (const prefix of prefixes) {
-    stages.push(alias(aliasOf(prefix), `${name}-\${${prefix}ARCH}\${${prefix}VARIANT}`));
+    stages.push(alias(aliasOf(name, prefix, prefixes), `${name}-\${${prefix}ARCH}\${${prefix}VARIANT}`));
   }
-  const copies = choices.map(({ variable, platforms: [platform] }) =>
-    copyFrom(variable === undefined ? `${name}-${suffix(platform as Platform)}` : aliasOf(variable.prefix)),
-  );
-  return { stages: stages.join(""), copies };
+  return stages.join("");
 }
 
 function context(request: InjectionRequest, offered: readonly Platform[]): InjectionText {

@@ -24,11 +24,17 @@ const NOT_STRINGS = "when using JSON array syntax, arrays must be comprised of s
  * `strict: false` leaves out what BuildKit checks of each instruction's arguments, as for a trigger that is only stored.
  */
 export function parseText(text: string, options: { readonly strict?: boolean } = {}): Dockerfile {
-  const parser = new Parser(text);
-  const dockerfile = parser.parse();
-  if (options.strict !== false) checkStructure(dockerfile);
+  const strict = options.strict !== false;
+  if (strict && latest?.text === text) return latest;
+  const dockerfile = new Parser(text).parse();
+  if (!strict) return dockerfile;
+  checkStructure(dockerfile);
+  latest = dockerfile;
   return dockerfile;
 }
+
+/** The last text that was read: a file is looked at several times before the next one's turn. */
+let latest: Dockerfile | undefined;
 
 interface Line {
   /** Offset of the first byte. */
@@ -189,6 +195,7 @@ class Parser {
     let last: Line | undefined;
     for (const { name, chomp } of heredocsOf(line, hasSyntax(frontend, SPACED_HEREDOC_SYNTAX))) {
       const bodyStart = this.at;
+      if (!chomp) this.skipBody(name);
       for (;;) {
         last = this.next();
         if (last === undefined) {
@@ -206,6 +213,26 @@ class Parser {
       list.push({ name, content: this.text.slice(bodyStart, last.start) });
     }
     return last === undefined ? { list } : { list, last };
+  }
+
+  /**
+   * Goes on to the first line that begins with the terminator, lines and their lengths counted. A body may be a whole program,
+   * and most of its lines need not be looked at one by one.
+   */
+  private skipBody(terminator: string): void {
+    const { text } = this;
+    const found = text.startsWith(terminator, this.at) ? this.at : text.indexOf(`\n${terminator}`, this.at) + 1;
+    // Without one, reading on line by line finds the end of the text, and says so.
+    if (found === 0) return;
+    let start = this.at;
+    while (start < found) {
+      const feed = text.indexOf("\n", start);
+      // The line is too long, which is said where it is read.
+      if (feed - start + 1 > MAX_LINE) break;
+      this.lineNumber++;
+      start = feed + 1;
+    }
+    this.at = start;
   }
 }
 

@@ -1,5 +1,5 @@
 /** The Compose file beside a Dockerfile, which may take the init out of the container again or add a second one. */
-import { stat } from "node:fs/promises";
+import { statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import type { Diagnostic } from "../model/diagnostics.ts";
 import { InitwrapError } from "../model/errors.ts";
@@ -20,18 +20,23 @@ export async function siblingFindings(
   const path = resolve(dockerfile);
   const folders = new Set([dirname(path), ...(context === undefined ? [] : [resolve(context)])]);
   for (const folder of folders) {
-    const file = await composeFileIn(folder);
+    const file = composeFileIn(folder);
     if (file !== undefined) return findingsIn(file, path, environment);
   }
   return [];
 }
 
-async function composeFileIn(folder: string): Promise<string | undefined> {
-  for (const name of COMPOSE_NAMES) {
-    const facts = await stat(join(folder, name)).catch(() => undefined);
-    if (facts?.isFile()) return join(folder, name);
+function composeFileIn(folder: string): string | undefined {
+  return COMPOSE_NAMES.map((name) => join(folder, name)).find((path) => isFile(path));
+}
+
+function isFile(path: string): boolean {
+  try {
+    return statSync(path, { throwIfNoEntry: false })?.isFile() === true;
+  } catch {
+    // A folder that cannot be searched has no say.
+    return false;
   }
-  return undefined;
 }
 
 async function findingsIn(file: string, path: string, environment: Variables): Promise<readonly Diagnostic[]> {

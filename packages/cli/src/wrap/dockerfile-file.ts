@@ -5,6 +5,7 @@
  * stays one: what it points to is replaced. Mode and, where permitted, owner are kept.
  */
 import { randomBytes } from "node:crypto";
+import { readFileSync, statSync } from "node:fs";
 import { open, readFile, realpath, rename, stat, unlink } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { InitwrapError } from "../model/errors.ts";
@@ -12,7 +13,8 @@ import { InitwrapError } from "../model/errors.ts";
 /** The file's bytes. Throws INPUT_NOT_FOUND or INPUT_UNREADABLE. */
 export async function readInput(path: string): Promise<Uint8Array> {
   try {
-    return await readFile(path);
+    // An ordinary file is there at once, and a call may read a thousand; a pipe may keep us waiting, and must not keep signals.
+    return statSync(path).isFile() ? readFileSync(path) : await readFile(path);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === "ENOENT" || code === "ENOTDIR") {

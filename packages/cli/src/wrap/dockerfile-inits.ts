@@ -39,15 +39,26 @@ export function initBytes(platform: Platform): Uint8Array {
   return initFor(platform).bytes();
 }
 
-/** Read once in a process, for a call may wrap a thousand files. */
-const texts = new Map<string, string>();
+/** Made once in a process, for a call may wrap a thousand files. */
+const offers = new Map<string, readonly InlineInit[]>();
 
 /** The inits of these platforms, as text that can stand in a heredoc. */
 export function inlineInits(platforms: readonly Platform[]): readonly InlineInit[] {
-  return platforms.map((platform) => {
-    const name = formatPlatform(platform);
-    const text = texts.get(name) ?? toText(initBytes(platform));
-    texts.set(name, text);
-    return { platform, text };
-  });
+  return offer(platforms, "init", (platform) => toText(initBytes(platform)));
+}
+
+/** A line in the place of each init, for a plan of which nothing is written. */
+export function inlineStandIns(platforms: readonly Platform[]): readonly InlineInit[] {
+  return offer(platforms, "stand-in", (platform) => `the init for ${formatPlatform(platform)}\n`);
+}
+
+function offer(
+  platforms: readonly Platform[],
+  what: string,
+  textFor: (platform: Platform) => string,
+): readonly InlineInit[] {
+  const key = `${what} ${platforms.map(formatPlatform).join(",")}`;
+  const known = offers.get(key) ?? platforms.map((platform) => ({ platform, text: textFor(platform) }));
+  offers.set(key, known);
+  return known;
 }

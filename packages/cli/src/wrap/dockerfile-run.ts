@@ -3,7 +3,7 @@
  */
 import { dirname, join } from "node:path";
 import type { BaseConfig } from "../dockerfile/evaluate.ts";
-import { decode, toBytes, toText } from "../dockerfile/text.ts";
+import { decode, toText } from "../dockerfile/text.ts";
 import { undoText } from "../dockerfile/undo.ts";
 import type { Diagnostic } from "../model/diagnostics.ts";
 import { InitwrapError } from "../model/errors.ts";
@@ -12,7 +12,9 @@ import type { BaseLock } from "./base-lock.ts";
 import {
   type DockerfileOptions,
   type DockerfileOutcome,
+  type DockerfileVerdict,
   type InjectKind,
+  judgeDockerfile,
   planDockerfile,
   presentInjection,
   undoDockerfile,
@@ -40,6 +42,8 @@ export interface DockerfileRequest {
     | { readonly kind: "none" };
   /** Only look: write nothing, whatever the sink. */
   readonly look: boolean;
+  /** Only whether something would change, and the findings, are asked for: the run then holds neither result nor outcome. */
+  readonly verdictOnly?: boolean | undefined;
   readonly undo: boolean;
   readonly target?: string | undefined;
   readonly allTargets?: boolean | undefined;
@@ -70,7 +74,7 @@ export interface DockerfileRequest {
 
 export interface DockerfileRun {
   readonly changed: boolean;
-  /** Absent after an undo. */
+  /** Absent after an undo, and where only the verdict was asked for. */
   readonly outcome: DockerfileOutcome | undefined;
   /** The Dockerfile's bytes as they should be. */
   readonly result: Uint8Array;
@@ -93,11 +97,24 @@ export async function runDockerfile(request: DockerfileRequest): Promise<Dockerf
   }
   const input = request.file === "-" ? await readStream(request.stdin) : await readInput(request.file);
   const before = toText(input);
-  if (request.undo)
-    return finish(request, before, undoDockerfile(input, name), undefined, { diagnostics: [], files: [] });
-  const outcome = await planDockerfile(input, await optionsOf(request, name, before));
+  if (request.undo) {
+    const result = undoDockerfile(input, name);
+    const changed = Buffer.compare(input, result) !== 0;
+    const product = productOf(request, before, result, undefined);
+    return finish(request, before, { changed, diagnostics: [], product }, { diagnostics: [], files: [] });
+  }
+  const options = await optionsOf(request, name, before);
+  if (request.verdictOnly) {
+    const verdict = await judgeDockerfile(input, options);
+    const { changed, diagnostics } = verdict;
+    const extra = await contextPart(request, verdict);
+    return finish(request, before, { changed, diagnostics, product: NO_PRODUCT }, extra);
+  }
+  const outcome = await planDockerfile(input, options);
+  const { changed, diagnostics } = outcome;
   const extra = await contextPart(request, outcome);
-  return finish(request, before, outcome.result, outcome, extra);
+  const product = productOf(request, before, outcome.result, outcome);
+  return finish(request, before, { changed, diagnostics, product }, extra);
 }
 
 interface Extra {
@@ -108,7 +125,7 @@ interface Extra {
 }
 
 /** What the build context needs: the init's files, and an ignore file that does not hide them. */
-async function contextPart(request: DockerfileRequest, outcome: DockerfileOutcome): Promise<Extra> {
+async function contextPart(request: DockerfileRequest, outcome: DockerfileVerdict): Promise<Extra> {
   const dockerfile = request.file === "-" ? undefined : request.file;
   const context = request.context ?? (dockerfile === undefined ? undefined : dirname(dockerfile));
   const wrapped = outcome.edits.length > 0;
@@ -146,14 +163,18 @@ async function contextPart(request: DockerfileRequest, outcome: DockerfileOutcom
   });
 }
 
+interface Rewrite {
+  readonly changed: boolean;
+  readonly diagnostics: readonly Diagnostic[];
+  readonly product: Product;
+}
+
 async function finish(
   request: DockerfileRequest,
   before: string,
-  result: Uint8Array,
-  outcome: DockerfileOutcome | undefined,
+  { changed: rewritten, diagnostics, product }: Rewrite,
   extra: Extra,
 ): Promise<DockerfileRun> {
-  const rewritten = Buffer.compare(toBytes(before), result) !== 0;
   const written: string[] = [];
   const { signal } = request;
   if (!request.look) {
@@ -166,21 +187,34 @@ async function finish(
     }
     const path = request.sink.kind === "file" ? request.sink.path : request.file;
     if (request.sink.kind === "file" || (request.sink.kind === "in-place" && rewritten)) {
-      await writeAtomically(path, result, { signal });
+      await writeAtomically(path, product.result, { signal });
       written.push(path);
     }
   }
   return {
     changed: rewritten || extra.files.length > 0 || extra.ignore !== undefined,
-    outcome,
-    result,
+    ...product,
     contextFiles: extra.files.map(({ path }) => join(extra.context as string, path)),
     amendedIgnore: extra.ignore?.path,
     written,
-    diagnostics: [...placed(outcome?.diagnostics ?? [], before), ...extra.diagnostics],
+    diagnostics: [...placed(diagnostics, before), ...extra.diagnostics],
     text: decode(before),
-    diff: () => unifiedDiff(before, toText(result), request.file === "-" ? "Dockerfile" : request.file),
   };
+}
+
+type Product = Pick<DockerfileRun, "outcome" | "result" | "diff">;
+
+/** Refers to nothing: a thousand verdicts must not hold a thousand results. */
+const NO_PRODUCT: Product = { outcome: undefined, result: new Uint8Array(), diff: () => [] };
+
+function productOf(
+  { file }: DockerfileRequest,
+  before: string,
+  result: Uint8Array,
+  outcome: DockerfileOutcome | undefined,
+): Product {
+  const name = file === "-" ? "Dockerfile" : file;
+  return { outcome, result, diff: () => unifiedDiff(before, toText(result), name) };
 }
 
 function placed(diagnostics: readonly Diagnostic[], before: string): readonly Diagnostic[] {

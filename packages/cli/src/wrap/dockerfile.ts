@@ -34,7 +34,7 @@ import {
   resolveBase,
   resolveLive,
 } from "./base-resolver.ts";
-import { choosePlatforms, inlineInits } from "./dockerfile-inits.ts";
+import { choosePlatforms, inlineInits, inlineStandIns } from "./dockerfile-inits.ts";
 import { dockerfileSnippets } from "./dockerfile-snippets.ts";
 
 /** A Dockerfile as bytes, or as text that is encoded as UTF-8. */
@@ -128,11 +128,42 @@ export async function planDockerfile(
   input: DockerfileInput,
   options: DockerfileOptions = {},
 ): Promise<DockerfileOutcome> {
+  const { result, ...judged } = await planned(input, options, false);
+  let bytes: Uint8Array | undefined;
+  return {
+    ...judged,
+    get result() {
+      bytes ??= toBytes(result);
+      return bytes;
+    },
+  };
+}
+
+/** A plan without the bytes that it would write. */
+export type DockerfileVerdict = Omit<DockerfileOutcome, "result">;
+
+/**
+ * As `planDockerfile` for who asks only whether something would change, and for the findings. A Dockerfile that carries no init
+ * yet gets a line in the place of each: what the bytes are decides nothing, and they are most of the work for a small file.
+ */
+export async function judgeDockerfile(
+  input: DockerfileInput,
+  options: DockerfileOptions = {},
+): Promise<DockerfileVerdict> {
+  const { result: _, ...verdict } = await planned(input, options, true);
+  return verdict;
+}
+
+async function planned(
+  input: DockerfileInput,
+  options: DockerfileOptions,
+  verdictOnly: boolean,
+): Promise<Omit<DockerfileOutcome, "result"> & { readonly result: string }> {
   const name = options.name ?? "Dockerfile";
   const text = textOf(input);
   const platforms = choosePlatforms(options.platforms ?? []);
   const init = initOf(options.initOptions ?? named(name, text, () => presentOptions(text, options)));
-  const injection = named(name, text, () => injectionFor(text, options, platforms));
+  const injection = named(name, text, () => injectionFor(text, options, platforms, verdictOnly));
   const attempt = (bases: ReadonlyMap<string, BaseConfig>) =>
     named(name, text, () =>
       plan(text, {
@@ -159,7 +190,7 @@ export async function planDockerfile(
     bases,
     edits: outcome.edits,
     diagnostics: [...notes, ...outcome.diagnostics],
-    result: toBytes(outcome.result),
+    result: outcome.result,
   };
 }
 
@@ -351,10 +382,18 @@ function presentOptions(text: string, options: DockerfileOptions): readonly stri
   return present.slice(replaced?.length ?? 0);
 }
 
-function injectionFor(text: string, options: DockerfileOptions, platforms: readonly Platform[]): Injection {
+function injectionFor(
+  text: string,
+  options: DockerfileOptions,
+  platforms: readonly Platform[],
+  verdictOnly: boolean,
+): Injection {
   const present = presentInjection(text);
   const kind = options.inject ?? (options.initImage === undefined ? present?.kind : "image") ?? "inline";
-  if (kind === "inline") return { kind, inits: inlineInits(platforms) };
+  if (kind === "inline") {
+    const standIns = verdictOnly && present === undefined && undoText(text).kind === "nothing";
+    return { kind, inits: standIns ? inlineStandIns(platforms) : inlineInits(platforms) };
+  }
   if (kind === "context") return { kind, platforms };
   const reference = options.initImage ?? present?.reference;
   const parsed = reference === undefined ? undefined : parseReference(reference);
