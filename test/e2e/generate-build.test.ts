@@ -202,10 +202,6 @@ describe("a generated Dockerfile", () => {
       const call = help.includes("--call") ? "--call=outline" : "--print=outline";
       const env = { BUILDX_EXPERIMENTAL: "1" };
       const result = await engine.docker(["buildx", "build", call, ...flags, folder], { env, check: false });
-      if (help.includes("--check")) {
-        const check = await engine.docker(["buildx", "build", "--check", ...flags, folder], { check: false });
-        expect(check.stdout + check.stderr).toContain("no warnings found");
-      }
       return result.status === 0 ? "understood" : result.stderr;
     };
     for (const name of await readdir(FIXTURES)) {

@@ -17,7 +17,6 @@ export const BUILDERS: readonly Builder[] = [
   { title: "BuildKit of Docker 20.10", engine: "classic", buildkit: true, inject: "context" },
   { title: "the classic builder of Docker 26.1", engine: "modern-graph", buildkit: false, inject: "context" },
   { title: "BuildKit of Docker 26.1", engine: "modern-graph", buildkit: true, inject: "inline" },
-  { title: "BuildKit of Docker 28.5", engine: "newest", buildkit: true, inject: "inline" },
 ];
 
 /** An image's config as `docker image inspect` prints it: everything that is not the image's identity, layers or age. */
@@ -54,8 +53,14 @@ export async function inspectImages(engine: Engine, tags: readonly string[]): Pr
   return new Map(
     documents.map((document, index) => {
       const facts = Object.fromEntries(Object.entries(document).filter(([key]) => !IDENTITY.has(key)));
-      // Only the classic builder names the image that the last step began with.
-      const { Image: _image, Hostname: _hostname, ...config } = document.Config as Record<string, unknown>;
+      // Only the classic builder names the image that the last step began with. ArgsEscaped is Windows's, says nothing
+      // elsewhere, and is dropped by the classic builder wherever a CMD is written.
+      const {
+        Image: _image,
+        Hostname: _hostname,
+        ArgsEscaped: _escaped,
+        ...config
+      } = document.Config as Record<string, unknown>;
       return [tags[index] as string, { ...facts, Config: config } as ImageFacts];
     }),
   );
@@ -63,6 +68,8 @@ export async function inspectImages(engine: Engine, tags: readonly string[]): Pr
 
 /** How a container fared: what it printed, and how it ended, by itself or when it was asked to stop. */
 export interface Fared {
+  /** False when the engine itself could not start the command. */
+  readonly started: boolean;
   readonly output: string;
   /** Undefined when it was still running and nobody stopped it. */
   readonly exitCode: number | undefined;
@@ -74,18 +81,19 @@ export async function fare(engine: Engine, image: string, { stop }: { readonly s
     Image: image,
     HostConfig: { NetworkMode: "none" },
   });
-  if (created.status !== 201) return { output: created.body.toString(), exitCode: undefined };
+  if (created.status !== 201) return { started: false, output: "", exitCode: undefined };
   const { Id: id } = JSON.parse(created.body.toString()) as { Id: string };
   try {
-    await api(engine, "POST", `/containers/${id}/start`);
+    const { status } = await api(engine, "POST", `/containers/${id}/start`);
+    if (status !== 204) return { started: false, output: "", exitCode: undefined };
     for (let attempt = 0; ; attempt++) {
       const output = frames((await api(engine, "GET", `/containers/${id}/logs?stdout=1&stderr=1`)).body);
       const state = await stateOf(engine, id);
-      if (!state.Running) return { output, exitCode: state.ExitCode };
+      if (!state.Running) return { started: true, output, exitCode: state.ExitCode };
       if (output.includes(" ready\n")) {
-        if (!stop) return { output, exitCode: undefined };
+        if (!stop) return { started: true, output, exitCode: undefined };
         await api(engine, "POST", `/containers/${id}/stop?t=10`);
-        return { output, exitCode: (await stateOf(engine, id)).ExitCode };
+        return { started: true, output, exitCode: (await stateOf(engine, id)).ExitCode };
       }
       if (attempt > 400) throw new Error(`${image} neither became ready nor ended: ${output}`);
       await new Promise((resolve) => setTimeout(resolve, 50));

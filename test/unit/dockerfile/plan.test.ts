@@ -213,6 +213,8 @@ describe("findings", () => {
   it.each([
     ["CMD ['c']", "JSON_FORM_MALFORMED"],
     ['CMD ["-x"]', "CMD_LIKE_FLAG"],
+    ["CMD", "COMMAND_EMPTY"],
+    ["ENTRYPOINT", "COMMAND_EMPTY"],
     ["CMD c", "SHELL_FORM_NO_EXEC"],
     ["STOPSIGNAL SIGKILL", "STOPSIGNAL_KILL"],
     ["CMD exec c \\\n\n x", "BLANK_CONTINUATION"],

@@ -26,6 +26,7 @@ function commandFinding(instruction: Instruction, stage: Stage): Diagnostic | un
   const { keyword, argument, exec, words } = instruction;
   if (keyword !== "CMD" && keyword !== "ENTRYPOINT") return undefined;
   if (instruction !== (keyword === "CMD" ? stage.cmd : stage.entrypoint)) return undefined;
+  if (argument === "") return { code: "COMMAND_EMPTY", severity: "warning", args: { instruction: keyword } };
   if (!exec && argument.startsWith("[")) {
     return { code: "JSON_FORM_MALFORMED", severity: "warning", args: { instruction: keyword } };
   }
@@ -35,7 +36,7 @@ function commandFinding(instruction: Instruction, stage: Stage): Diagnostic | un
   }
   // A CMD behind an ENTRYPOINT is that program's argument; only what runs as a shell is meant.
   const runs = keyword === "ENTRYPOINT" || noEntrypoint;
-  if (!exec && runs && argument !== "" && !/^exec\s/.test(argument)) {
+  if (!exec && runs && !/^exec\s/.test(argument)) {
     return { code: "SHELL_FORM_NO_EXEC", severity: "note", args: { instruction: keyword } };
   }
   return undefined;

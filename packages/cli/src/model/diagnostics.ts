@@ -30,6 +30,7 @@ export const DIAGNOSTICS = Object.freeze({
   BASE_RESOLVED: "the base image's command was read from an image",
   BASE_DRIFT: "a base image runs something else than the lock says",
   JSON_FORM_MALFORMED: "looks like the exec form but is not valid JSON",
+  COMMAND_EMPTY: "an ENTRYPOINT or CMD without anything, which builders read differently",
   SHELL_FORM_NO_EXEC: "the shell form starts a shell that stays in front of the program",
   CMD_LIKE_FLAG: "CMD starts with an option and there is no ENTRYPOINT",
   STAGE_IS_PARENT: "the wrapped stage is another stage's parent",

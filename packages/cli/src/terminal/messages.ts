@@ -16,6 +16,8 @@ const MESSAGES: Readonly<Record<DiagnosticCode, (args: Args) => string>> = {
     `${a["field"]} of ${a["reference"]} is ${a["is"]} by now (${a["source"]}), and ${a["was"]} in the lock`,
   JSON_FORM_MALFORMED: (a) =>
     `${a["instruction"]} looks like the exec form but is not valid JSON, so it runs in a shell`,
+  COMMAND_EMPTY: (a) =>
+    `${a["instruction"]} without anything is an empty shell command to BuildKit, and nothing to others`,
   SHELL_FORM_NO_EXEC: (a) =>
     `${a["instruction"]} in shell form leaves a shell in front of the program; signals are sent to the whole group`,
   CMD_LIKE_FLAG: (a) => `CMD starts with ${a["word"]} but there is no ENTRYPOINT to take it`,
@@ -53,6 +55,7 @@ const HINTS: Readonly<Partial<Record<DiagnosticCode, string>>> = {
   BASE_ASSUMED: "let the engine or the registry be asked, or describe the base with --base-entrypoint and --base-cmd",
   BASE_DRIFT: "say --update-lock, and wrap the Dockerfile again",
   JSON_FORM_MALFORMED: "use double quotes, and no comma behind the last element",
+  COMMAND_EMPTY: "write [] to clear it, which every builder reads in the same way",
   SHELL_FORM_NO_EXEC: 'write the exec form, ["program", "argument"], or begin the text with exec',
   CMD_LIKE_FLAG: "add an ENTRYPOINT, or begin CMD with the program",
   STAGE_IS_PARENT: "choose the stage that is shipped with --target, or wrap all with --all-targets",
