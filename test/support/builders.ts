@@ -35,7 +35,9 @@ export async function buildFile(
   { file, tag, context }: { readonly file: string; readonly tag: string; readonly context: string },
 ): Promise<string | undefined> {
   const env = { DOCKER_BUILDKIT: builder.buildkit ? "1" : "0" };
-  const args = ["build", "-q", "--network=none", "-t", tag, "-f", file, context];
+  // The classic builder's cache takes no notice of where a CMD was set, and gives one file the CMD of another.
+  const cache = builder.buildkit ? [] : ["--no-cache"];
+  const args = ["build", "-q", "--network=none", ...cache, "-t", tag, "-f", file, context];
   const { status, stdout, stderr } = await engine.docker(args, { env, check: false, timeoutMs: 300_000 });
   return status === 0 ? undefined : `${stdout}${stderr}`;
 }
@@ -61,6 +63,9 @@ export async function inspectImages(engine: Engine, tags: readonly string[]): Pr
         ArgsEscaped: _escaped,
         ...config
       } = document.Config as Record<string, unknown>;
+      // Nothing else counts where there is no health check; the classic builder keeps a base's interval there, or does not.
+      const { Healthcheck: health } = config as { Healthcheck?: { Test?: readonly string[] } };
+      if (health?.Test?.[0] === "NONE") config["Healthcheck"] = { Test: health.Test };
       return [tags[index] as string, { ...facts, Config: config } as ImageFacts];
     }),
   );
