@@ -6,7 +6,8 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { InitwrapError } from "../../packages/cli/src/model/errors.ts";
-import { composeFindings, parseCompose, readComposeFile } from "../../packages/cli/src/wrap/compose-file.ts";
+import { composeFindings } from "../../packages/cli/src/wrap/compose-file.ts";
+import { parseCompose, readCompose } from "../../packages/cli/src/wrap/compose-project.ts";
 import { siblingFindings } from "../../packages/cli/src/wrap/compose-siblings.ts";
 import { InterpolationError, interpolate, parseEnvFile } from "../../packages/cli/src/wrap/compose-variables.ts";
 import { splitWords } from "../../packages/cli/src/wrap/split-words.ts";
@@ -134,9 +135,16 @@ services:
       5,
     ],
     ["an alias to nothing", "services:\n  a: *x\n", "BUILD_FILE_INVALID", 1],
-    ["include", "include: [x.yaml]\nservices: {}\n", "BUILD_FILE_UNSUPPORTED", 1],
-    ["extends", "services:\n  a:\n    extends: {service: b}\n", "BUILD_FILE_UNSUPPORTED", 3],
-    ["a reset", "services:\n  a:\n    build: .\n    entrypoint: !reset null\n", "BUILD_FILE_UNSUPPORTED", 4],
+    ["an include from elsewhere", "include: [oci://x/y]\nservices: {}\n", "BUILD_FILE_UNSUPPORTED", 1],
+    ["an include of nothing", "include: [{}]\nservices: {}\n", "BUILD_FILE_INVALID", 1],
+    ["a service to extend that is not there", "services:\n  a:\n    extends: {service: b}\n", "BUILD_FILE_INVALID", 3],
+    ["a circle of services", "services:\n  a:\n    extends: b\n  b: {extends: a}\n", "BUILD_FILE_INVALID", 3],
+    [
+      "a service from elsewhere",
+      "services:\n  a:\n    extends: {service: b, file: 'https://x/y'}\n",
+      "BUILD_FILE_UNSUPPORTED",
+      3,
+    ],
   ])("refuses %s, with the line", (_name, text, code, line) => {
     expect(refusal(() => parse(text))).toEqual({ code, where: `/app/compose.yaml:${line}` });
   });
@@ -163,7 +171,7 @@ services:
       join(folder, "compose.yaml"),
       "services:\n  a:\n    build: {context: $NAME, target: $TARGET}\n    init: true\n",
     );
-    const [unit] = await readComposeFile(join(folder, "compose.yaml"), [], { TARGET: "given" });
+    const [unit] = readCompose([join(folder, "compose.yaml")], [], { TARGET: "given" });
     expect(unit).toMatchObject({ context: join(folder, "web"), target: "given" });
 
     const dockerfile = join(folder, "web/Dockerfile");
@@ -171,7 +179,7 @@ services:
     expect(await siblingFindings(join(folder, "other/Dockerfile"), folder, {})).toEqual([]);
     await writeFile(join(folder, "compose.yaml"), "include: [x]");
     expect(await siblingFindings(dockerfile, folder, {})).toEqual([]);
-    await expect(readComposeFile(join(folder, "none.yaml"), [], {})).rejects.toMatchObject({ code: "INPUT_NOT_FOUND" });
+    expect(refusal(() => readCompose([join(folder, "none.yaml")], [], {})).code).toBe("INPUT_NOT_FOUND");
   });
 });
 

@@ -119,8 +119,10 @@ anything is written: the container runs what it ran, behind the init. What is no
       helpValue: "FILE",
     }),
     compose: string({
-      description: "Work on what the services of this Compose file build.",
+      description:
+        "Work on what the services of this Compose project build: its folder, or its file; several are merged in order.",
       helpValue: "FILE",
+      multiple: true,
       exclusive: ["bake"],
     }),
     service: string({
@@ -149,7 +151,7 @@ anything is written: the container runs what it ran, behind the init. What is no
         ? ({ kind: "none" } as const)
         : ({ kind: "file", path: flags.output } as const);
     const look = flags.check || flags["dry-run"] || ((flags.diff || flags.json) && sink.kind === "none");
-    const described = flags.compose ?? flags.bake;
+    const described = flags.compose?.[0] ?? flags.bake;
     if (described !== undefined && argv.length > 0) {
       throw new InitwrapError("USAGE", "a file is named beside --compose or --bake", { hint: "leave one of them out" });
     }

@@ -46,7 +46,7 @@ export function placeOf(
 }
 
 /** True for what the builder fetches: an address, a Git remote, or GitHub's short form. */
-function isRemote(context: string): boolean {
+export function isRemote(context: string): boolean {
   return /^(?:[a-z][a-z0-9+.-]*:\/\/|git@|github\.com\/)/i.test(context);
 }
 

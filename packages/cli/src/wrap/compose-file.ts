@@ -1,163 +1,233 @@
 /**
- * The image builds that a Compose file describes: one for each service with `build`.
+ * One Compose file: its services, each read when it is asked for, with their variables put in.
  *
- * Only what decides which Dockerfile is built, and what runs in the container, is read. Variables come from the environment and
- * from `.env` beside the file, the environment first. A service that needs `extends`, and a file that needs `include`, is
- * refused: what other files say of it is not known here.
- * Source: the Compose specification (build, services, interpolation), https://github.com/compose-spec/compose-spec.
+ * Only what decides which Dockerfile is built, and what runs in the container, is read. How files come together is in
+ * compose-project.ts.
+ * Source: the Compose specification (build, services, interpolation, merge), https://github.com/compose-spec/compose-spec.
  */
-import { readFile } from "node:fs/promises";
-import { dirname, join, resolve } from "node:path";
-import { type Document, isMap, isScalar, LineCounter, type Node, parseDocument, visit } from "yaml";
+import { resolve } from "node:path";
+import { type Document, isMap, isScalar, LineCounter, type Node, parseDocument } from "yaml";
 import type { Diagnostic } from "../model/diagnostics.ts";
-import { InitwrapError } from "../model/errors.ts";
-import { type BuildUnit, invalid, placeOf, unsupported, type Variables } from "./build-unit.ts";
-import { InterpolationError, interpolate, parseEnvFile } from "./compose-variables.ts";
-import { readInput } from "./dockerfile-file.ts";
+import type { InitwrapError } from "../model/errors.ts";
+import { type BuildUnit, invalid, isRemote, type Variables } from "./build-unit.ts";
+import { InterpolationError, interpolate } from "./compose-variables.ts";
 import { splitWords } from "./split-words.ts";
 
-const RESOLVED = "docker compose config";
-
-/**
- * The builds of the named services, or of all that build something. Throws INPUT_NOT_FOUND, INPUT_UNREADABLE,
- * BUILD_FILE_INVALID, BUILD_FILE_UNSUPPORTED and BUILD_NOT_FOUND.
- */
-export async function readComposeFile(
-  path: string,
-  services: readonly string[],
-  environment: Variables,
-): Promise<readonly BuildUnit[]> {
-  const text = new TextDecoder().decode(await readInput(path));
-  const envPath = join(dirname(path), ".env");
-  const envText = await readFile(envPath, "utf8").catch((error: NodeJS.ErrnoException) => {
-    if (error.code === "ENOENT") return "";
-    throw new InitwrapError("INPUT_UNREADABLE", `${envPath} cannot be read (${error.code})`, {
-      where: envPath,
-      cause: error,
-    });
-  });
-  return parseCompose(text, {
-    path,
-    services,
-    variables: { ...envFile(envText, envPath, environment), ...environment },
-  });
+/** What a file says of a service. What it does not say is undefined, and left to the files that it is merged with. */
+export interface ServiceFacts {
+  readonly definedIn: string;
+  readonly line: number;
+  readonly build: BuildFacts | undefined;
+  readonly platform: string | undefined;
+  readonly entrypoint: readonly string[] | undefined;
+  readonly init: boolean | undefined;
+  /** Fields that are tagged `!reset` or `!override`: what other files say of them does not count. */
+  readonly replaced: ReadonlySet<string>;
 }
 
-function envFile(text: string, path: string, environment: Variables): Variables {
-  try {
-    return parseEnvFile(text, environment);
-  } catch (error) {
-    if (error instanceof InterpolationError)
-      throw new InitwrapError("BUILD_FILE_INVALID", error.message, { where: path });
-    throw error;
-  }
+export interface BuildFacts {
+  readonly definedIn: string;
+  readonly line: number;
+  /** An absolute folder, or a remote context as it is written. */
+  readonly context: string | undefined;
+  readonly dockerfile: string | undefined;
+  readonly inline: string | undefined;
+  readonly target: string | undefined;
+  readonly args: Readonly<Record<string, string>>;
+  readonly platforms: readonly string[];
+  readonly contexts: readonly string[];
 }
 
-export interface ComposeOptions {
-  /** The file's path: its folder is where relative paths count from. */
+/** The service that another one builds on; in another file when one is named. */
+export interface Extension {
+  readonly service: string;
+  readonly file: string | undefined;
+  readonly line: number;
+}
+
+/** Other Compose files whose services become this one's. */
+export interface Inclusion {
+  readonly paths: readonly string[];
+  readonly folder: string | undefined;
+  readonly envFiles: readonly string[];
+  readonly line: number;
+}
+
+export interface ComposeFileOptions {
   readonly path: string;
-  /** Services to take; all unless given. */
-  readonly services?: readonly string[];
-  readonly variables?: Variables;
+  /** The folder that relative paths count from. */
+  readonly folder: string;
+  readonly variables: Variables;
 }
 
-/** The builds that a Compose file's text describes, in the order of its services. */
-export function parseCompose(text: string, options: ComposeOptions): readonly BuildUnit[] {
-  const { path, services: wanted = [], variables = {} } = options;
-  const lines = new LineCounter();
-  // `<<` is part of YAML 1.1 only, and Compose files use it.
-  const document = parseDocument(text, { lineCounter: lines, merge: true, logLevel: "silent" });
-  const [fault] = document.errors;
-  if (fault !== undefined) {
-    throw invalid(
-      path,
-      fault.linePos?.[0].line ?? 1,
-      (fault.message.split("\n")[0] as string).replace(/ at line.*$/, ""),
-      fault,
-    );
+export class ComposeFile {
+  readonly path: string;
+  readonly folder: string;
+  private readonly variables: Variables;
+  private readonly document: Document;
+  private readonly lines = new LineCounter();
+  private readonly root: Readonly<Record<string, unknown>>;
+  private readonly services: Readonly<Record<string, unknown>>;
+
+  /** Throws BUILD_FILE_INVALID. */
+  constructor(text: string, { path, folder, variables }: ComposeFileOptions) {
+    this.path = path;
+    this.folder = folder;
+    this.variables = variables;
+    // `<<` is part of YAML 1.1 only, and Compose files use it.
+    this.document = parseDocument(text, { lineCounter: this.lines, merge: true, logLevel: "silent" });
+    const [fault] = this.document.errors;
+    if (fault !== undefined) {
+      const message = (fault.message.split("\n")[0] as string).replace(/ at line.*$/, "");
+      throw invalid(path, fault.linePos?.[0].line ?? 1, message, fault);
+    }
+    const root = toPlain(this.document, path);
+    if (!isRecord(root)) throw invalid(path, 1, "a Compose file is a mapping with services in it");
+    const services = root["services"] ?? {};
+    if (!isRecord(services)) throw invalid(path, this.lineAt("services"), "services is not a mapping");
+    this.root = root;
+    this.services = services;
   }
-  refuseResets(document, lines, path);
-  const root = toPlain(document, path);
-  if (!isRecord(root)) throw invalid(path, 1, "a Compose file is a mapping with services in it");
-  const lineAt = (...keys: string[]) => lineOf(document, lines, keys);
-  if (root["include"] !== undefined && root["include"] !== null) {
-    throw unsupported(path, lineAt("include"), "include names other Compose files", RESOLVED);
+
+  /** The services' names, in the file's order. */
+  names(): readonly string[] {
+    return Object.keys(this.services);
   }
-  const services = root["services"] ?? {};
-  if (!isRecord(services)) throw invalid(path, lineAt("services"), "services is not a mapping");
-  for (const name of wanted) {
-    if (!Object.hasOwn(services, name)) throw unknownService(path, name, Object.keys(services));
+
+  has(name: string): boolean {
+    return Object.hasOwn(this.services, name);
   }
-  const units: BuildUnit[] = [];
-  for (const [name, service] of Object.entries(services)) {
-    if (wanted.length > 0 && !wanted.includes(name)) continue;
-    const line = lineAt("services", name);
+
+  lineOf(name: string): number {
+    return this.lineAt("services", name);
+  }
+
+  facts(name: string): ServiceFacts {
+    return new ServiceReader(this.context(name)).facts();
+  }
+
+  extension(name: string): Extension | undefined {
+    return new ServiceReader(this.context(name)).extension();
+  }
+
+  inclusions(): readonly Inclusion[] {
+    const written = this.root["include"];
+    const line = this.lineAt("include");
+    if (written === undefined || written === null) return [];
+    if (!Array.isArray(written)) throw invalid(this.path, line, "include is not a list");
+    return written.map((entry: unknown) => {
+      const one = typeof entry === "string" ? { path: entry } : entry;
+      if (!isRecord(one)) throw invalid(this.path, line, "include holds neither a path nor a mapping");
+      const texts = (value: unknown): readonly string[] => {
+        const list = Array.isArray(value) ? value : value === undefined || value === null ? [] : [value];
+        if (!list.every((word) => typeof word === "string")) {
+          throw invalid(this.path, line, "include holds something else than paths");
+        }
+        return list.map((word: string) => fill(word, this.variables, this.path, line));
+      };
+      const [folder] = texts(one["project_directory"]);
+      return { paths: texts(one["path"]), folder, envFiles: texts(one["env_file"]), line };
+    });
+  }
+
+  private context(name: string): ServiceContext {
+    const { path, folder, variables } = this;
+    const line = this.lineOf(name);
+    const service = this.services[name] ?? {};
     if (!isRecord(service)) throw invalid(path, line, `service ${name} is not a mapping`);
-    if (service["extends"] !== undefined) {
-      throw unsupported(path, lineAt("services", name, "extends"), `service ${name} extends another`, RESOLVED);
-    }
-    const reader = new ServiceReader({ path, name, line, service, variables, lineAt });
-    const unit = reader.unit();
-    if (unit !== undefined) units.push(unit);
-    else if (wanted.length > 0) {
-      throw new InitwrapError("BUILD_NOT_FOUND", `service ${name} uses an image and builds nothing`, {
-        where: `${path}:${line}`,
-        hint: "wrap the image: initwrap image",
-      });
-    }
+    const lineAt = (...keys: readonly string[]) => this.lineAt("services", name, ...keys);
+    const tagAt = (...keys: readonly string[]) => this.tagAt("services", name, ...keys);
+    return { path, folder, name, line, service, variables, lineAt, tagAt };
   }
-  return units;
+
+  /** The line of the deepest of `keys` that is written in the text itself; a merged key stands elsewhere. */
+  private lineAt(...keys: readonly string[]): number {
+    let node: unknown = this.document.contents;
+    let offset = 0;
+    for (const key of keys) {
+      const pair = pairOf(node, key);
+      if (pair === undefined) break;
+      offset = (pair.key as Node).range?.[0] ?? offset;
+      node = pair.value;
+    }
+    return this.lines.linePos(offset).line;
+  }
+
+  private tagAt(...keys: readonly string[]): string | undefined {
+    let node: unknown = this.document.contents;
+    for (const key of keys) node = pairOf(node, key)?.value;
+    return (node as (Node & { tag?: string }) | undefined | null)?.tag;
+  }
 }
 
-function unknownService(path: string, name: string, names: readonly string[]): InitwrapError {
-  return new InitwrapError("BUILD_NOT_FOUND", `there is no service ${name}`, {
-    where: path,
-    hint: names.length === 0 ? "the file has no services" : `the file has ${names.join(", ")}`,
-  });
+function pairOf(node: unknown, key: string) {
+  return isMap(node) ? node.items.find((item) => isScalar(item.key) && item.key.value === key) : undefined;
 }
 
 interface ServiceContext {
   readonly path: string;
+  readonly folder: string;
   readonly name: string;
   readonly line: number;
   readonly service: Readonly<Record<string, unknown>>;
   readonly variables: Variables;
-  readonly lineAt: (...keys: string[]) => number;
+  readonly lineAt: (...keys: readonly string[]) => number;
+  readonly tagAt: (...keys: readonly string[]) => string | undefined;
 }
 
 /** Reads the fields of one service, each checked for its type and with its variables put in. */
 class ServiceReader {
   private readonly of: ServiceContext;
+  private readonly replaced = new Set<string>();
 
   constructor(context: ServiceContext) {
     this.of = context;
   }
 
-  unit(): BuildUnit | undefined {
-    const { service, path, name, line } = this.of;
-    const written = service["build"];
+  facts(): ServiceFacts {
+    const { service, path, line } = this.of;
+    const build = this.build(this.tagged(service["build"], "build"));
+    const platform = this.text(this.tagged(service["platform"], "platform"), "platform");
+    const entrypoint = this.entrypoint(this.tagged(service["entrypoint"], "entrypoint"));
+    const init = this.flag(this.tagged(service["init"], "init"));
+    return { definedIn: path, line, build, platform, entrypoint, init, replaced: this.replaced };
+  }
+
+  extension(): Extension | undefined {
+    const written = this.of.service["extends"];
+    if (written === undefined || written === null) return undefined;
+    const line = this.of.lineAt("extends");
+    if (typeof written === "string") return { service: this.fill(written, "extends"), file: undefined, line };
+    if (!isRecord(written)) throw this.wrong("extends", "is neither a name nor a mapping");
+    const service = this.text(written["service"], "extends", "service");
+    if (service === undefined) throw this.wrong("extends", "names no service");
+    return { service, file: this.text(written["file"], "extends", "file"), line };
+  }
+
+  /** The value, or undefined for one that is reset. Remembers that other files do not count. */
+  private tagged(value: unknown, ...keys: readonly string[]): unknown {
+    const tag = this.of.tagAt(...keys);
+    if (tag !== "!reset" && tag !== "!override") return value;
+    this.replaced.add(keys.join("."));
+    return tag === "!reset" ? undefined : value;
+  }
+
+  private build(written: unknown): BuildFacts | undefined {
     if (written === undefined || written === null) return undefined;
     const build = typeof written === "string" ? { context: written } : written;
     if (!isRecord(build)) throw this.wrong("build", "is neither a path nor a mapping");
-    const dockerfile = this.text(build["dockerfile"], "build", "dockerfile");
-    const inline = this.text(build["dockerfile_inline"], "build", "dockerfile_inline");
-    if (dockerfile !== undefined && inline !== undefined) {
-      throw this.wrong("build", "has both dockerfile and dockerfile_inline");
-    }
-    const platform = this.text(service["platform"], "platform");
-    const platforms = this.list(build["platforms"], "build", "platforms");
-    const target = this.text(build["target"], "build", "target");
+    const field = (name: string) => this.text(this.tagged(build[name], "build", name), "build", name);
+    const context = field("context");
     return {
-      name,
-      definedIn: path,
-      line,
-      ...placeOf(resolve(dirname(path)), this.text(build["context"], "build", "context") ?? ".", dockerfile, inline),
-      target: target === "" ? undefined : target,
-      args: this.args(build["args"]),
-      platforms: platforms.length > 0 || platform === undefined || platform === "" ? platforms : [platform],
-      namedContexts: this.names(build["additional_contexts"]),
-      entrypointOverride: this.entrypoint(service["entrypoint"]),
-      init: this.flag(service["init"]),
+      definedIn: this.of.path,
+      line: this.of.lineAt("build"),
+      context: context === undefined || isRemote(context) ? context : resolve(this.of.folder, context),
+      dockerfile: field("dockerfile"),
+      inline: field("dockerfile_inline"),
+      target: field("target"),
+      args: this.args(this.tagged(build["args"], "build", "args")),
+      platforms: this.list(this.tagged(build["platforms"], "build", "platforms"), "build", "platforms"),
+      contexts: this.names(this.tagged(build["additional_contexts"], "build", "additional_contexts")),
     };
   }
 
@@ -183,7 +253,7 @@ class ServiceReader {
           return equals < 0 ? ([word, undefined] as const) : ([word.slice(0, equals), word.slice(equals + 1)] as const);
         })
       : isRecord(value)
-        ? Object.entries(value).map(([key, word]) => [key, this.text(word, "build", "args", key)] as const)
+        ? Object.entries(value).flatMap(([key, word]) => this.argument(key, this.tagged(word, "build", "args", key)))
         : undefined;
     if (pairs === undefined) throw this.wrong("build.args", "is neither a mapping nor a list");
     const given: Record<string, string> = {};
@@ -192,6 +262,10 @@ class ServiceReader {
       if (result !== undefined) given[key] = result;
     }
     return given;
+  }
+
+  private argument(key: string, word: unknown): readonly (readonly [string, string | undefined])[] {
+    return this.of.tagAt("build", "args", key) === "!reset" ? [] : [[key, this.text(word, "build", "args", key)]];
   }
 
   private names(value: unknown): readonly string[] {
@@ -213,29 +287,22 @@ class ServiceReader {
   }
 
   private fill(text: string, ...keys: string[]): string {
-    try {
-      return interpolate(text, this.of.variables);
-    } catch (error) {
-      if (!(error instanceof InterpolationError)) throw error;
-      throw invalid(this.of.path, this.of.lineAt("services", this.of.name, ...keys), error.message, error);
-    }
+    return fill(text, this.of.variables, this.of.path, this.of.lineAt(...keys));
   }
 
   private wrong(field: string, what: string): InitwrapError {
     const { path, name, lineAt } = this.of;
-    return invalid(path, lineAt("services", name, ...field.split(".")), `${field} of service ${name} ${what}`);
+    return invalid(path, lineAt(...field.split(".")), `${field} of service ${name} ${what}`);
   }
 }
 
-/** Tags that change how files are merged mean something only beside another file. */
-function refuseResets(document: Document, lines: LineCounter, path: string): void {
-  visit(document, {
-    Node(_key, node) {
-      const { tag, range } = node as Node & { tag?: string };
-      if (tag !== "!reset" && tag !== "!override") return;
-      throw unsupported(path, lines.linePos(range?.[0] ?? 0).line, `${tag} changes what another file says`, RESOLVED);
-    },
-  });
+function fill(text: string, variables: Variables, path: string, line: number): string {
+  try {
+    return interpolate(text, variables);
+  } catch (error) {
+    if (!(error instanceof InterpolationError)) throw error;
+    throw invalid(path, line, error.message, error);
+  }
 }
 
 function toPlain(document: Document, path: string): unknown {
@@ -245,20 +312,6 @@ function toPlain(document: Document, path: string): unknown {
     // An alias to nothing, or aliases that multiply without end.
     throw invalid(path, 1, (error as Error).message, error);
   }
-}
-
-/** The line of the deepest of `keys` that is written in the text itself; a merged key stands elsewhere. */
-function lineOf(document: Document, lines: LineCounter, keys: readonly string[]): number {
-  let node: unknown = document.contents;
-  let offset = 0;
-  for (const key of keys) {
-    if (!isMap(node)) break;
-    const pair = node.items.find((item) => isScalar(item.key) && item.key.value === key);
-    if (pair === undefined) break;
-    offset = (pair.key as Node).range?.[0] ?? offset;
-    node = pair.value;
-  }
-  return lines.linePos(offset).line;
 }
 
 function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {

@@ -1,12 +1,9 @@
 /** The Compose file beside a Dockerfile, which may take the init out of the container again or add a second one. */
-import { statSync } from "node:fs";
-import { dirname, join, resolve } from "node:path";
+import { dirname, resolve } from "node:path";
 import type { Diagnostic } from "../model/diagnostics.ts";
 import { InitwrapError } from "../model/errors.ts";
 import type { Variables } from "./build-unit.ts";
-
-/** Names that Compose looks for, in its order. */
-const COMPOSE_NAMES = ["compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml"] as const;
+import { composeFileIn } from "./compose-names.ts";
 
 /**
  * Findings about the services that build `dockerfile`, from the Compose file in its folder or its context. A file that cannot be
@@ -26,25 +23,12 @@ export async function siblingFindings(
   return [];
 }
 
-function composeFileIn(folder: string): string | undefined {
-  return COMPOSE_NAMES.map((name) => join(folder, name)).find((path) => isFile(path));
-}
-
-function isFile(path: string): boolean {
-  try {
-    return statSync(path, { throwIfNoEntry: false })?.isFile() === true;
-  } catch {
-    // A folder that cannot be searched has no say.
-    return false;
-  }
-}
-
 async function findingsIn(file: string, path: string, environment: Variables): Promise<readonly Diagnostic[]> {
   // Most folders have no Compose file, and then nothing of YAML is loaded.
-  const { composeFindings, readComposeFile } = await import("./compose-file.ts");
+  const { composeFindings } = await import("./compose-file.ts");
+  const { readCompose } = await import("./compose-project.ts");
   try {
-    const units = await readComposeFile(file, [], environment);
-    return units
+    return readCompose([file], [], environment)
       .filter(({ dockerfile }) => dockerfile.kind === "file" && dockerfile.path === path)
       .flatMap(composeFindings);
   } catch (error) {

@@ -16,21 +16,26 @@ export async function readInput(path: string): Promise<Uint8Array> {
     // An ordinary file is there at once, and a call may read a thousand; a pipe may keep us waiting, and must not keep signals.
     return statSync(path).isFile() ? readFileSync(path) : await readFile(path);
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === "ENOENT" || code === "ENOTDIR") {
-      throw new InitwrapError("INPUT_NOT_FOUND", `there is no file ${path}`, {
-        where: path,
-        hint: "give the Dockerfile's path, or - to read it from standard input",
-        cause: error,
-      });
-    }
-    const hint = code === "EISDIR" ? { hint: `this is a folder; did you mean ${join(path, "Dockerfile")}?` } : {};
-    throw new InitwrapError("INPUT_UNREADABLE", `${path} cannot be read (${code})`, {
+    throw inputError(path, error);
+  }
+}
+
+/** INPUT_NOT_FOUND or INPUT_UNREADABLE, for what reading `path` failed with. */
+export function inputError(path: string, error: unknown): InitwrapError {
+  const { code } = error as NodeJS.ErrnoException;
+  if (code === "ENOENT" || code === "ENOTDIR") {
+    return new InitwrapError("INPUT_NOT_FOUND", `there is no file ${path}`, {
       where: path,
-      ...hint,
+      hint: "give the Dockerfile's path, or - to read it from standard input",
       cause: error,
     });
   }
+  const hint = code === "EISDIR" ? { hint: `this is a folder; did you mean ${join(path, "Dockerfile")}?` } : {};
+  return new InitwrapError("INPUT_UNREADABLE", `${path} cannot be read (${code})`, {
+    where: path,
+    ...hint,
+    cause: error,
+  });
 }
 
 /** All of a stream's bytes. */

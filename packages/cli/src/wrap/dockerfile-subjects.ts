@@ -31,7 +31,8 @@ export interface SubjectResult {
 
 export interface SubjectsRequest {
   readonly inputs: readonly string[];
-  readonly compose?: string | undefined;
+  /** Compose files, or one folder that holds a project. */
+  readonly compose?: readonly string[] | undefined;
   readonly services: readonly string[];
   readonly bake?: string | undefined;
   readonly bakeTargets: readonly string[];
@@ -45,8 +46,8 @@ const AT_ONCE = 16;
 export async function findSubjects(request: SubjectsRequest): Promise<readonly Subject[]> {
   const { inputs, compose, bake, services, bakeTargets, env } = request;
   if (compose !== undefined) {
-    const { readComposeFile } = await import("./compose-file.ts");
-    return (await readComposeFile(compose, services, env)).map(subjectOf);
+    const { readCompose } = await import("./compose-project.ts");
+    return readCompose(compose, services, env).map(subjectOf);
   }
   if (bake !== undefined) {
     const { readBakeFile } = await import("./bake-file.ts");
