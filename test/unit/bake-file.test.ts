@@ -1,9 +1,12 @@
 /** What initwrap takes from a bake file, in HCL and JSON. */
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: the files under test have templates of their own
+import { mkdtemp, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { InitwrapError } from "../../packages/cli/src/model/errors.ts";
-import { parseBake } from "../../packages/cli/src/wrap/bake-file.ts";
+import { parseBake, readBakeFile } from "../../packages/cli/src/wrap/bake-file.ts";
 import { HclError, parseHcl } from "../../packages/cli/src/wrap/hcl.ts";
 
 const bake = (text: string, targets: string[] = [], variables: Record<string, string> = {}, path = "docker-bake.hcl") =>
@@ -93,19 +96,98 @@ describe("a bake file in HCL", () => {
     });
   });
 
-  it("refuses what it does not follow only where it is needed, with the line", () => {
-    expect(refusal(() => bake(HCL, ["web"]))).toEqual({ code: "BUILD_FILE_UNSUPPORTED", where: "docker-bake.hcl:28" });
+  it("evaluates operators, conditions, indices and functions, those of the file included", () => {
+    expect(bake(HCL, ["web"])[0]).toMatchObject({ context: "/work/web", target: "x" });
+    const text = `
+variable "DEBUG" { default = false }
+variable "N" { default = 2 }
+function "img" {
+  params = [name]
+  variadic_params = rest
+  result = "\${lower(name)}-\${join("+", rest)}"
+}
+target "default" {
+  target = DEBUG ? "debug" : "release"
+  args = merge({ A = N + 1 }, { B = img("AB", "c", ["d", "e"]...), C = ["x", "y"][1], D = { k = "v" }.k, E = -(3 - 5) * 2 })
+}`;
+    expect(bake(text.replace('["d", "e"]...', '"d"'))[0]).toMatchObject({
+      target: "release",
+      args: { A: "3", B: "ab-c+d", C: "y", D: "v", E: "4" },
+    });
+    expect(
+      bake(text.replace('img("AB", "c", ["d", "e"]...)', 'img(["AB", "c"]...)'), [], { DEBUG: "1", N: "5" })[0],
+    ).toMatchObject({
+      target: "debug",
+      args: { A: "6", B: "ab-c" },
+    });
+    expect(refusal(() => bake(text, [], { DEBUG: "maybe" })).code).toBe("BUILD_FILE_INVALID");
+  });
+
+  it("makes a target of each combination of a matrix, and a group of them all", () => {
+    const text = `
+target "app" {
+  name = "app-\${tgt}-\${replace(version, ".", "-")}"
+  matrix = { tgt = ["web", "api"], version = ["1.0", "2.0"] }
+  inherits = ["base"]
+  context = tgt
+  args = { VERSION = version }
+}
+target "base" {
+  args = { TGT = "none", BASE = "1" }
+}
+target "more" {
+  inherits = ["app-api-1-0"]
+  target = "more"
+}
+group "default" { targets = ["app", "more"] }`;
+    expect(bake(text).map(({ name, context, args }) => [name, context, args])).toEqual([
+      ["app-web-1-0", "/work/web", { TGT: "none", BASE: "1", VERSION: "1.0" }],
+      ["app-web-2-0", "/work/web", { TGT: "none", BASE: "1", VERSION: "2.0" }],
+      ["app-api-1-0", "/work/api", { TGT: "none", BASE: "1", VERSION: "1.0" }],
+      ["app-api-2-0", "/work/api", { TGT: "none", BASE: "1", VERSION: "2.0" }],
+      ["more", "/work/api", { TGT: "none", BASE: "1", VERSION: "1.0" }],
+    ]);
+  });
+
+  it("merges blocks of one name, and files in their order; a fault says in which file it is", async () => {
+    expect(bake('target "default" { context = "a" }\ntarget "default" { target = "b" }')).toMatchObject([
+      { context: "/work/a", target: "b" },
+    ]);
+    const folder = await mkdtemp(join(tmpdir(), "initwrap-bake-"));
+    const paths = ["a.hcl", "b.json"].map((name) => join(folder, name));
+    await writeFile(paths[0]!, 'target "default" {\n  args = { A = "1", B = "1" }\n}\n');
+    await writeFile(paths[1]!, '{\n"target": {"default": {\n"target": "x", "args": {"B": "2"}}}}');
+    expect(await readBakeFile(paths, [], {})).toMatchObject([
+      { definedIn: paths[0], line: 1, target: "x", args: { A: "1", B: "2" } },
+    ]);
+    await writeFile(paths[1]!, '{\n"target": {"default": {\n"target": "${X}"}}}');
+    await expect(readBakeFile(paths, [], {})).rejects.toMatchObject({ where: `${paths[1]}:3` });
   });
 
   it.each([
-    ["a function in a context", 'target "default" {\n context = lower("A")\n}', "BUILD_FILE_UNSUPPORTED", 2],
-    ["a function in a text", 'target "default" {\n\n context = "${lower("A}")}x"\n}', "BUILD_FILE_UNSUPPORTED", 3],
+    ["an unknown function", 'target "default" {\n context = timestamp()\n}', "BUILD_FILE_UNSUPPORTED", 2],
+    ["one in a text", 'target "default" {\n\n context = "${sha256("A}")}x"\n}', "BUILD_FILE_UNSUPPORTED", 3],
+    ["a loop", 'target "default" {\n platforms = [for p in ["a"] : p]\n}', "BUILD_FILE_UNSUPPORTED", 2],
+    ["a verb of format", 'target "default" {\n context = format("%q", "a")\n}', "BUILD_FILE_INVALID", 2],
+    [
+      "a function without end",
+      'function "f" {\n params = [a]\n result = f(a)\n}\nA = f(1)\ntarget "default" { context = A }',
+      "BUILD_FILE_INVALID",
+      3,
+    ],
+    [
+      "too many arguments",
+      'function "f" {\n params = []\n result = 1\n}\ntarget "default" { context = f(1) }',
+      "BUILD_FILE_INVALID",
+      5,
+    ],
     ["a directive", 'target "default" {\n context = "%{if x}a%{endif}"\n}', "BUILD_FILE_UNSUPPORTED", 2],
-    ["an operator", 'target "default" {\n target = "a" == "b"\n}', "BUILD_FILE_UNSUPPORTED", 2],
-    ["an index", 'target "default" {\n target = a[0]\n}', "BUILD_FILE_UNSUPPORTED", 2],
+    ["an operator on texts", 'target "default" {\n target = "a" + "b"\n}', "BUILD_FILE_INVALID", 2],
+    ["an index beyond the end", 'target "default" {\n target = ["a"][1]\n}', "BUILD_FILE_INVALID", 2],
     ["a reference", 'target "default" {\n target = target.x.target\n}', "BUILD_FILE_UNSUPPORTED", 2],
-    ["a matrix", 'target "default" {\n matrix = { a = ["b"] }\n}', "BUILD_FILE_UNSUPPORTED", 2],
-    ["a target twice", 'target "default" {}\ntarget "default" {}', "BUILD_FILE_UNSUPPORTED", 2],
+    ["a matrix without names", 'target "default" {\n matrix = { a = ["b", "c"] }\n}', "BUILD_FILE_INVALID", 1],
+    ["a matrix of no lists", 'target "default" {\n matrix = { a = "b" }\n}', "BUILD_FILE_INVALID", 2],
+    ["a name without a matrix", 'target "default" {\n name = "b"\n}', "BUILD_FILE_INVALID", 2],
     ["the builder's own variable", 'target "default" {\n context = BAKE_CMD_CONTEXT\n}', "BUILD_FILE_UNSUPPORTED", 2],
     ["an unknown variable", 'target "default" {\n context = X\n}', "BUILD_FILE_INVALID", 2],
     ["a circle of variables", 'A = B\nB = A\ntarget "default" { context = A }', "BUILD_FILE_INVALID", 2],
@@ -238,7 +320,7 @@ describe("a bake file in JSON", () => {
     });
     expect(refusal(() => json('{\n "target": {,}\n}')).code).toBe("BUILD_FILE_INVALID");
     expect(refusal(() => json("[]")).code).toBe("BUILD_FILE_INVALID");
-    expect(refusal(() => json({ target: { default: { context: "${lower(A)}" } } })).code).toBe(
+    expect(refusal(() => json({ target: { default: { context: "${sha256(A)}" } } })).code).toBe(
       "BUILD_FILE_UNSUPPORTED",
     );
   });

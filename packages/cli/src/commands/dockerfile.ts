@@ -131,7 +131,11 @@ anything is written: the container runs what it ran, behind the init. What is no
       multiple: true,
       dependsOn: ["compose"],
     }),
-    bake: string({ description: "Work on what the targets of this bake file build.", helpValue: "FILE" }),
+    bake: string({
+      description: "Work on what the targets of this bake file build; several are merged in order.",
+      helpValue: "FILE",
+      multiple: true,
+    }),
     "bake-target": string({
       description: "This target or group; may be repeated. default unless given.",
       helpValue: "TARGET",
@@ -151,7 +155,7 @@ anything is written: the container runs what it ran, behind the init. What is no
         ? ({ kind: "none" } as const)
         : ({ kind: "file", path: flags.output } as const);
     const look = flags.check || flags["dry-run"] || ((flags.diff || flags.json) && sink.kind === "none");
-    const described = flags.compose?.[0] ?? flags.bake;
+    const described = (flags.compose ?? flags.bake)?.[0];
     if (described !== undefined && argv.length > 0) {
       throw new InitwrapError("USAGE", "a file is named beside --compose or --bake", { hint: "leave one of them out" });
     }

@@ -34,7 +34,8 @@ export interface SubjectsRequest {
   /** Compose files, or one folder that holds a project. */
   readonly compose?: readonly string[] | undefined;
   readonly services: readonly string[];
-  readonly bake?: string | undefined;
+  /** Bake files, merged in order. */
+  readonly bake?: readonly string[] | undefined;
   readonly bakeTargets: readonly string[];
   readonly env: Variables;
 }

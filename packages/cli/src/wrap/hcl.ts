@@ -1,8 +1,9 @@
 /**
- * The part of HCL that bake files are mostly written in: blocks, attributes, texts with variables, lists and maps.
+ * The part of HCL that bake files are mostly written in: blocks, attributes, texts with variables, lists and maps, operators,
+ * indices and calls.
  *
- * Every file is read to its end, but what an expression needs beyond that (functions, operators, loops) is kept as
- * `unsupported`, with its line, and only refused by who asks for its value: a function in `tags` is nobody's concern here.
+ * Every file is read to its end, but what an expression needs beyond that (`for`, splats, directives in texts) is kept as
+ * `unsupported`, with its line, and only refused by who asks for its value: a loop in `tags` is nobody's concern here.
  * Source: HCL Native Syntax Specification, https://github.com/hashicorp/hcl/blob/main/hclsyntax/spec.md.
  */
 
@@ -12,6 +13,21 @@ export type Expression =
   | { readonly kind: "variable"; readonly name: string; readonly line: number }
   | { readonly kind: "list"; readonly items: readonly Expression[]; readonly line: number }
   | { readonly kind: "map"; readonly entries: readonly (readonly [Expression, Expression])[]; readonly line: number }
+  | {
+      readonly kind: "operation";
+      readonly operator: string;
+      readonly operands: readonly Expression[];
+      readonly line: number;
+    }
+  | { readonly kind: "element"; readonly of: Expression; readonly key: Expression; readonly line: number }
+  | {
+      readonly kind: "call";
+      readonly name: string;
+      readonly args: readonly Expression[];
+      /** The last argument is a list that stands for the rest of the arguments. */
+      readonly expanded: boolean;
+      readonly line: number;
+    }
   | { readonly kind: "unsupported"; readonly text: string; readonly line: number };
 
 export interface Body {
@@ -36,9 +52,9 @@ export class HclError extends Error {
   }
 }
 
-/** Reads a whole file. Throws HclError. */
-export function parseHcl(text: string): Body {
-  const parser = new Parser(text.replace(/^\ufeff/, ""));
+/** Reads a whole file, whose lines count from `firstLine`. Throws HclError. */
+export function parseHcl(text: string, firstLine = 1): Body {
+  const parser = new Parser(text.replace(/^\ufeff/, ""), firstLine);
   return parser.body(0);
 }
 
@@ -48,8 +64,17 @@ export function parseTemplate(text: string, line: number): Expression {
 }
 
 const IDENTIFIER = /[\p{L}_][\p{L}\p{N}_-]*/uy;
-const NUMBER = /-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
-// What may follow a finished expression; anything else is an operator, an index or a call.
+const NUMBER = /\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
+/** Operators of two sides, those that bind least first. */
+const OPERATORS: readonly (readonly string[])[] = [
+  ["||"],
+  ["&&"],
+  ["==", "!="],
+  [">=", "<=", ">", "<"],
+  ["+", "-"],
+  ["*", "/", "%"],
+];
+// What may follow a finished expression.
 const END = /(?:[ \t\r]|\/\*[\s\S]*?\*\/)*(?:[,\])}:\n#=]|\/\/|$)/y;
 const ESCAPES: Readonly<Record<string, string>> = { n: "\n", r: "\r", t: "\t", '"': '"', "\\": "\\" };
 // Deeper than any file that a person wrote, and well within the stack.
@@ -124,12 +149,9 @@ class Parser {
     this.space(nested);
     const start = this.at;
     const line = this.line();
-    const simple = this.simple(depth, line);
+    const read = this.conditional(depth, nested);
     END.lastIndex = this.at;
-    const ended = END.test(this.text);
-    const follows = this.text.slice(this.at).match(/^[ \t\r]*(.)?(.)?/s);
-    // `a == b` is an operator, and the colon of `a ? b : c` comes behind its question mark.
-    if (simple !== undefined && ended && !(follows?.[1] === "=" && follows[2] === "=")) return simple;
+    if (read !== undefined && END.test(this.text)) return read;
     this.at = start;
     this.skip();
     if (this.at === start) throw this.error("a value is missing");
@@ -140,8 +162,98 @@ class Parser {
     return { kind: "unsupported", text: this.text.slice(start, end).trim(), line };
   }
 
+  /** `a ? b : c`, or anything that binds closer; undefined for what is not followed. */
+  private conditional(depth: number, nested: boolean): Expression | undefined {
+    const line = this.line();
+    const condition = this.operation(depth, nested, 0);
+    if (condition === undefined || !this.follows("?", nested)) return condition;
+    const yes = this.conditional(depth + 1, nested);
+    if (yes === undefined || !this.follows(":", nested)) return undefined;
+    const no = this.conditional(depth + 1, nested);
+    return no && { kind: "operation", operator: "?", operands: [condition, yes, no], line };
+  }
+
+  /** Operators of one level and those that bind closer, from the left. */
+  private operation(depth: number, nested: boolean, level: number): Expression | undefined {
+    if (depth > MOST_DEPTH) throw this.error("an expression is nested too deeply");
+    const operators = OPERATORS[level];
+    if (operators === undefined) return this.unary(depth, nested);
+    let left = this.operation(depth, nested, level + 1);
+    while (left !== undefined) {
+      const operator = operators.find((one) => this.follows(one, nested));
+      if (operator === undefined) return left;
+      const right = this.operation(depth + 1, nested, level + 1);
+      left = right && { kind: "operation", operator, operands: [left, right], line: left.line };
+    }
+    return undefined;
+  }
+
+  private unary(depth: number, nested: boolean): Expression | undefined {
+    if (depth > MOST_DEPTH) throw this.error("an expression is nested too deeply");
+    this.space(nested);
+    const line = this.line();
+    const sign = this.text[this.at];
+    if (sign !== "!" && sign !== "-") return this.postfix(depth, nested);
+    this.at++;
+    const operand = this.unary(depth + 1, nested);
+    return operand && { kind: "operation", operator: sign === "-" ? "negative" : sign, operands: [operand], line };
+  }
+
+  /** A value with `.name` and `[key]` behind it. */
+  private postfix(depth: number, nested: boolean): Expression | undefined {
+    this.space(nested);
+    const line = this.line();
+    let of = this.simple(depth, line);
+    for (; of !== undefined; ) {
+      if (this.text[this.at] === "[") {
+        this.at++;
+        const key = this.conditional(depth + 1, true);
+        if (key === undefined || !this.follows("]", true)) return undefined;
+        of = { kind: "element", of, key, line };
+      } else if (this.text[this.at] === "." && /[\p{L}_]/u.test(this.text[this.at + 1] ?? "")) {
+        this.at++;
+        of = { kind: "element", of, key: { kind: "value", value: this.identifier() as string, line }, line };
+      } else return of;
+    }
+    return undefined;
+  }
+
+  /** Goes behind an operator when it is the next thing, and not the beginning of a longer one. */
+  private follows(operator: string, lines: boolean): boolean {
+    const before = this.at;
+    this.space(lines);
+    const longer = /^(?:[=!<>]=|&&|\|\||\.\.\.)/.exec(this.text.slice(this.at, this.at + 3))?.[0];
+    if (this.text.startsWith(operator, this.at) && (longer === undefined || longer === operator)) {
+      this.at += operator.length;
+      return true;
+    }
+    this.at = before;
+    return false;
+  }
+
+  private call(name: string, line: number, depth: number): Expression | undefined {
+    this.at++;
+    const args: Expression[] = [];
+    for (;;) {
+      if (this.follows(")", true)) return { kind: "call", name, args, expanded: false, line };
+      const argument = this.conditional(depth + 1, true);
+      if (argument === undefined) return undefined;
+      args.push(argument);
+      if (this.follows("...", true)) {
+        return this.follows(")", true) ? { kind: "call", name, args, expanded: true, line } : undefined;
+      }
+      if (this.follows(",", true)) continue;
+      return this.follows(")", true) ? { kind: "call", name, args, expanded: false, line } : undefined;
+    }
+  }
+
   private simple(depth: number, line: number): Expression | undefined {
     const char = this.text[this.at];
+    if (char === "(") {
+      this.at++;
+      const inner = this.conditional(depth + 1, true);
+      return inner !== undefined && this.follows(")", true) ? inner : undefined;
+    }
     if (char === '"') return this.quoted(line, depth);
     if (char === "[") return this.list(line, depth);
     if (char === "{") return this.map(line, depth);
@@ -156,6 +268,7 @@ class Parser {
     if (name === undefined) return undefined;
     if (name === "true" || name === "false") return { kind: "value", value: name === "true", line };
     if (name === "null") return { kind: "value", value: null, line };
+    if (this.text[this.at] === "(") return this.call(name, line, depth);
     return { kind: "variable", name, line };
   }
 
