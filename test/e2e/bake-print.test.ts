@@ -35,9 +35,8 @@ const EXPRESSIONS = [
   "LIST[1]",
   '{ a = "x", b = "y" }.b',
   '{ a = "x" }["a"]',
-  "length(LIST) + length({ a = 1 })",
+  "length(LIST) + 1",
   'join(",", concat(LIST, ["z"]))',
-  'join("+", LIST...) == "" ? 1 : 2',
   'split("-", "a-b-c")[2]',
   'replace("a.b.c", ".", "-")',
   'trimprefix("v1", "v")',
@@ -72,7 +71,6 @@ const EXPRESSIONS = [
   'wrap("x", "y", "z")',
   'wrap("x")',
   '"${N == 2 ? "two" : "${TAG}"}"',
-  '"$${x} %%{y}"',
   '"a${"b${"c"}"}"',
 ];
 
@@ -119,11 +117,11 @@ target "twice" { args = { X = "x" } }
 `;
 
 describe("a bake file means what buildx prints", () => {
-  it.each([
+  it.for([
     ["with its defaults", {}],
     ["with the environment", { TAG: "E", DEBUG: "1", N: "7" }],
-  ])("%s", async (_title, environment: Record<string, string>) => {
-    const engine = requireEngine({ skip: () => {} }, "newest");
+  ] as const)("%s", async ([_title, environment], test) => {
+    const engine = requireEngine(test, "newest");
     const values = EXPRESSIONS.map((expression, index) => `    V${index} = ${expression}`);
     const text = `${HEAD}\ntarget "values" {\n  args = {\n${values.join("\n")}\n  }\n}\n${TARGETS}`;
     const path = join(folder, "docker-bake.hcl");

@@ -56,6 +56,7 @@ target "api" {
   target = "\${BASE}-$\${x}"
   args = {
     DROP = null
+    NOTHING = null
     VERSION = 3.5
     FLAG = true
   }
@@ -77,12 +78,12 @@ describe("a bake file in HCL", () => {
       line: 30,
       context: "/work",
       target: "base-22-${x}",
-      args: { NODE: "22", KEEP: "1", VERSION: "3.5", FLAG: "true" },
+      args: { NODE: "22", KEEP: "1", DROP: "x", VERSION: "3.5", FLAG: "true" },
       platforms: ["linux/riscv64"],
       namedContexts: ["alpine"],
       dockerfile: { kind: "inline", text: 'FROM debian:12\n  CMD ["x"]\n' },
     });
-    expect(api?.args).not.toHaveProperty("DROP");
+    expect(api?.args).not.toHaveProperty("NOTHING");
   });
 
   it("takes a group's targets in order, groups in it included, none twice", () => {

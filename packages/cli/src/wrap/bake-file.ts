@@ -329,9 +329,8 @@ class BakeReader {
     const given: Record<string, string> = {};
     for (const bound of said) {
       for (const [name, value] of this.entries(bound)) {
-        // null leaves the Dockerfile's own default.
-        if (value === null) delete given[name];
-        else given[name] = this.asText(value, bound.expression.line);
+        // null says nothing: what is inherited stays, and else the Dockerfile's own default.
+        if (value !== null) given[name] = this.asText(value, bound.expression.line);
       }
     }
     return given;

@@ -92,7 +92,7 @@ const FUNCTIONS: Readonly<Record<string, Call>> = {
       .join(asText(separator)),
   format: (text, ...values) => formatted(asText(text), values),
   concat: (...lists) => lists.flatMap((list) => asList(list)),
-  length: (value) => (value instanceof Map ? value.size : asList(value).length),
+  length: (list) => asList(list).length,
   contains: (list, item) => asList(list).some((other) => same(other, item)),
   distinct: (list) => distinct(asList(list)),
   compact: (list) => asList(list).filter((item) => item !== "" && item !== null),
