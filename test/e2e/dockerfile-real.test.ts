@@ -157,21 +157,23 @@ function expectedOf(was: Fared, stopSignal = "SIGTERM"): { output: string; exitC
   return { output: was.output, exitCodes: [was.exitCode ?? 128 + number] };
 }
 
-/** Runs the images; two that have the same config and files run once. */
+/** What came of each config on each engine: the builders of an engine make the same of most files. */
+const runs = new Map<string, Promise<Fared>>();
+
+/** Runs the images; those that run the same thing on the same engine run once. */
 async function runAll(
   engine: Engine,
   ways: readonly Way[],
   facts: ReadonlyMap<string, ImageFacts>,
 ): Promise<ReadonlyMap<string, Fared>> {
-  const runs = new Map<string, Promise<Fared>>();
   const fared = new Map<string, Fared>();
   const images = ways.flatMap(({ before, after }) => [
     { image: before, stop: false },
     { image: after, stop: true },
   ]);
   await forEachAtOnce(images, async ({ image, stop }) => {
-    const { Labels: _, ...config } = facts.get(image)!.Config;
-    const identity = JSON.stringify([stop, config]);
+    const { Entrypoint, Cmd, Env, User, WorkingDir, StopSignal } = facts.get(image)!.Config;
+    const identity = JSON.stringify([engine.name, stop, Entrypoint, Cmd, Env, User, WorkingDir, StopSignal]);
     const run = runs.get(identity) ?? fare(engine, image, { stop });
     runs.set(identity, run);
     fared.set(image, await run);

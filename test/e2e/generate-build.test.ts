@@ -5,7 +5,7 @@
  * them. It has their config, and the builds get it by way of build contexts, so the engine never holds a false `python`.
  */
 import { execFile } from "node:child_process";
-import { cp, mkdtemp, readdir, readFile, realpath, rm, writeFile } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, readdir, readFile, realpath, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
@@ -19,6 +19,7 @@ import { ROOT } from "../support/programs.ts";
 const run = promisify(execFile);
 const FIXTURES = join(ROOT, "test/fixtures/generate");
 const STAND_IN = "initwrap-test/generate-base:1";
+const WEB_STAND_IN = "initwrap-test/generate-web:1";
 
 /** The images that stand-ins are made of, with what the official ones have in their config. */
 const IMAGES: Readonly<Record<string, readonly string[]>> = {
@@ -31,7 +32,20 @@ const IMAGES: Readonly<Record<string, readonly string[]>> = {
     "STOPSIGNAL SIGQUIT",
   ],
   "golang:1.27-trixie": ['CMD ["bash"]', "ENV GOTOOLCHAIN=local GOPATH=/go"],
+  "ruby:3.4-trixie": ['CMD ["irb"]', "ENV GEM_HOME=/usr/local/bundle BUNDLE_SILENCE_ROOT_WARNING=1"],
+  "ruby:3.4-slim-trixie": ['CMD ["irb"]', "ENV GEM_HOME=/usr/local/bundle BUNDLE_SILENCE_ROOT_WARNING=1"],
+  "php:8.4-apache-trixie": [
+    'ENTRYPOINT ["docker-php-entrypoint"]',
+    'CMD ["apache2-foreground"]',
+    "STOPSIGNAL SIGWINCH",
+    "ENV PHP_INI_DIR=/usr/local/etc/php",
+  ],
 };
+
+/** The stand-in that a name's image is made of. */
+function baseOf(name: string): string {
+  return /^(ruby|php):/.test(name) ? WEB_STAND_IN : STAND_IN;
+}
 
 let unavailable: string | undefined;
 const images: string[] = [];
@@ -72,11 +86,20 @@ async function provideStandIns(engine: Engine): Promise<void> {
     );
     await engine.docker(["build", "-q", "-t", STAND_IN, folder], { timeoutMs: 300_000 });
   }
+  await provideWebStandIn(engine);
   for (const [name, config] of Object.entries(IMAGES)) {
     const folder = await scratchFolder();
-    await writeFile(join(folder, "Dockerfile"), `FROM ${STAND_IN}\n${config.join("\n")}\n`);
+    await writeFile(join(folder, "Dockerfile"), `FROM ${baseOf(name)}\n${config.join("\n")}\n`);
     await engine.docker(["build", "-q", "-t", standInOf(name), folder], { timeoutMs: 300_000 });
   }
+}
+
+async function provideWebStandIn(engine: Engine): Promise<void> {
+  if ((await engine.docker(["image", "inspect", WEB_STAND_IN], { check: false })).status === 0) return;
+  const script = join(ROOT, "test/support/engines/generate-base.sh");
+  const tarball = (await run("bash", [script, "web"], { timeout: 600_000 })).stdout.trim();
+  const path = "ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+  await engine.docker(["import", "--change", path, tarball, WEB_STAND_IN], { timeoutMs: 300_000 });
 }
 
 function standInOf(name: string): string {
@@ -112,12 +135,36 @@ async function buildFixture(
   const folder = await scratchFolder();
   await cp(join(FIXTURES, name, "project"), folder, { recursive: true });
   for (const [path, text] of Object.entries(files)) await writeFile(join(folder, path), text);
+  return buildFolder(engine, folder);
+}
+
+async function buildFolder(engine: Engine, folder: string): Promise<string> {
   await initwrapOk(["generate", folder], { env: engine.env });
   const image = freshTag("generate");
   images.push(image);
   const flags = standInFlags(await readFile(join(folder, "Dockerfile"), "utf8"));
   await engine.docker(["build", "--network=none", ...flags, "-t", image, folder], { timeoutMs: 300_000 });
   return image;
+}
+
+/** A project of these files with its generated ones, built. */
+async function buildProject(engine: Engine, files: Readonly<Record<string, string>>): Promise<string> {
+  const folder = await scratchFolder();
+  for (const [path, text] of Object.entries(files)) {
+    await mkdir(dirname(join(folder, path)), { recursive: true });
+    await writeFile(join(folder, path), text);
+  }
+  return buildFolder(engine, folder);
+}
+
+/** The answer to a request inside the container, head and body, with nothing but its shell. */
+async function askInside(engine: Engine, id: string, port: number, path = "/"): Promise<string> {
+  const script = `exec 3<>/dev/tcp/127.0.0.1/${port} && printf 'GET ${path} HTTP/1.0\\r\\nHost: x\\r\\n\\r\\n' >&3 && cat <&3`;
+  for (let attempt = 0; ; attempt++) {
+    const result = await engine.docker(["exec", id, "bash", "-c", script], { check: false });
+    if (result.status === 0 || attempt > 100) return result.stdout + result.stderr;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
 }
 
 /** What a request for `/` inside the container's own network gives. */
@@ -189,6 +236,38 @@ describe("a generated Dockerfile", () => {
     const stopped = await stopContainer(engine, id, 5);
     expect([stopped.exitCode, stopped.output]).toEqual([143, "ready UTC+2 true\n"]);
     expect(stopped.milliseconds).toBeLessThan(1000);
+  });
+
+  it("of Ruby runs with what Bundler installed, and stops at once", async (context) => {
+    const engine = requireStandIns(context);
+    const image = await buildProject(engine, {
+      Gemfile: 'source "https://rubygems.org"\nruby ">= 3.3"\n',
+      Procfile: "web: bundle exec ruby server.rb\n",
+      "server.rb": await readFile(join(ROOT, "test/e2e/programs/server.rb"), "utf8"),
+    });
+    const id = await startUntilReady(engine, image);
+    containers.push(id);
+    expect(await askInside(engine, id, 9292)).toContain("hello from ruby");
+    expect([await owner(engine, id), await firstProcess(engine, id)]).toEqual(["10001", "/initwrap"]);
+    const stopped = await stopContainer(engine, id, 5);
+    expect(stopped.exitCode).toBe(143);
+    expect(stopped.milliseconds).toBeLessThan(1000);
+  });
+
+  it("of PHP serves pages in Apache without rights, and ends cleanly on Apache's own signal", async (context) => {
+    const engine = requireStandIns(context);
+    const image = await buildProject(engine, {
+      "public/index.php": "<?php echo 'hello from php as ' . get_current_user() . ' ' . (6 * 7);\n",
+      "secret.txt": "not a page\n",
+    });
+    const id = (await engine.docker(["run", "--detach", "--network=none", image])).stdout.trim();
+    containers.push(id);
+    expect(await askInside(engine, id, 8080)).toMatch(/^HTTP\/1.1 200 [\s\S]*hello from php as \w+ 42/);
+    expect(await askInside(engine, id, 8080, "/secret.txt")).toMatch(/^HTTP\/1.1 404 /);
+    expect([await owner(engine, id), await firstProcess(engine, id)]).toEqual(["33", "/initwrap"]);
+    const stopped = await stopContainer(engine, id, 5);
+    expect(stopped.exitCode).toBe(0);
+    expect(stopped.milliseconds).toBeLessThan(2000);
   });
 
   it("of any stack is understood by the builder from its first line to its last", async (context) => {

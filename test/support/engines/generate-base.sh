@@ -1,25 +1,54 @@
 #!/usr/bin/env bash
-# Makes the stand-in for the official images that generated Dockerfiles are built from: one Debian with Python, nginx and
-# Go at the places where those images have them. Node and npm are added by the test. Prints its path.
+# Makes the stand-ins for the official images that generated Dockerfiles are built from: a Debian with the programs at the
+# places where those images have them. Prints the tarball's path.
+#
+#   generate-base.sh        Python, nginx and Go; Node and npm are added by the test
+#   generate-base.sh web    Ruby with Bundler, and PHP in Apache
 set -euo pipefail
 work=${INITWRAP_ENGINES:-/var/tmp/initwrap-engines}
+name=generate-${1:-base}
 mkdir -p "$work/images"
-tarball=$work/images/generate-base.tar
-exec 9>"$work/generate-base.lock"
+tarball=$work/images/$name.tar
+exec 9>"$work/$name.lock"
 flock 9
+options=(
+  --quiet --variant=minbase --mode=root
+  --aptopt='APT::Install-Recommends "false"' --aptopt='Acquire::Check-Valid-Until "false"'
+  --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/locale/*'
+  --dpkgopt='path-exclude=/usr/share/man/*'
+)
+entrypoint='#!/bin/sh\nset -e\nexec "$@"\n'
+case $name in
+generate-base)
+  options+=(
+    --include=ca-certificates,libstdc++6,python3,python3-venv,nginx-light,golang-go
+    --customize-hook='ln -s /usr/bin/python3 "$1/usr/local/bin/python"'
+    --customize-hook="printf '$entrypoint' | tee \"\$1/docker-entrypoint.sh\" >\"\$1/usr/local/bin/docker-entrypoint.sh\""
+    --customize-hook='chmod 755 "$1/docker-entrypoint.sh" "$1/usr/local/bin/docker-entrypoint.sh"'
+    --customize-hook='chroot "$1" useradd --uid 1000 --user-group --create-home node'
+    --customize-hook='chroot "$1" useradd --system --uid 101 --user-group --no-create-home nginx'
+    --customize-hook='mkdir -p "$1/usr/share/nginx/html" "$1/go" && rm -f "$1/usr/share/nginx/html/"*'
+  )
+  ;;
+generate-web)
+  # As php's image has it: a configuration to choose, and Apache that any user may run, in the foreground.
+  apache='#!/bin/sh\nset -e\n. /etc/apache2/envvars\nexec apache2 -DFOREGROUND "$@"\n'
+  options+=(
+    --include=ruby,ruby-bundler,apache2,libapache2-mod-php
+    --customize-hook='mkdir -p "$1/usr/local/bundle" "$1/usr/local/etc/php" && touch "$1/usr/local/etc/php/php.ini-production"'
+    --customize-hook="printf '$entrypoint' >\"\$1/usr/local/bin/docker-php-entrypoint\""
+    --customize-hook="printf '$apache' >\"\$1/usr/local/bin/apache2-foreground\""
+    --customize-hook='chmod 755 "$1/usr/local/bin/docker-php-entrypoint" "$1/usr/local/bin/apache2-foreground"'
+    --customize-hook='rm -f "$1/var/www/html/"* && chmod 1777 "$1/var/www/html" "$1/var/log/apache2" && mkdir -p "$1/var/run/apache2" "$1/var/lock/apache2" && chmod 1777 "$1/var/run/apache2" "$1/var/lock/apache2"'
+  )
+  ;;
+*)
+  echo "generate-base.sh: no stand-in is called ${1:-}" >&2
+  exit 2
+  ;;
+esac
 if [ ! -s "$tarball" ]; then
-  SOURCE_DATE_EPOCH=0 mmdebstrap --quiet --variant=minbase --mode=root \
-    --include=ca-certificates,libstdc++6,python3,python3-venv,nginx-light,golang-go \
-    --aptopt='APT::Install-Recommends "false"' --aptopt='Acquire::Check-Valid-Until "false"' \
-    --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
-    --dpkgopt='path-exclude=/usr/share/man/*' \
-    --customize-hook='ln -s /usr/bin/python3 "$1/usr/local/bin/python"' \
-    --customize-hook='printf "#!/bin/sh\nset -e\nexec \"\$@\"\n" | tee "$1/docker-entrypoint.sh" >"$1/usr/local/bin/docker-entrypoint.sh"' \
-    --customize-hook='chmod 755 "$1/docker-entrypoint.sh" "$1/usr/local/bin/docker-entrypoint.sh"' \
-    --customize-hook='chroot "$1" useradd --uid 1000 --user-group --create-home node' \
-    --customize-hook='chroot "$1" useradd --system --uid 101 --user-group --no-create-home nginx' \
-    --customize-hook='mkdir -p "$1/usr/share/nginx/html" "$1/go" && rm -f "$1/usr/share/nginx/html/"*' \
-    trixie "$tarball.new.tar" >&2
+  SOURCE_DATE_EPOCH=0 mmdebstrap "${options[@]}" trixie "$tarball.new.tar" >&2
   mv "$tarball.new.tar" "$tarball"
 fi
 echo "$tarball"
