@@ -114,6 +114,24 @@ describe("a Compose file", () => {
     expect([written.status, written.stderr]).toEqual([3, expect.stringContaining("BUILD_FILE_UNSUPPORTED")]);
   });
 
+  it("is read with its override where the folder is named, and with others in the order in which they are", async () => {
+    await write({
+      "web/Dockerfile": 'FROM scratch AS a\nENTRYPOINT ["/app"]\nFROM nowhere.invalid/x\n',
+      "compose.yaml": "services: {web: {build: web}}\n",
+      "compose.override.yaml": "services: {web: {build: {target: a}}}\n",
+      "other.yaml": "services: {web: {build: {target: none}}}\n",
+    });
+    const files = (...names: string[]) => names.flatMap((name) => ["--compose", name]);
+    for (const names of [["."], ["compose.yaml"], ["compose.yaml", "compose.override.yaml"]]) {
+      const { status, stderr } = await run([...files(...names), "--check", "--offline"]);
+      expect([status, stderr]).toEqual([1, expect.stringContaining("web/Dockerfile: would change")]);
+    }
+    const other = await run([...files("compose.yaml", "compose.override.yaml", "other.yaml"), "--check"]);
+    expect(other.stderr).toContain("STAGE_NOT_FOUND");
+    // A name behind the flag's own is a Dockerfile, not one more Compose file.
+    expect((await run(["--compose", "compose.yaml", "other.yaml", "--check"])).status).toBe(2);
+  });
+
   it("is refused where two services build a file differently, and where FROM is another context", async () => {
     await write({
       Dockerfile: 'FROM scratch AS a\nENTRYPOINT ["/a"]\nFROM scratch AS b\nENTRYPOINT ["/b"]\n',

@@ -123,6 +123,7 @@ anything is written: the container runs what it ran, behind the init. What is no
         "Work on what the services of this Compose project build: its folder, or its file; several are merged in order.",
       helpValue: "FILE",
       multiple: true,
+      multipleNonGreedy: true,
       exclusive: ["bake"],
     }),
     service: string({
@@ -135,6 +136,7 @@ anything is written: the container runs what it ran, behind the init. What is no
       description: "Work on what the targets of this bake file build; several are merged in order.",
       helpValue: "FILE",
       multiple: true,
+      multipleNonGreedy: true,
     }),
     "bake-target": string({
       description: "This target or group; may be repeated. default unless given.",
