@@ -39,7 +39,7 @@ generate-web)
     --customize-hook="printf '$entrypoint' >\"\$1/usr/local/bin/docker-php-entrypoint\""
     --customize-hook="printf '$apache' >\"\$1/usr/local/bin/apache2-foreground\""
     --customize-hook='chmod 755 "$1/usr/local/bin/docker-php-entrypoint" "$1/usr/local/bin/apache2-foreground"'
-    --customize-hook='rm -f "$1/var/www/html/"* && chmod 1777 "$1/var/www/html" "$1/var/log/apache2" && mkdir -p "$1/var/run/apache2" "$1/var/lock/apache2" && chmod 1777 "$1/var/run/apache2" "$1/var/lock/apache2"'
+    --customize-hook='rm -f "$1/var/www/html/"* && chmod 1777 "$1/var/www/html"'
   )
   ;;
 *)
