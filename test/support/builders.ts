@@ -92,8 +92,9 @@ export async function fare(engine: Engine, image: string, { stop }: { readonly s
     const { status } = await api(engine, "POST", `/containers/${id}/start`);
     if (status !== 204) return { started: false, output: "", exitCode: undefined };
     for (let attempt = 0; ; attempt++) {
-      const output = frames((await api(engine, "GET", `/containers/${id}/logs?stdout=1&stderr=1`)).body);
+      // The state comes first: what has ended says nothing more, and what it said is all there.
       const state = await stateOf(engine, id);
+      const output = frames((await api(engine, "GET", `/containers/${id}/logs?stdout=1&stderr=1`)).body);
       if (!state.Running) return { started: true, output, exitCode: state.ExitCode };
       if (output.includes(" ready\n")) {
         if (!stop) return { started: true, output, exitCode: undefined };
