@@ -163,6 +163,19 @@ describe("heredocs", () => {
   it.each(["RUN echo 'a <<E", "RUN a<<E", 'RUN ["a", "<<E"]', "RUN <<", "RUN cat <<<E"])("are none in %s", (text) =>
     expect(last(`${text}\n`).heredocs).toEqual([]),
   );
+  it("end at the line that is the terminator, not at one that begins with it, and count their lines", () => {
+    const body = "EE\nE2\n E\n\nE \nx E\n".repeat(50);
+    expect(last(`RUN <<E\n${body}E\r\n`).heredocs).toEqual([{ name: "E", content: body }]);
+    expect(last("RUN <<E\nE\n").heredocs).toEqual([{ name: "E", content: "" }]);
+    expect(shape(`FROM a\nRUN <<E <<F\n${body}E\n${body}F\nCMD x\n`)).toEqual(["FROM 1-1", "RUN 2-604", "CMD 605-605"]);
+  });
+  it("have lines as long as any other", () => {
+    const long = "x".repeat(65_536);
+    expect(fault(`FROM a\nRUN <<E\na\n${long}\nE\n`)).toBe(
+      "dockerfile line greater than maximum allowed size of 65535",
+    );
+    expect(() => parse(`FROM a\nRUN <<E\na\n${long}\nE\n`)).toThrow(expect.objectContaining({ line: 4 }));
+  });
   it("must end", () => expect(fault("FROM a\nRUN <<E\na\n")).toBe("unterminated heredoc"));
 });
 
