@@ -32,8 +32,9 @@ export function prove(claim: Claim): void {
   const changed = descendants(claim.evaluation, [...claim.after.keys()]);
   claim.evaluation.stages.forEach((before, index) => {
     const expected = claim.after.get(index);
-    const inherits = expected === undefined && changed.has(index);
-    sameStage(before, stages[index] as Stage, expected ?? before.config, inherits);
+    // A stage built from a wrapped one inherits its entrypoint, which is what was asked for.
+    const inherited = expected === undefined && changed.has(index) ? [...claim.after.values()] : [];
+    sameStage(before, stages[index] as Stage, expected ?? before.config, inherited);
   });
 }
 
@@ -62,11 +63,11 @@ function sameInstructions({ before, rewritten }: Claim, kept: readonly Instructi
   });
 }
 
-function sameStage(before: Stage, after: Stage, expected: Invocation, inherits: boolean): void {
+function sameStage(before: Stage, after: Stage, expected: Invocation, inherited: readonly Invocation[]): void {
   const place = `stage ${before.name ?? before.index}`;
   if (before.error !== after.error) fail(`${place} would fail: ${after.error ?? before.error}`);
-  // A stage built from the wrapped one inherits its entrypoint, which is what was asked for.
-  if (!inherits && !sameArgv(after.config.entrypoint, expected.entrypoint)) fail(`${place} has another ENTRYPOINT`);
+  const entrypoints = [expected, ...inherited].map(({ entrypoint }) => entrypoint);
+  if (!entrypoints.some((one) => sameArgv(after.config.entrypoint, one))) fail(`${place} has another ENTRYPOINT`);
   if (!sameArgv(after.config.cmd, expected.cmd)) fail(`${place} has another CMD`);
   const { os, user, stopSignal } = before.config;
   const same =
