@@ -74,7 +74,8 @@ static int print_state(int argc, char **argv, char **environment)
 	fprintf(out, "blocked %lx\nignored %lx\ncaught %lx\numask %o\ndirectory %s\nnice %d\nargc %d\nbytes %zu\nhash %lx\n",
 		status_mask("SigBlk"), status_mask("SigIgn"), status_mask("SigCgt"), (unsigned)mask, getcwd(directory, sizeof directory), getpriority(PRIO_PROCESS, 0), argc, bytes, hash);
 	prctl(PR_GET_PDEATHSIG, &error);
-	fprintf(out, "pdeathsig %d\nreaper %d\nfiles", error, (prctl(PR_GET_CHILD_SUBREAPER, &error), error));
+	fprintf(out, "pdeathsig %d\nreaper %d\nprivileges %d %d\nslack %d\nfiles", error, (prctl(PR_GET_CHILD_SUBREAPER, &error), error),
+		prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0), prctl(PR_GET_DUMPABLE), prctl(PR_GET_TIMERSLACK));
 	for (int i = 0; i < count; i++) fprintf(out, " %d", open_files[i]);
 	fprintf(out, "\nlisten %s\npid %d\nleader %d\n", getenv("LISTEN_PID") ? getenv("LISTEN_PID") : "-", getpid(), getpgrp() == getpid());
 	fclose(out);
@@ -103,6 +104,36 @@ static int orphans(int count, int patience)
 		waitpid(pid, NULL, 0);
 	}
 	for (int i = 0; i < patience; i++) {
+		if (kill(*last, 0) != 0 && errno == ESRCH) return 0;
+		nap(1);
+	}
+	return 1;
+}
+
+/* One orphan of the kind: gone within 50 ms of its end? `dead`: a zombie before it becomes an orphan. */
+static int one_orphan(const char *kind)
+{
+	int gone[2];
+	char byte;
+	pid_t *last = mmap(NULL, sizeof *last, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (pipe(gone) != 0) return 93;
+	pid_t parent = fork();
+	if (parent == 0) {
+		pid_t orphan = fork();
+		if (orphan == 0) {
+			close(gone[0]);
+			if (!strcmp(kind, "session")) setsid();
+			if (strcmp(kind, "dead")) nap(60);
+			_exit(9);
+		}
+		*last = orphan;
+		if (!strcmp(kind, "dead")) nap(30);
+		_exit(0);
+	}
+	close(gone[1]);
+	waitpid(parent, NULL, 0);
+	if (read(gone[0], &byte, 1) != 0) return 94;
+	for (int i = 0; i < 50; i++) {
 		if (kill(*last, 0) != 0 && errno == ESRCH) return 0;
 		nap(1);
 	}
@@ -163,6 +194,12 @@ int main(int argc, char **argv, char **environment)
 	if (!strcmp(what, "signals-in-new-group")) { /* leaves the group that the init made */ setpgid(0, getpgid(getppid())); return print_signals(); }
 	if (!strcmp(what, "state")) return print_state(argc, argv, environment);
 	if (!strcmp(what, "orphans")) return orphans(number, argc > 3 ? atoi(argv[3]) : 50);
+	if (!strcmp(what, "orphan")) return one_orphan(argv[2]);
+	if (!strcmp(what, "full")) { /* fills the process limit, and ends with NUMBER at TERM */
+		term_code = number; signal(SIGTERM, end);
+		for (;;) { pid_t pid = fork(); if (pid < 0) break; if (pid == 0) { setsid(); for (;;) pause(); } }
+		say("ready\n"); for (;;) pause();
+	}
 	if (!strcmp(what, "chain")) return chain(number);
 	if (!strcmp(what, "bomb")) { /* fills the process limit, then ends: 5 if it was never refused */
 		int refused = 0;

@@ -1,6 +1,6 @@
 /* Runs a command with a new pseudo-terminal as its controlling terminal and standard streams, copying stdin to it and its
    output to stdout; ends as the command ended. At the end of stdin it hangs up. -r: the command's stdin is /dev/null.
-   -t: TOSTOP is set. */
+   -t: TOSTOP is set. -f: free, the controlling terminal of nobody yet. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <poll.h>
@@ -12,13 +12,19 @@
 #include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
+#include <utmp.h>
 
 int main(int argc, char **argv)
 {
-	int redirect = 0, tostop = 0, option, master, status;
-	while ((option = getopt(argc, argv, "+rt")) != -1) option == 'r' ? (redirect = 1) : (tostop = 1);
-	pid_t pid = forkpty(&master, NULL, NULL, NULL);
+	int redirect = 0, tostop = 0, available = 0, option, master, slave, status;
+	while ((option = getopt(argc, argv, "+rtf")) != -1) option == 'r' ? (redirect = 1) : option == 't' ? (tostop = 1) : (available = 1);
+	if (openpty(&master, &slave, NULL, NULL, NULL) != 0) return 98;
+	pid_t pid = fork();
 	if (pid == 0) {
+		close(master);
+		if (!available) login_tty(slave);
+		else for (int i = 0; i < 3; i++) dup2(slave, i);
+		if (slave > 2) close(slave);
 		struct termios modes;
 		tcgetattr(1, &modes);
 		modes.c_lflag &= ~(tcflag_t)ECHO;
@@ -28,6 +34,7 @@ int main(int argc, char **argv)
 		execv(argv[optind], argv + optind);
 		_exit(98);
 	}
+	close(slave);
 	struct pollfd polls[2] = { { 0, POLLIN, 0 }, { master, POLLIN, 0 } };
 	char bytes[4096];
 	for (;;) {

@@ -1,0 +1,131 @@
+/**
+ * The behaviours of test/init/behaviours, put to the shipped init and to every peer that is installed.
+ *
+ *   node test/init/matrix.ts [--write] [--only TEXT] [--inits NAME,...] [--why]
+ *
+ * An init is tried as it is started without options; where it fails and has options or variables for the behaviour, with
+ * those, which then stand in its cell. A peer that fails is given a second try. --write renews docs/behaviours.md, --only
+ * takes the rows whose title contains the text, --why prints what a probe said. Needs root.
+ */
+import { readFileSync, writeFileSync } from "node:fs";
+import { basename, join } from "node:path";
+import { parseArgs } from "node:util";
+import { behaviourGroups } from "./behaviours/all.ts";
+import { type Behaviour, type CommandLine, Subject } from "./behaviours/behaviour.ts";
+import { INIT, which } from "./harness.ts";
+
+const PAGE = join(import.meta.dirname, "../../docs/behaviours.md");
+const MARKS = ["<!-- behaviours -->", "<!-- /behaviours -->"] as const;
+const SIDE_BY_SIDE = 4;
+
+/** The init as the peers' table names it. */
+export const OURS = "initwrap";
+export const PEERS = ["tini", "tini-static", "dumb-init", "catatonit"] as const;
+
+/** How an init has a behaviour: `yes`, with the words that it needs, or `no`. */
+export type Cell = string;
+
+/** Puts an init through a behaviour, and says why it failed. */
+export async function fails(behaviour: Behaviour, init: Subject, seconds: number): Promise<string | undefined> {
+  let timer: NodeJS.Timeout | undefined;
+  const limit = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`nothing after ${seconds} s`)), seconds * 1000);
+  });
+  try {
+    await Promise.race([behaviour.probe(init), limit]);
+    return undefined;
+  } catch (error) {
+    return (error as Error).message;
+  } finally {
+    clearTimeout(timer);
+    init.end();
+  }
+}
+
+/** With what words an init has a behaviour, in the order in which they are tried. */
+export function waysOf(behaviour: Behaviour, name: string): { options: readonly string[]; variables: object }[] {
+  const line = name.replace(/-static$/, "") as CommandLine;
+  const options = behaviour.options?.[line];
+  const variables = behaviour.variables?.[line];
+  const plain = { options: [], variables: {} };
+  return options || variables ? [plain, { options: options ?? [], variables: variables ?? {} }] : [plain];
+}
+
+async function cell(behaviour: Behaviour, name: string, file: string, why: (text: string) => void): Promise<Cell> {
+  for (const { options, variables } of waysOf(behaviour, name)) {
+    for (let tries = 0; tries < 2; tries++) {
+      const init = new Subject(file, options, variables as Record<string, string>);
+      const reason = await fails(behaviour, init, behaviour.limit ?? 3);
+      if (reason === undefined) return words(options, variables) || "yes";
+      why(`${name}${words(options, variables)}: ${behaviour.title}: ${reason.split("\n")[0]}`);
+    }
+  }
+  return "no";
+}
+
+function words(options: readonly string[], variables: object): string {
+  const all = [...Object.entries(variables).map(([name, value]) => `${name}=${value}`), ...options];
+  // A file's directory is this machine's own.
+  return all.length > 0 ? `\`${all.map((word) => (word.startsWith("/") ? basename(word) : word)).join(" ")}\`` : "";
+}
+
+/** The table between the marks of docs/behaviours.md: titles to cells, in the order of `names`. */
+export function readTable(): { names: string[]; rows: Map<string, Cell[]> } {
+  const page = readFileSync(PAGE, "utf8");
+  const [, table = ""] = new RegExp(`${MARKS[0]}\n([^]*?)${MARKS[1]}`).exec(page) ?? [];
+  const lines = table.split("\n").filter((line) => line.startsWith("| "));
+  const cells = lines.map((line) => line.slice(2, -2).split(" | "));
+  const names = cells[0]?.slice(1) ?? [];
+  const rows = cells.filter(([title = "", ...rest]) => rest.some(Boolean) && !/^(---|behaviour|all)/.test(title));
+  return { names, rows: new Map(rows.map(([title = "", ...rest]) => [title, rest])) };
+}
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      write: { type: "boolean", default: false },
+      why: { type: "boolean", default: false },
+      only: { type: "string", default: "" },
+      inits: { type: "string", default: [OURS, ...PEERS].join() },
+    },
+  });
+  const names = values.inits.split(",");
+  const files = new Map(names.map((name) => [name, name === OURS ? INIT : which(name)]));
+  for (const [name, file] of files) if (!file) throw new Error(`${name} is not installed`);
+  const rows = behaviourGroups.flatMap((group) => group.behaviours).filter(({ title }) => title.includes(values.only));
+  const results = new Map<string, Cell>();
+  const work = rows.flatMap((behaviour) => names.map((name) => ({ behaviour, name })));
+  const worker = async (): Promise<void> => {
+    for (let next = work.shift(); next; next = work.shift()) {
+      const { behaviour, name } = next;
+      const why = (text: string) => void (values.why && process.stderr.write(`${text}\n`));
+      results.set(`${behaviour.title}/${name}`, await cell(behaviour, name, files.get(name) ?? "", why));
+    }
+  };
+  await Promise.all(Array.from({ length: SIDE_BY_SIDE }, worker));
+
+  const of = (behaviour: Behaviour) => names.map((name) => results.get(`${behaviour.title}/${name}`) ?? "no");
+  const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
+  const table = [
+    line(["behaviour", ...names]),
+    line(["---", ...names.map(() => ":-:")]),
+    ...behaviourGroups.flatMap(({ title, behaviours }) => [
+      line([`**${title}**`, ...names.map(() => "")]),
+      ...behaviours.filter((each) => rows.includes(each)).map((each) => line([each.title, ...of(each)])),
+    ]),
+    line([
+      `all ${rows.length}`,
+      ...names.map((name) => String(rows.filter((row) => results.get(`${row.title}/${name}`) !== "no").length)),
+    ]),
+  ].join("\n");
+  if (values.write) {
+    const page = readFileSync(PAGE, "utf8");
+    const marked = new RegExp(`${MARKS[0]}[^]*${MARKS[1]}`);
+    writeFileSync(PAGE, page.replace(marked, () => `${MARKS[0]}\n\n${table}\n\n${MARKS[1]}`));
+  } else process.stdout.write(`${table}\n`);
+}
+
+if (process.argv[1] === import.meta.filename) {
+  await main();
+  process.exit();
+}
