@@ -1,22 +1,13 @@
 import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeEach, expect, test } from "vitest";
-import { child, requireInit, requireRoot, run, scratch, start } from "./harness.ts";
+import { exitStatus } from "./behaviours/exit-status.ts";
+import { testBehaviours } from "./behaviours/ours.ts";
+import { child, requireInit, requireRoot, run, scratch, user } from "./harness.ts";
+
+testBehaviours(exitStatus);
 
 beforeEach(requireInit);
-
-test("every exit code from 0 to 255 is passed on", async () => {
-  for (let code = 0; code < 256; code += 16) {
-    const codes = Array.from({ length: 16 }, (_, i) => code + i);
-    const outcomes = await Promise.all(codes.map((each) => run(child("exit", each))));
-    expect(outcomes.map((outcome) => outcome.code)).toEqual(codes);
-  }
-});
-
-test("death by signal n is 128 + n, real-time signals too", async () => {
-  for (const signal of [1, 2, 3, 4, 6, 7, 8, 9, 11, 13, 14, 15, 24, 25, 27, 31, 34, 40, 64])
-    expect((await run(child("die", signal))).code, `signal ${signal}`).toBe(128 + signal);
-});
 
 test("a command that does not exist is 127 and named in the message", async () => {
   for (const name of ["/nonexistent/program", "no-such-program-anywhere", ""]) {
@@ -79,25 +70,12 @@ test("PATH is searched in order, past directories that must not be read; an empt
 
 test("a fork that is refused ends the init at once with 125 and a message", async (context) => {
   requireRoot(context);
-  const outcome = await run(child("exit", 0), { namespace: ["-u", "61234", "-p", "1"] });
+  const outcome = await run(child("exit", 0), { namespace: ["-u", user(), "-p", "1"] });
   expect(outcome).toEqual({
     code: 125,
     stdout: "",
     stderr: "initwrap: cannot fork: Resource temporarily unavailable\n",
   });
-});
-
-test("with SIGCHLD ignored from the start the exit code is still returned", async () => {
-  expect((await run(child("exit", 42), { namespace: ["-i"] })).code).toBe(42);
-});
-
-test("the init ends within 100 ms of the main child, whatever is left running", async () => {
-  const running = start(child("leave", 6, join(scratch(), "note"), "deaf"));
-  running.process.stdin.end();
-  const before = Date.now();
-  expect((await running.ended).code).toBe(6);
-  // 20 ms of it is the child's own; the rest allows for a loaded machine.
-  expect(Date.now() - before).toBeLessThan(400);
 });
 
 test("mistakes on the command line are 125 with text", async () => {

@@ -1,5 +1,9 @@
 import { beforeEach, expect, test } from "vitest";
+import { group } from "./behaviours/group.ts";
+import { testBehaviours } from "./behaviours/ours.ts";
 import { child, requireInit, run, sleep, start } from "./harness.ts";
+
+testBehaviours(group);
 
 beforeEach(requireInit);
 
@@ -23,21 +27,8 @@ for (const [options, reaches] of [
   });
 }
 
-for (const options of [[], ["-g"]]) {
-  test(`a child that left its group gets the signals alone (${options[0] ?? "default"})`, async () => {
-    const running = start(child("signals-in-new-group"), { options, namespace: ["-s"] });
-    await running.output("ready\n");
-    await running.send(10);
-    await running.output("\n10 -1\n");
-    await running.send(34, 5);
-    await running.output("\n34 5\n");
-    await running.send(64);
-    expect((await running.ended).code).toBe(0);
-  });
-}
-
 test("the child leads a group of its own", async () => {
   const outcome = await run(["/bin/sh", "-c", "ps -o pgid= -p $$ | tr -d ' '; echo $$"]);
-  const [group, pid] = outcome.stdout.trim().split("\n");
-  expect(group).toBe(pid);
+  const [leader, pid] = outcome.stdout.trim().split("\n");
+  expect(leader).toBe(pid);
 });

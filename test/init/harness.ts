@@ -3,7 +3,7 @@
  * through an unprivileged user namespace. The children are small C programs, so that nothing but a C compiler is needed.
  */
 import { type ChildProcessWithoutNullStreams, execFileSync, spawn } from "node:child_process";
-import { createHash } from "node:crypto";
+import { createHash, randomInt } from "node:crypto";
 import {
   accessSync,
   constants,
@@ -112,6 +112,11 @@ export function named(name: string): string {
 /** A fresh directory for a test's files. */
 export function scratch(): string {
   return mkdtempSync(join(tmpdir(), "initwrap-test-"));
+}
+
+/** A user that nobody else is: a limit of processes counts all that a user has, in whatever namespace. */
+export function user(): string {
+  return String(randomInt(100_000, 1_000_000_000));
 }
 
 function collect(stream: Readable): { text: string } {

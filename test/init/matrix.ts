@@ -1,11 +1,12 @@
 /**
  * The behaviours of test/init/behaviours, put to the shipped init and to every peer that is installed.
  *
- *   node test/init/matrix.ts [--write] [--only TEXT] [--inits NAME,...] [--why]
+ *   node test/init/matrix.ts [--write] [--only TEXT] [--inits NAME,...] [--why] [--patience FACTOR]
  *
  * An init is tried as it is started without options; where it fails and has options or variables for the behaviour, with
  * those, which then stand in its cell. A peer that fails is given a second try. --write renews docs/behaviours.md, --only
- * takes the rows whose title contains the text, --why prints what a probe said. Needs root.
+ * takes the rows whose title contains the text, --why prints what a probe said, --patience lengthens the time after which
+ * an init that does nothing has failed, for a machine that is busy. Needs root.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
@@ -42,42 +43,61 @@ export async function fails(behaviour: Behaviour, init: Subject, seconds: number
   }
 }
 
-/** With what words an init has a behaviour, in the order in which they are tried. */
-export function waysOf(behaviour: Behaviour, name: string): { options: readonly string[]; variables: object }[] {
+interface Way {
+  readonly options: readonly string[];
+  readonly variables: Readonly<Record<string, string>>;
+}
+
+const PLAIN: Way = { options: [], variables: {} };
+
+/** With what words an init may have a behaviour, in the order in which they are tried. Ours is asked for what it says. */
+export function waysOf(behaviour: Behaviour, name: string): Way[] {
   const line = name.replace(/-static$/, "") as CommandLine;
-  const options = behaviour.options?.[line];
-  const variables = behaviour.variables?.[line];
-  const plain = { options: [], variables: {} };
-  return options || variables ? [plain, { options: options ?? [], variables: variables ?? {} }] : [plain];
+  const { [line]: options = [] } = behaviour.options ?? {};
+  const { [line]: variables = {} } = behaviour.variables ?? {};
+  const way = { options, variables };
+  if (wordsOf(way) === "") return [PLAIN];
+  return name === OURS ? [way] : [PLAIN, way];
 }
 
-async function cell(behaviour: Behaviour, name: string, file: string, why: (text: string) => void): Promise<Cell> {
-  for (const { options, variables } of waysOf(behaviour, name)) {
-    for (let tries = 0; tries < 2; tries++) {
-      const init = new Subject(file, options, variables as Record<string, string>);
-      const reason = await fails(behaviour, init, behaviour.limit ?? 3);
-      if (reason === undefined) return words(options, variables) || "yes";
-      why(`${name}${words(options, variables)}: ${behaviour.title}: ${reason.split("\n")[0]}`);
-    }
-  }
-  return "no";
-}
-
-function words(options: readonly string[], variables: object): string {
+/** The words as a cell has them. */
+export function wordsOf({ options, variables }: Way): Cell {
   const all = [...Object.entries(variables).map(([name, value]) => `${name}=${value}`), ...options];
   // A file's directory is this machine's own.
   return all.length > 0 ? `\`${all.map((word) => (word.startsWith("/") ? basename(word) : word)).join(" ")}\`` : "";
 }
 
-/** The table between the marks of docs/behaviours.md: titles to cells, in the order of `names`. */
-export function readTable(): { names: string[]; rows: Map<string, Cell[]> } {
+async function cell(
+  behaviour: Behaviour,
+  name: string,
+  file: string,
+  patience: number,
+  why: (text: string) => void,
+): Promise<Cell> {
+  for (const way of waysOf(behaviour, name)) {
+    for (let tries = 0; tries < 2; tries++) {
+      const init = new Subject(file, way.options, way.variables);
+      const reason = await fails(behaviour, init, patience * (behaviour.limit ?? 3));
+      if (reason === undefined) return wordsOf(way) || "yes";
+      why(`${name} ${wordsOf(way)}: ${behaviour.title}: ${reason.split("\n")[0]}`);
+    }
+  }
+  return "no";
+}
+
+/** The table of docs/behaviours.md: the inits, a row's cells by its title, and the last line. */
+export function readTable(): { names: string[]; rows: Map<string, Cell[]>; sums: number[] } {
   const page = readFileSync(PAGE, "utf8");
-  const [, table = ""] = new RegExp(`${MARKS[0]}\n([^]*?)${MARKS[1]}`).exec(page) ?? [];
+  const table = page.slice(page.indexOf(MARKS[0]), page.indexOf(MARKS[1]));
   const lines = table.split("\n").filter((line) => line.startsWith("| "));
-  const cells = lines.map((line) => line.slice(2, -2).split(" | "));
-  const names = cells[0]?.slice(1) ?? [];
-  const rows = cells.filter(([title = "", ...rest]) => rest.some(Boolean) && !/^(---|behaviour|all)/.test(title));
-  return { names, rows: new Map(rows.map(([title = "", ...rest]) => [title, rest])) };
+  const [head = [], , ...cells] = lines.map((line) => line.slice(2, -2).split(" | "));
+  const sums = cells.pop() ?? [];
+  const rows = cells.filter(([title = ""]) => !title.startsWith("**"));
+  return {
+    names: head.slice(1),
+    rows: new Map(rows.map(([title = "", ...rest]) => [title, rest])),
+    sums: sums.slice(1).map(Number),
+  };
 }
 
 async function main(): Promise<void> {
@@ -86,10 +106,12 @@ async function main(): Promise<void> {
       write: { type: "boolean", default: false },
       why: { type: "boolean", default: false },
       only: { type: "string", default: "" },
+      patience: { type: "string", default: "1" },
       inits: { type: "string", default: [OURS, ...PEERS].join() },
     },
   });
   const names = values.inits.split(",");
+  const patience = Number(values.patience);
   const files = new Map(names.map((name) => [name, name === OURS ? INIT : which(name)]));
   for (const [name, file] of files) if (!file) throw new Error(`${name} is not installed`);
   const rows = behaviourGroups.flatMap((group) => group.behaviours).filter(({ title }) => title.includes(values.only));
@@ -99,7 +121,7 @@ async function main(): Promise<void> {
     for (let next = work.shift(); next; next = work.shift()) {
       const { behaviour, name } = next;
       const why = (text: string) => void (values.why && process.stderr.write(`${text}\n`));
-      results.set(`${behaviour.title}/${name}`, await cell(behaviour, name, files.get(name) ?? "", why));
+      results.set(`${behaviour.title}/${name}`, await cell(behaviour, name, files.get(name) ?? "", patience, why));
     }
   };
   await Promise.all(Array.from({ length: SIDE_BY_SIDE }, worker));
@@ -110,7 +132,7 @@ async function main(): Promise<void> {
     line(["behaviour", ...names]),
     line(["---", ...names.map(() => ":-:")]),
     ...behaviourGroups.flatMap(({ title, behaviours }) => [
-      line([`**${title}**`, ...names.map(() => "")]),
+      line([`**${title}**`, ...names.map(() => " ")]),
       ...behaviours.filter((each) => rows.includes(each)).map((each) => line([each.title, ...of(each)])),
     ]),
     line([
@@ -121,7 +143,10 @@ async function main(): Promise<void> {
   if (values.write) {
     const page = readFileSync(PAGE, "utf8");
     const marked = new RegExp(`${MARKS[0]}[^]*${MARKS[1]}`);
-    writeFileSync(PAGE, page.replace(marked, () => `${MARKS[0]}\n\n${table}\n\n${MARKS[1]}`));
+    writeFileSync(
+      PAGE,
+      page.replace(marked, () => `${MARKS[0]}\n\n${table}\n\n${MARKS[1]}`),
+    );
   } else process.stdout.write(`${table}\n`);
 }
 

@@ -1,5 +1,9 @@
 import { beforeEach, expect, test } from "vitest";
-import { child, INIT, requireInit, run, start } from "./harness.ts";
+import { testBehaviours } from "./behaviours/ours.ts";
+import { translation } from "./behaviours/translation.ts";
+import { child, requireInit, run, start } from "./harness.ts";
+
+testBehaviours(translation);
 
 beforeEach(requireInit);
 
@@ -30,12 +34,4 @@ test("exit codes are mapped, those of signals too; one without a target becomes 
   expect((await run(child("die", 15), { options })).code).toBe(0);
   expect((await run(child("exit", 7), { options })).code).toBe(0);
   expect((await run(child("exit", 4), { options })).code).toBe(4);
-});
-
-test("--pdeathsig: the child gets the signal when the init's parent dies", async () => {
-  // A shell is PID 1, so that all of this ends with it; its child starts the init and is killed.
-  const script = `sh -c '"$@" & wait' sh "$@" & sleep 0.3; kill -9 $!; sleep 0.3`;
-  const init = [INIT, "--pdeathsig", "USR1", "--", ...child("signals")];
-  const outcome = await run(["/bin/sh", "-c", script, "sh", ...init], { init: null });
-  expect(outcome.stdout).toBe("ready\n10 -1\n");
 });

@@ -39,7 +39,10 @@ export const group: BehaviourGroup = {
         const running = init.start(child("shell-like"));
         await running.output("ready\n");
         await running.send(15);
-        const outcome = await Promise.race([running.ended, new Promise((resolve) => setTimeout(resolve, 200, "alive"))]);
+        const outcome = await Promise.race([
+          running.ended,
+          new Promise((resolve) => setTimeout(resolve, 200, "alive")),
+        ]);
         assert.equal(outcome, "alive");
       },
     },

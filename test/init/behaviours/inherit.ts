@@ -7,7 +7,7 @@ import type { BehaviourGroup, Subject } from "./behaviour.ts";
 type State = Readonly<Record<string, string>>;
 
 /** What the command finds, item by item: see print_state of programs/child.c. */
-async function state(init: Subject, options: StartOptions = {}, args: readonly string[] = []): Promise<State> {
+export async function state(init: Subject, options: StartOptions = {}, args: readonly string[] = []): Promise<State> {
   const file = join(scratch(), "state");
   const outcome = await init.run([...child("state", file), ...args], options);
   assert.equal(outcome.code, 0, outcome.stderr);
@@ -41,9 +41,14 @@ async function holding(init: Subject, look: (init: number, main: string, folder:
   look(pid, readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim(), folder);
 }
 
-const everything = ["blocked", "ignored", "caught", "umask", "directory", "nice", "hash", "argc", "bytes"].concat(
-  ["pdeathsig", "reaper", "privileges", "slack", "files", "listen"],
-);
+const everything = ["blocked", "ignored", "caught", "umask", "directory", "nice", "hash", "argc", "bytes"].concat([
+  "pdeathsig",
+  "reaper",
+  "privileges",
+  "slack",
+  "files",
+  "listen",
+]);
 
 export const inherit: BehaviourGroup = {
   title: "What the command inherits",

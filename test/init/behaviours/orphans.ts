@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { child } from "../harness.ts";
+import { child, user } from "../harness.ts";
 import type { BehaviourGroup, Subject } from "./behaviour.ts";
 
 const endsWith0 =
@@ -20,10 +20,7 @@ export const orphans: BehaviourGroup = {
       needs: "root",
       limit: 60,
       probe: async (init) => {
-        assert.equal(
-          (await init.run(child("orphans", 10_000), { namespace: ["-u", "61235", "-p", "300"] })).code,
-          0,
-        );
+        assert.equal((await init.run(child("orphans", 10_000), { namespace: ["-u", user(), "-p", "300"] })).code, 0);
       },
     },
     { title: "the command's own zombies are left to it", probe: endsWith0("own-zombie") },
@@ -31,14 +28,14 @@ export const orphans: BehaviourGroup = {
       title: "a fork bomb against a process limit does not harm the init",
       needs: "root",
       probe: async (init) => {
-        assert.equal((await init.run(child("bomb", 500), { namespace: ["-u", "61236", "-p", "100"] })).code, 0);
+        assert.equal((await init.run(child("bomb", 500), { namespace: ["-u", user(), "-p", "100"] })).code, 0);
       },
     },
     {
       title: "`TERM` at the process limit is forwarded",
       needs: "root",
       probe: async (init) => {
-        const running = init.start(child("full", 23), { namespace: ["-u", "61237", "-p", "60"] });
+        const running = init.start(child("full", 23), { namespace: ["-u", user(), "-p", "60"] });
         await running.output("ready\n");
         await running.send(15);
         assert.equal((await running.ended).code, 23);

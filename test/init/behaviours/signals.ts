@@ -42,7 +42,10 @@ export const signals: BehaviourGroup = {
       title: "every ordinary signal is forwarded",
       probe: (init) => forwards(init, numbers(1, 31, [...special, ...synchronous, ...ofTerminals])),
     },
-    { title: "`ILL TRAP ABRT BUS FPE SEGV SYS` that a process sent, too", probe: (init) => forwards(init, synchronous) },
+    {
+      title: "`ILL TRAP ABRT BUS FPE SEGV SYS` that a process sent, too",
+      probe: (init) => forwards(init, synchronous),
+    },
     { title: "`TSTP TTIN TTOU` reach the command", probe: (init) => forwards(init, ofTerminals) },
     { title: "real-time signals, 34 to 64", probe: (init) => forwards(init, numbers(34, LAST)) },
     { title: "32 and 33, which C libraries keep to themselves", probe: (init) => forwards(init, [32, 33]) },
@@ -59,7 +62,7 @@ export const signals: BehaviourGroup = {
     ...(
       [
         ["a value sent with `sigqueue` is kept", {}],
-        ["the same when the command alone is signalled", { initwrap: ["--no-group"], "dumb-init": ["-c"] }],
+        ["the same when the command alone is signalled", { initwrap: ["--no-group"] }],
       ] as const
     ).map(([title, options]) => ({
       title,

@@ -45,7 +45,7 @@ export const stop: BehaviourGroup = {
       },
     },
     {
-      title: "what is left in its session gets `TERM`",
+      title: "what it leaves in its own session, too",
       options: grace,
       probe: async (init) => {
         const note = join(scratch(), "note");

@@ -2,9 +2,8 @@
 import assert from "node:assert/strict";
 import { chmodSync, copyFileSync } from "node:fs";
 import { join } from "node:path";
-import { child, program, scratch } from "../harness.ts";
+import { child, program, type StartOptions, scratch, user } from "../harness.ts";
 import type { BehaviourGroup, Subject } from "./behaviour.ts";
-import type { StartOptions } from "../harness.ts";
 
 /** It runs a command, forwards TERM and reaps, started so. */
 async function works(init: Subject, options: StartOptions): Promise<void> {
@@ -70,7 +69,7 @@ export const surroundings: BehaviourGroup = {
     {
       title: "as any user, without capabilities, under `no_new_privs`",
       needs: "root",
-      probe: (init) => works(init, { namespace: ["-w", "-u", "61238"] }),
+      probe: (init) => works(init, { namespace: ["-w", "-u", user()] }),
     },
     {
       title: "in an empty root: no `/dev`, no shell, no library",
@@ -83,7 +82,7 @@ export const surroundings: BehaviourGroup = {
         ] as const)
           copyFileSync(from, join(root, to));
         chmodSync(root, 0o755);
-        const chroot = ["/usr/sbin/chroot", "--userspec=61234:61234", root];
+        const chroot = ["/usr/sbin/chroot", `--userspec=${user()}:${user()}`, root];
         const running = init.start([...chroot, "/init", "--", "/child", "exit", "17"], { init: null });
         assert.deepEqual(await running.ended, { code: 17, stdout: "", stderr: "" });
       },
