@@ -1,0 +1,79 @@
+/**
+ * A second Docker daemon with options of its own beside one that already runs: in the same root file system, with its own
+ * data and socket. It has no network, for nothing that needs it wants one.
+ */
+import { spawn } from "node:child_process";
+import { copyFileSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import type { DockerOptions, DockerResult, Engine } from "./engine.ts";
+
+export interface SecondDaemon {
+  /** The first one's client, talking to this daemon. */
+  docker(args: readonly string[], options?: DockerOptions): Promise<DockerResult>;
+  /** What the daemon has said so far. */
+  log(): string;
+  stop(): Promise<void>;
+}
+
+/** Whether the engine is one of those that up.sh starts, which can have a second daemon. */
+export function hasDaemonFolder(engine: Engine): boolean {
+  return engine.host.startsWith("unix://") && basename(engine.host) === "docker.sock" && pidOf(engine) !== undefined;
+}
+
+function folderOf(engine: Engine): string {
+  return dirname(engine.host.replace("unix://", ""));
+}
+
+function pidOf(engine: Engine): string | undefined {
+  try {
+    return readFileSync(join(folderOf(engine), "pid"), "utf8").trim();
+  } catch {
+    return undefined;
+  }
+}
+
+/** Starts one with `--init-path` naming a copy of `init` under the name docker-init. Needs root. */
+export async function startSecondDaemon(engine: Engine, init: string): Promise<SecondDaemon> {
+  // The engine's folder is at the same place within its root file system.
+  const folder = mkdtempSync(join(folderOf(engine), "second-"));
+  copyFileSync(init, join(folder, "docker-init"));
+  const socket = `unix://${folder}/docker.sock`;
+  const daemon = spawn(
+    "nsenter",
+    [
+      `--mount=/proc/${pidOf(engine)}/ns/mnt`,
+      "--",
+      "dockerd",
+      `--init-path=${folder}/docker-init`,
+      "--bridge=none",
+      "--iptables=false",
+      "--ip-forward=false",
+      "--ip-masq=false",
+      `--data-root=${folder}/data`,
+      `--exec-root=${folder}/exec`,
+      `--pidfile=${folder}/pid`,
+      `--host=${socket}`,
+    ],
+    { stdio: ["ignore", "ignore", "pipe"] },
+  );
+  let text = "";
+  daemon.stderr.setEncoding("utf8").on("data", (chunk: string) => {
+    text += chunk;
+  });
+  const ended = new Promise<void>((resolve) => daemon.on("close", () => resolve()));
+  const docker: SecondDaemon["docker"] = (args, options = {}) =>
+    engine.docker(args, { ...options, env: { ...options.env, DOCKER_HOST: socket } });
+  const stop = async (): Promise<void> => {
+    daemon.kill("SIGTERM");
+    await ended;
+    rmSync(folder, { recursive: true, force: true });
+  };
+  for (let tries = 0; tries < 300; tries++) {
+    const { status } = await docker(["version"], { check: false });
+    if (status === 0) return { docker, log: () => text, stop };
+    if (daemon.exitCode !== null) break;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  await stop();
+  throw new Error(`the second daemon did not start:\n${text}`);
+}
