@@ -8,15 +8,19 @@
  * `hardening-check`, which looks for what a linker does to relocations (RELRO, BIND_NOW): this file has none.
  */
 import { execFile, execFileSync, spawnSync } from "node:child_process";
-import { copyFileSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { beforeEach, expect, test } from "vitest";
 import { requireCapability, type SkippableContext } from "../support/capability.ts";
+import { requireEngine } from "../support/engine.ts";
+import { BASE_IMAGE, provideBaseImage } from "../support/images.ts";
+import { hasDaemonFolder, startSecondDaemon } from "../support/second-daemon.ts";
 import { compiler, INIT, requireRoot, scratch } from "./harness.ts";
 import { peerSource } from "./peers/source.ts";
 
 const PYTHON = "/usr/bin/python3";
+const PATIENT = join(import.meta.dirname, "peers/patient.py");
 const run = promisify(execFile);
 
 beforeEach(requireRoot);
@@ -34,6 +38,13 @@ function requirePython(context: SkippableContext, ...modules: string[]): void {
     `python3 with ${modules.join(", ")}`,
     spawnSync(PYTHON, ["-c", imports], { stdio: "ignore" }).status === 0,
   );
+}
+
+/** What the reaping test imports, as paths below the root. */
+function pythonLibraries(): string[] {
+  const folders = "import os, psutil; print(os.path.dirname(os.__file__)); print(os.path.dirname(psutil.__file__))";
+  const lines = execFileSync(PYTHON, ["-c", folders], { encoding: "utf8" }).trim().split("\n");
+  return lines.map((line) => line.slice(1));
 }
 
 /** A folder with the init under the names, to be first in PATH. Some of the scripts want a `python` as well. */
@@ -109,4 +120,50 @@ test("tini's own smoke checks, as tini and as tini-static", { timeout: 60_000 },
   });
   expect(output.match(/^(Smoke test|Testing) /gm)?.length, output).toBe(2 * 15);
   expect(output).toContain("all checked");
+});
+
+test("tini's own outer tests, on a Docker engine", { timeout: 300_000 }, async (context) => {
+  const source = requireSource(context, "tini");
+  requirePython(context, "pexpect", "lib2to3", "psutil");
+  requireCapability(context, "valgrind", existsSync("/usr/bin/valgrind"));
+  const engine = requireEngine(context, "classic");
+  requireCapability(context, "an engine that can have a second daemon", hasDaemonFolder(engine));
+  const daemon = await startSecondDaemon(engine, INIT);
+  try {
+    const root = join(daemon.folder, "tini");
+    cpSync(join(source, "test"), join(root, "test"), { recursive: true });
+    mkdirSync(join(root, "dist"));
+    for (const name of ["tini", "tini-static"]) copyFileSync(INIT, join(root, "dist", name));
+
+    // The image is the project's own base, with what the suite's Dockerfile installs and these tests use.
+    const image = join(daemon.folder, "image");
+    mkdirSync(join(image, "usr/bin"), { recursive: true });
+    symlinkSync("python3", join(image, "usr/bin/python"));
+    for (const path of ["usr/bin/valgrind", "usr/bin/valgrind.bin", "usr/libexec/valgrind", ...pythonLibraries()])
+      cpSync(join("/", path), join(image, path), { recursive: true });
+    execFileSync("tar", ["-C", image, "-cf", join(image, "added.tar"), "usr"]);
+    writeFileSync(join(image, "Dockerfile"), `FROM ${BASE_IMAGE}\nADD added.tar /\n`);
+    writeFileSync(join(image, ".dockerignore"), "usr\n");
+    await provideBaseImage({ ...engine, docker: daemon.docker });
+    await daemon.docker(["build", "-q", "-t", "tini-build", image], { env: { DOCKER_BUILDKIT: "0" } });
+
+    // Written for Python 2. Left out are the last lines, which install tini's own packages in four distributions, and the
+    // one that wants 0 for `-w` without a program: tini 0.19.0 itself ends with 1 (personalities.test.ts compares).
+    const script = join(root, "test/run_outer_tests.py");
+    const text = readFileSync(script, "utf8");
+    const end = text.slice(text.indexOf("    # Installation tests "), text.indexOf('if __name__ == "__main__"'));
+    expect(end.split("\n").length).toBe(11);
+    const lines = text.replace(end, "").split("\n");
+    const kept = lines.filter((line) => !line.includes('functional_base_cmd + ["-w"]'));
+    expect(kept.length).toBe(lines.length - 1);
+    writeFileSync(script, kept.join("\n"));
+    execFileSync(PYTHON, ["-m", "lib2to3", "--write", "--nobackups", "--no-diffs", script], { stdio: "ignore" });
+
+    const { stdout } = await run(PYTHON, ["-u", PATIENT, script, "tini-build"], { env: daemon.env, timeout: 240_000 });
+    expect(stdout.match(/^Testing '.*OK$/gm)?.length, stdout).toBe(2 * 7 + 1);
+    expect(stdout.match(/^Testing TTY handling/gm)?.length, stdout).toBe(2);
+    expect(stdout).not.toContain("FAIL");
+  } finally {
+    await daemon.stop();
+  }
 });

@@ -28,6 +28,7 @@ describe.each([
     ["-p", "FOO", "x"],
     ["-e", "256", "x"],
     ["-e"],
+    ["-w"],
     ["-l"],
     ["/nonexistent"],
     ["/etc"],

@@ -10,6 +10,10 @@ import type { DockerOptions, DockerResult, Engine } from "./engine.ts";
 export interface SecondDaemon {
   /** The first one's client, talking to this daemon. */
   docker(args: readonly string[], options?: DockerOptions): Promise<DockerResult>;
+  /** For a program that finds its `docker` in PATH: that client, talking to this daemon. */
+  readonly env: NodeJS.ProcessEnv;
+  /** A folder that is at the same place for the daemon, so that it can be mounted; removed at the end. */
+  readonly folder: string;
   /** What the daemon has said so far. */
   log(): string;
   stop(): Promise<void>;
@@ -63,6 +67,11 @@ export async function startSecondDaemon(engine: Engine, init: string): Promise<S
   const ended = new Promise<void>((resolve) => daemon.on("close", () => resolve()));
   const docker: SecondDaemon["docker"] = (args, options = {}) =>
     engine.docker(args, { ...options, env: { ...options.env, DOCKER_HOST: socket } });
+  const env = {
+    ...engine.env,
+    DOCKER_HOST: socket,
+    PATH: `${join(folderOf(engine), "bin")}:${process.env["PATH"]}`,
+  };
   const stop = async (): Promise<void> => {
     daemon.kill("SIGTERM");
     await ended;
@@ -70,7 +79,7 @@ export async function startSecondDaemon(engine: Engine, init: string): Promise<S
   };
   for (let tries = 0; tries < 300; tries++) {
     const { status } = await docker(["version"], { check: false });
-    if (status === 0) return { docker, log: () => text, stop };
+    if (status === 0) return { docker, env, folder, log: () => text, stop };
     if (daemon.exitCode !== null) break;
     await new Promise((resolve) => setTimeout(resolve, 100));
   }

@@ -69,6 +69,7 @@ export const translation: BehaviourGroup = {
       title: "a report of the end: code, signal, signals forwarded, orphans reaped, out of memory",
       options: { initwrap: ["--report", reportFile] },
       probe: async (init) => {
+        assert.ok(init.options.includes(reportFile), "no report");
         const running = init.start(child("pause"));
         await running.output("ready\n");
         await running.send(28);

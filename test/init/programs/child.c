@@ -218,11 +218,13 @@ int main(int argc, char **argv, char **environment)
 		if (pid == 0) { term_code = 33; signal(SIGTERM, end); say("ready\n"); for (;;) pause(); }
 		signal(SIGTERM, SIG_IGN); waitpid(pid, &status, 0); return WEXITSTATUS(status);
 	}
-	if (!strcmp(what, "leave")) { /* leave CODE FILE MODE: ends with CODE, leaving a daemon that notes its TERM (MODE deaf: ignores it) */
+	if (!strcmp(what, "leave")) { /* leave CODE FILE MODE: ends with CODE, leaving a daemon that notes its TERM (MODE deaf: ignores it, and notes LATE after a while) */
 		int ready[2]; char byte; if (pipe(ready)) return 93;
 		if (fork() == 0) { setsid(); if (fork() != 0) _exit(0); note = argv[3]; term_code = 0;
 			if (argc > 4 && !strcmp(argv[4], "stopped")) { signal(SIGTERM, end); if (write(ready[1], "x", 1) < 0) _exit(94); raise(SIGSTOP); }
-			signal(SIGTERM, argc > 4 && !strcmp(argv[4], "deaf") ? SIG_IGN : end); if (write(ready[1], "x", 1) < 0) _exit(94); for (;;) pause(); }
+			signal(SIGTERM, argc > 4 && !strcmp(argv[4], "deaf") ? SIG_IGN : end); if (write(ready[1], "x", 1) < 0) _exit(94);
+			if (argc > 4 && !strcmp(argv[4], "deaf")) { nap(400); int file = open(note, O_WRONLY | O_CREAT | O_APPEND, 0600); if (write(file, "LATE\n", 5) < 0) _exit(92); }
+			for (;;) pause(); }
 		if (read(ready[0], &byte, 1) != 1) return 95;
 		if (argc > 5) { say("ready\n"); for (;;) pause(); }
 		nap(20);
