@@ -10,6 +10,7 @@ import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, write
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { build } from "./build.mjs";
+import { codename, mirrorOf } from "./mirror.mjs";
 import { environment, fail, install, node, ROOT, say } from "./workspace.mjs";
 
 const CI = process.env.CI === "true";
@@ -40,7 +41,7 @@ function installPackages() {
       .filter(([, status]) => status === "installed")
       .map(([name, , version]) => [name, version]),
   );
-  const old = readFileSync("/etc/os-release", "utf8").includes("VERSION_CODENAME=bookworm");
+  const old = codename() === "bookworm";
   const wanted = PACKAGES.filter((entry) => {
     const [name, suite] = entry.split("/");
     return !versions.has(name) || (suite && old && !versions.get(name).includes("~bpo"));
@@ -57,10 +58,8 @@ function installPackages() {
   const suites = old ? new Set(wanted.map((entry) => entry.split("/")[1]).filter(Boolean)) : [];
   for (const suite of suites) {
     // The mirror that this machine uses already, for the suite it does not: the machine's own list stays as it is.
-    const targets = spawnSync("apt-get", ["indextargets", "--format", "$(REPO_URI)", "Codename: bookworm"], {
-      encoding: "utf8",
-    });
-    const mirror = targets.stdout.split("\n")[0];
+    const mirror = mirrorOf("bookworm");
+    if (!mirror) fail("apt-get names no mirror to take packages from");
     writeFileSync(join(sources, `${suite}.list`), `deb ${mirror} ${suite} main\n`);
   }
   const install = wanted.map((entry) => (old ? entry : entry.split("/")[0]));

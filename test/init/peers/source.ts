@@ -3,44 +3,29 @@
  * are fetched by apt, which checks the signatures, from the mirror this machine uses, and kept under .cache.
  */
 import { execFileSync, spawnSync } from "node:child_process";
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { codename, mirrorOf } from "../../../scripts/mirror.mjs";
 
 const CACHE = join(import.meta.dirname, "../../../.cache/peers");
 
-/** Where apt gets this release from, as `[address, code name]`. */
-function mirror(): [string, string] {
-  const codename = /^VERSION_CODENAME=(\w+)/m.exec(readFileSync("/etc/os-release", "utf8"))?.[1] ?? "bookworm";
-  const { stdout } = spawnSync("apt-get", ["indextargets", "--format", "$(REPO_URI)", `Codename: ${codename}`], {
-    encoding: "utf8",
-  });
-  return [stdout?.split("\n")[0] || "http://deb.debian.org/debian/", codename];
-}
-
 /**
- * The unpacked upstream source of a Debian source package, or undefined where it cannot be had: no apt, no network.
+ * The unpacked upstream source of a Debian source package, or undefined where it cannot be had: no apt, no mirror, no
+ * network.
  * Only the upstream archive is asked for, without Debian's own files.
  */
 export function peerSource(name: string): string | undefined {
   const folder = join(CACHE, name);
   if (existsSync(folder)) return folder;
-  if (!existsSync("/usr/bin/apt-get")) return undefined;
+  const release = existsSync("/usr/bin/apt-get") ? codename() : undefined;
+  const address = release && mirrorOf(release);
+  if (!address) return undefined;
   mkdirSync(CACHE, { recursive: true });
   const work = mkdtempSync(join(CACHE, `${name}-`));
   try {
-    const [address, codename] = mirror();
     for (const part of ["lists/partial", "cache/archives/partial", "sources", "unpacked"])
       mkdirSync(join(work, part), { recursive: true });
-    writeFileSync(join(work, "sources/source.list"), `deb-src ${address} ${codename} main\n`);
+    writeFileSync(join(work, "sources/source.list"), `deb-src ${address} ${release} main\n`);
     const options = [
       "Dir::Etc::sourcelist=/dev/null",
       `Dir::Etc::sourceparts=${work}/sources`,

@@ -1,0 +1,2 @@
+export function codename(): string | undefined;
+export function mirrorOf(name: string): string | undefined;
