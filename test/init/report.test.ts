@@ -22,7 +22,9 @@ test("one line of JSON at the end: code, signal, signals forwarded, orphans reap
 
 test("orphans are counted, and an exit code without a signal is told as such", async () => {
   const file = join(scratch(), "report");
-  await run(child("orphans", 25), { options: [`--report=${file}`] });
+  // The last to be made need not be the last to die: the command stays until all of them have.
+  const command = ["/bin/sh", "-c", '"$@" && sleep 0.3', "sh", ...child("orphans", 25)];
+  await run(command, { options: [`--report=${file}`] });
   expect(JSON.parse(readFileSync(file, "utf8"))).toMatchObject({ exitCode: 0, signal: null, forwarded: 0, reaped: 25 });
 });
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { mkdirSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
-import { child, type StartOptions, scratch } from "../harness.ts";
+import { child, eventually, type StartOptions, scratch } from "../harness.ts";
 import type { BehaviourGroup, Subject } from "./behaviour.ts";
 
 type State = Readonly<Record<string, string>>;
@@ -32,13 +32,16 @@ async function inherits(
 const after = (script: string): StartOptions => ({ prefix: ["/bin/sh", "-c", `${script}; exec "$@"`, "sh"] });
 
 /** The init with a descriptor and a working directory that its command must find, while it runs. */
-async function holding(init: Subject, look: (init: number, main: string, folder: string) => void): Promise<void> {
+async function holding(
+  init: Subject,
+  look: (init: number, main: string, folder: string) => void | Promise<void>,
+): Promise<void> {
   const folder = join(scratch(), "held");
   mkdirSync(folder);
   const running = init.start(child("pause"), { ...after("exec 7<."), cwd: folder });
   await running.output("ready\n");
   const pid = await running.pid;
-  look(pid, readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim(), folder);
+  await look(pid, readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim(), folder);
 }
 
 const everything = ["blocked", "ignored", "caught", "umask", "directory", "nice", "hash", "argc", "bytes"].concat([
@@ -125,11 +128,19 @@ export const inherit: BehaviourGroup = {
     },
     {
       title: "the init lets go of descriptors from 3 on",
-      probe: (init) => holding(init, (pid) => assert.deepEqual(readdirSync(`/proc/${pid}/fd`), ["0", "1", "2"])),
+      probe: (init) =>
+        holding(init, async (pid) => {
+          await eventually(() => readdirSync(`/proc/${pid}/fd`).length === 3, 1000);
+          assert.deepEqual(readdirSync(`/proc/${pid}/fd`), ["0", "1", "2"]);
+        }),
     },
     {
       title: "the init lets go of the working directory",
-      probe: (init) => holding(init, (pid) => assert.equal(readlinkSync(`/proc/${pid}/cwd`), "/")),
+      probe: (init) =>
+        holding(init, async (pid) => {
+          await eventually(() => readlinkSync(`/proc/${pid}/cwd`) === "/", 1000);
+          assert.equal(readlinkSync(`/proc/${pid}/cwd`), "/");
+        }),
     },
   ],
 };
