@@ -207,6 +207,9 @@ int main(int argc, char **argv, char **environment)
 		nap(100);
 		return refused ? 0 : 5;
 	}
+	if (!strcmp(what, "eat")) { /* more and more memory */
+		for (;;) { char *bytes = malloc(1 << 20); if (bytes) memset(bytes, 1, 1 << 20); }
+	}
 	if (!strcmp(what, "own-zombie")) { /* a zombie of the main child's own, which the init must leave to it */
 		int status; pid_t pid = fork(); if (pid == 0) _exit(41); nap(100); return waitpid(pid, &status, 0) == pid && WEXITSTATUS(status) == 41 ? 0 : 1;
 	}
