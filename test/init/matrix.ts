@@ -4,8 +4,8 @@
  *   node test/init/matrix.ts [--write] [--only TEXT] [--inits NAME,...] [--why] [--patience FACTOR]
  *
  * An init is tried as it is started without options; where it fails and has options or variables for the behaviour, with
- * those, which then stand in its cell. A peer that fails is given a second try. --write renews docs/behaviours.md, --only
- * takes the rows whose title contains the text, --why prints what a probe said, --patience lengthens the time after which
+ * those, which then stand in its cell. An init that fails is given a second try. --write renews docs/behaviours.md, --only
+ * takes the rows whose title contains the text and leaves the others as they are, --why prints what a probe said, --patience lengthens the time after which
  * an init that does nothing has failed, for a machine that is busy. Needs root.
  */
 import { readFileSync, writeFileSync } from "node:fs";
@@ -126,18 +126,25 @@ async function main(): Promise<void> {
   };
   await Promise.all(Array.from({ length: SIDE_BY_SIDE }, worker));
 
-  const of = (behaviour: Behaviour) => names.map((name) => results.get(`${behaviour.title}/${name}`) ?? "no");
+  const kept = values.write ? readTable() : undefined;
+  const cellsOf = (row: Behaviour): Cell[] | undefined =>
+    rows.includes(row)
+      ? names.map((name) => results.get(`${row.title}/${name}`) ?? "no")
+      : kept?.names.join() === names.join()
+        ? kept.rows.get(row.title)
+        : undefined;
+  const shown = behaviourGroups.flatMap((group) => group.behaviours).filter((row) => cellsOf(row));
   const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
   const table = [
     line(["behaviour", ...names]),
     line(["---", ...names.map(() => ":-:")]),
     ...behaviourGroups.flatMap(({ title, behaviours }) => [
       line([`**${title}**`, ...names.map(() => " ")]),
-      ...behaviours.filter((each) => rows.includes(each)).map((each) => line([each.title, ...of(each)])),
+      ...behaviours.filter((row) => shown.includes(row)).map((row) => line([row.title, ...(cellsOf(row) ?? [])])),
     ]),
     line([
-      `all ${rows.length}`,
-      ...names.map((name) => String(rows.filter((row) => results.get(`${row.title}/${name}`) !== "no").length)),
+      `all ${shown.length}`,
+      ...names.map((_, column) => String(shown.filter((row) => cellsOf(row)?.[column] !== "no").length)),
     ]),
   ].join("\n");
   if (values.write) {

@@ -115,6 +115,7 @@ export const exitStatus: BehaviourGroup = {
     },
     {
       title: "ends within 100 ms of the command, whatever is left running",
+      limit: 15,
       probe: async (init) => {
         const times: number[] = [];
         // A loaded machine may be late, but not every time.

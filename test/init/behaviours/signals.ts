@@ -40,6 +40,7 @@ export const signals: BehaviourGroup = {
   behaviours: [
     {
       title: "every ordinary signal is forwarded",
+      limit: 15,
       probe: (init) => forwards(init, numbers(1, 31, [...special, ...synchronous, ...ofTerminals])),
     },
     {
@@ -47,7 +48,7 @@ export const signals: BehaviourGroup = {
       probe: (init) => forwards(init, synchronous),
     },
     { title: "`TSTP TTIN TTOU` reach the command", probe: (init) => forwards(init, ofTerminals) },
-    { title: "real-time signals, 34 to 64", probe: (init) => forwards(init, numbers(34, LAST)) },
+    { title: "real-time signals, 34 to 64", limit: 15, probe: (init) => forwards(init, numbers(34, LAST)) },
     { title: "32 and 33, which C libraries keep to themselves", probe: (init) => forwards(init, [32, 33]) },
     {
       title: "queued real-time signals are each delivered",
@@ -91,6 +92,7 @@ export const signals: BehaviourGroup = {
     },
     {
       title: "5,000 signals in a burst break nothing",
+      limit: 15,
       probe: async (init) => {
         const running = init.start(child("signals"));
         await running.output("ready\n");
