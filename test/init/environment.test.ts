@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeEach, expect, test } from "vitest";
-import { child, requireInit, run, scratch, start } from "./harness.ts";
+import { child, INIT, requireInit, run, scratch, start } from "./harness.ts";
 
 beforeEach(requireInit);
 
@@ -43,4 +43,26 @@ test("a variable that makes no sense is named and refused before anything runs",
   const outcome = await run(child("exit", 0), { env: { INITWRAP_GRACE: "a while" } });
   expect(outcome).toMatchObject({ code: 125, stdout: "" });
   expect(outcome.stderr).toContain("initwrap: bad value for INITWRAP_GRACE: 'a while'\n");
+});
+
+test("the times are variables as well: INITWRAP_STOP_DELAY and INITWRAP_GRACE", async () => {
+  const held = start(child("signals"), { env: { INITWRAP_STOP_DELAY: "300ms" } });
+  await held.output("ready\n");
+  await held.send(15);
+  await held.send(40);
+  expect(await held.output("\n15 -1\n")).toBe("ready\n40 -1\n15 -1\n");
+  await held.send(64);
+  await held.ended;
+
+  const note = join(scratch(), "note");
+  expect((await run(child("leave", 6, note), { env: { INITWRAP_GRACE: "5s" } })).code).toBe(6);
+  expect(readFileSync(note, "utf8")).toBe("TERM\n");
+});
+
+test("INITWRAP_PDEATHSIG is --pdeathsig", async () => {
+  // A shell is PID 1, so that all of this ends with it; its child starts the init and is killed.
+  const script = `sh -c '"$@" & wait' sh "$@" & sleep 0.3; kill -9 $!; sleep 0.3`;
+  const command = ["/bin/sh", "-c", script, "sh", INIT, "--", ...child("signals")];
+  const outcome = await run(command, { init: null, env: { INITWRAP_PDEATHSIG: "USR1" } });
+  expect(outcome.stdout).toBe("ready\n10 -1\n");
 });

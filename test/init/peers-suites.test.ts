@@ -6,6 +6,7 @@
  * Left out are dumb-init's four cases of the working directory, which read the init's own at the moment the child starts:
  * this init lets go of it right after that, not before. And left out is one line of tini's smoke checks,
  * `hardening-check`, which looks for what a linker does to relocations (RELRO, BIND_NOW): this file has none.
+ * tini's outer tests run in containers of a Docker engine instead.
  */
 import { execFile, execFileSync, spawnSync } from "node:child_process";
 import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";

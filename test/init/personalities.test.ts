@@ -90,6 +90,13 @@ test("tini: -w tells of reaped zombies, -vvv of everything, information on stdou
   expect(chatty.stdout).toContain("Main child exited normally (with status '2')");
 });
 
+test("tini -p: the child gets the signal when the init's parent dies", async () => {
+  const script = `sh -c '"$@" & wait' sh "$@" & sleep 0.3; kill -9 $!; sleep 0.3`;
+  const init = [named("tini"), "-s", "-p", "SIGUSR1", "--", ...child("signals")];
+  const outcome = await run(["/bin/sh", "-c", script, "sh", ...init], { init: null });
+  expect(outcome.stdout).toBe("ready\n10 -1\n");
+});
+
 test("tini: the command may follow the options without --", async () => {
   expect((await run(["/bin/sh", "-c", "exit 4"], { name: "tini", options: ["-g"], bare: true })).code).toBe(4);
 });
@@ -179,6 +186,17 @@ test("catatonit -P pauses until TERM or INT, reaping, and ends with 0", async ()
     await running.send(signal);
     expect((await running.ended).code).toBe(0);
   }
+});
+
+test("catatonit -L: its licence, and nothing is run", () => {
+  const { status, stdout } = answer(named("catatonit"), ["-L"]);
+  expect(status).toBe(0);
+  expect(stdout).toContain("Permission is hereby granted");
+});
+
+test("dumb-init: DUMB_INIT_DEBUG=1 is -v", async () => {
+  const { stderr } = await run(child("exit", 0), { name: "dumb-init", env: { DUMB_INIT_DEBUG: "1" } });
+  expect(stderr).toContain("[dumb-init] Child exited with status 0. Goodbye.\n");
 });
 
 test("names under which the originals are shipped are understood", () => {
