@@ -74,14 +74,15 @@ describe.each(["modern", "classic"] as const)("on the %s engine", (name) => {
     ["any user, no capability, a read-only root, no_new_privs", locked],
   ] as const) {
     test(`${how}: exit codes, orphans, TERM, silence`, async () => {
-      const init = ["/initwrap", "--", "/child"];
-      expect(await codeOf(await started(flags, ...init, "exit", "77"))).toBe(77);
-      expect(await codeOf(await started(flags, ...init, "orphan", "dead"))).toBe(0);
-      const id = await started(flags, ...init, "pause");
-      await ready(id);
-      expect(await codeOf(id, true)).toBe(143);
-      expect(await logs(id)).toBe("ready\n");
-      expect(await codeOf(await started(flags, "/initwrap", "--grace", "5s", "--", "/child", "orphans", "50"))).toBe(0);
+      const ended = async (options: readonly string[], ...words: string[]) =>
+        codeOf(await started(flags, "/initwrap", ...options, "--", "/child", ...words));
+      const pausing = async () => {
+        const id = await started(flags, "/initwrap", "--", "/child", "pause");
+        await ready(id);
+        return [await codeOf(id, true), await logs(id)];
+      };
+      const all = [ended([], "exit", "77"), ended([], "orphan", "dead"), ended(["--grace", "5s"], "orphans", "50")];
+      expect(await Promise.all([...all, pausing()])).toEqual([77, 0, 0, [143, "ready\n"]]);
     });
   }
 

@@ -41,8 +41,10 @@ export const exitStatus: BehaviourGroup = {
     {
       title: "127 for a command that does not exist, in `PATH` or as a file",
       probe: async (init) => {
+        // A directory of PATH that must not be read would make it 126.
+        const env = { PATH: "/usr/bin:/bin" };
         for (const name of ["no-such-program-anywhere", "/nonexistent/program"])
-          assert.equal((await init.run([name])).code, 127);
+          assert.equal((await init.run([name], { env })).code, 127);
       },
     },
     {
