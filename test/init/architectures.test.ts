@@ -4,7 +4,10 @@ import { join } from "node:path";
 import { beforeEach, describe, expect, test } from "vitest";
 import { initFor, initPlatforms } from "../../packages/init-core/lib/index.ts";
 import { requireCapability } from "../support/capability.ts";
+import { behaviourGroups } from "./behaviours/all.ts";
+import { Subject } from "./behaviours/behaviour.ts";
 import { child, requireInit, run, scratch, start, which } from "./harness.ts";
+import { fails, OURS, waysOf } from "./matrix.ts";
 
 const emulators: Record<string, string> = {
   "386": "qemu-i386",
@@ -17,6 +20,30 @@ const emulators: Record<string, string> = {
   riscv64: "qemu-riscv64",
   s390x: "qemu-s390x",
 };
+
+/** The behaviours that are not about what only the real machine has; those that strace stretches are about its calls. */
+const emulable = behaviourGroups
+  .flatMap((group) => group.behaviours)
+  .filter(({ native, needs }) => native === undefined && needs !== "strace")
+  .filter(({ needs }) => needs !== "root" || process.getuid?.() === 0);
+
+/** The titles of those that the init does not have. Side by side, for an emulator takes long to start. */
+async function missing(emulator: string, init: string): Promise<string[]> {
+  const found: string[] = [];
+  const work = [...emulable];
+  const worker = async (): Promise<void> => {
+    for (let behaviour = work.shift(); behaviour; behaviour = work.shift()) {
+      const [way] = waysOf(behaviour, OURS);
+      const seconds = 5 * (behaviour.limit ?? 3);
+      const once = () => fails(behaviour!, new Subject(emulator, [init, ...way!.options], way!.variables), seconds);
+      const reason = (await once()) && (await once());
+      if (reason !== undefined) found.push(`${behaviour.title}: ${reason}`);
+    }
+  };
+  await Promise.all([worker(), worker(), worker(), worker()]);
+  if (emulable.length < 60) found.push("most of the behaviours were left out");
+  return found;
+}
 
 describe.each(initPlatforms().map((platform) => [Object.values(platform).join("/"), platform] as const))(
   "%s",
@@ -75,6 +102,10 @@ describe.each(initPlatforms().map((platform) => [Object.values(platform).join("/
       expect(outcome.code).toBe(137);
       expect(Date.now() - before).toBeGreaterThanOrEqual(295);
       expect(JSON.parse(readFileSync(file, "utf8"))).toMatchObject({ exitCode: 137, signal: "SIGKILL", forwarded: 2 });
+    });
+
+    test("the other behaviours", { timeout: 180_000 }, async () => {
+      expect(await missing(which(emulator) ?? "", initFor(platform).path)).toEqual([]);
     });
   },
 );

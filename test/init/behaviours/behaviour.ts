@@ -22,6 +22,8 @@ export interface Behaviour {
   readonly needs?: "root" | "strace" | "bash";
   /** Seconds after which an init has failed; 3 if not given. */
   readonly limit?: number;
+  /** Why it is not tried below an emulator of another architecture. */
+  readonly native?: string;
   readonly probe: (init: Subject) => Promise<void>;
 }
 

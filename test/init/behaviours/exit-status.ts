@@ -20,6 +20,7 @@ export const exitStatus: BehaviourGroup = {
   behaviours: [
     {
       title: "codes 0 to 255 are passed on",
+      native: "it takes long",
       limit: 60,
       probe: async (init) => {
         for (let code = 0; code < 256; code += 8) {
@@ -35,9 +36,15 @@ export const exitStatus: BehaviourGroup = {
     {
       title: "128 + n when signal n ended it",
       limit: 20,
+      native: "MIPS has numbers of its own",
       probe: (init) => diesBy(init, [1, 2, 3, 4, 6, 7, 8, 9, 11, 13, 14, 15, 24, 25, 27, 31]),
     },
-    { title: "for real-time signals too", limit: 5, probe: (init) => diesBy(init, [34, 40, 64]) },
+    {
+      title: "for real-time signals too",
+      limit: 5,
+      native: "qemu-user keeps some of them to itself",
+      probe: (init) => diesBy(init, [34, 40, 64]),
+    },
     {
       title: "127 for a command that does not exist, in `PATH` or as a file",
       probe: async (init) => {
@@ -87,6 +94,7 @@ export const exitStatus: BehaviourGroup = {
     },
     {
       title: "a refused fork ends the init with a message and an error",
+      native: "the emulator forks too",
       needs: "root",
       probe: async (init) => {
         const { code, stderr } = await init.run(child("exit", 0), { namespace: ["-u", user(), "-p", "1"] });
@@ -96,6 +104,7 @@ export const exitStatus: BehaviourGroup = {
     },
     {
       title: "125 for its own failures, which no command's code is likely to be",
+      native: "the emulator forks too",
       needs: "root",
       probe: async (init) => {
         assert.equal((await init.run(child("exit", 0), { namespace: ["-u", user(), "-p", "1"] })).code, 125);
@@ -117,6 +126,7 @@ export const exitStatus: BehaviourGroup = {
     },
     {
       title: "ends within 100 ms of the command, whatever is left running",
+      native: "the emulator takes its time",
       limit: 15,
       probe: async (init) => {
         const times: number[] = [];

@@ -19,6 +19,7 @@ export const orphans: BehaviourGroup = {
       title: "10,000 orphans pass through a limit of 300 processes",
       needs: "root",
       limit: 60,
+      native: "it takes long",
       probe: async (init) => {
         assert.equal((await init.run(child("orphans", 10_000), { namespace: ["-u", user(), "-p", "300"] })).code, 0);
       },

@@ -4,6 +4,7 @@ import { child, sleep } from "../harness.ts";
 import type { BehaviourGroup, Subject } from "./behaviour.ts";
 
 const CHLD = 17;
+const OF_EMULATOR = "qemu-user keeps some signals, and their values, to itself";
 const LAST = 64;
 
 /** Each of the signals, sent to the init, is printed by the command. */
@@ -45,11 +46,21 @@ export const signals: BehaviourGroup = {
     },
     {
       title: "`ILL TRAP ABRT BUS FPE SEGV SYS` that a process sent, too",
+      native: OF_EMULATOR,
       probe: (init) => forwards(init, synchronous),
     },
     { title: "`TSTP TTIN TTOU` reach the command", probe: (init) => forwards(init, ofTerminals) },
-    { title: "real-time signals, 34 to 64", limit: 15, probe: (init) => forwards(init, numbers(34, LAST)) },
-    { title: "32 and 33, which C libraries keep to themselves", probe: (init) => forwards(init, [32, 33]) },
+    {
+      title: "real-time signals, 34 to 64",
+      limit: 15,
+      native: OF_EMULATOR,
+      probe: (init) => forwards(init, numbers(34, LAST)),
+    },
+    {
+      title: "32 and 33, which C libraries keep to themselves",
+      native: OF_EMULATOR,
+      probe: (init) => forwards(init, [32, 33]),
+    },
     {
       title: "queued real-time signals are each delivered",
       probe: async (init) => {
@@ -68,6 +79,7 @@ export const signals: BehaviourGroup = {
     ).map(([title, options]) => ({
       title,
       options,
+      native: OF_EMULATOR,
       probe: async (init: Subject) => {
         const running = init.start(child("signals"));
         await running.output("ready\n");

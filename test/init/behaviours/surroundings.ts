@@ -73,6 +73,7 @@ export const surroundings: BehaviourGroup = {
     },
     {
       title: "in an empty root: no `/dev`, no shell, no library",
+      native: "the emulator needs libraries",
       needs: "root",
       probe: async (init) => {
         const root = scratch();
