@@ -9,7 +9,7 @@ import { bytesToMove, type PlannedMove, planMoves, type Way } from "./image-move
 /** The `--json` document, version 1. Digests are full; sizes are bytes; names are full references. */
 export function imageDocument(result: WrapImageResult): { readonly version: 1 } & Record<string, unknown> {
   const { plan, receipt } = result;
-  const moves = planMoves(plan, result.source, result.target);
+  const moves = planMoves(result);
   return {
     version: 1,
     command: "image",
@@ -78,7 +78,7 @@ export function imagePlanLines(result: WrapImageResult): readonly string[] {
   if (receipt) {
     const { put, skipped, bytesMoved } = receipt;
     lines.push(`${put.length} blobs written, ${skipped.length} kept, ${size(bytesMoved)} moved`);
-  } else if (plan.changed) lines.push(costLine(planMoves(plan, result.source, result.target)));
+  } else if (plan.changed) lines.push(costLine(planMoves(result)));
   return lines;
 }
 

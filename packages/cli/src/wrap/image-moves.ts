@@ -14,9 +14,17 @@ export interface PlannedMove {
   readonly way: Way;
 }
 
+interface Planned {
+  readonly plan: ImagePlan;
+  readonly source: Locator;
+  readonly target: Locator;
+  /** The layers stay in the store of one engine. */
+  readonly sameStore: boolean;
+}
+
 /** The way of every blob, in the plan's order. Nothing moves for an image that stays what and where it is. */
-export function planMoves(plan: ImagePlan, source: Locator, target: Locator): readonly PlannedMove[] {
-  const carried = carriedWay(source, target);
+export function planMoves({ plan, source, target, sameStore }: Planned): readonly PlannedMove[] {
+  const carried = sameStore ? "skip" : carriedWay(source, target);
   return plan.blobs.map((blob) => ({ blob, way: blob.kind === "carried" ? carried : "write" }));
 }
 
@@ -29,7 +37,6 @@ export function bytesToMove(moves: readonly PlannedMove[]): number {
 export const ENGINES: ReadonlySet<string> = new Set(["docker", "podman", "containers-storage"]);
 
 function carriedWay(source: Locator, target: Locator): Way {
-  if (source.scheme === target.scheme && ENGINES.has(source.scheme)) return "skip";
   if (source.scheme === "registry" && target.scheme === "registry") {
     const [from, to] = [source, target].map(({ location }) => parseReference(location.replace(/^\/\//, "")));
     if (!from || !to || from.registry !== to.registry) return "copy";

@@ -60,6 +60,8 @@ export interface WrapImageResult {
   readonly names: readonly string[];
   readonly source: Locator;
   readonly target: Locator;
+  /** True when the layers stay in the store of one engine, and are never read. */
+  readonly sameStore: boolean;
   /** True when no layer was left out in looking for another file where the init goes. */
   readonly pathVerified: boolean;
   /** True when the names were found to have the result already (`skipPresent`). */
@@ -126,7 +128,7 @@ export async function wrapImage(request: WrapImageRequest): Promise<WrapImageRes
       names,
       source: opened.locator,
       target: sink,
-      digest: await futureDigest(plan, root, opened.locator, sink, context),
+      sameStore: opened.sameStore,
       pathVerified,
       present: request.skipPresent === true && (await isPresent(plan, sink, request.names ?? [], context)),
     };
@@ -138,7 +140,9 @@ export async function wrapImage(request: WrapImageRequest): Promise<WrapImageRes
       : await carryOut(plan, source, await mediumOf(sink.scheme), sink, request.names ?? [], context);
     const attachments = await attached;
     const result = { ...planned, attachments, diagnostics: [...plan.diagnostics, ...staleFinding(plan, attachments)] };
-    return receipt ? { ...result, receipt, digest: receipt.digest, names: receipt.names } : result;
+    return receipt
+      ? { ...result, receipt, digest: receipt.digest, names: receipt.names }
+      : { ...result, digest: await futureDigest(plan, root, opened.locator, sink, context) };
   } finally {
     await source.close();
   }
@@ -166,6 +170,8 @@ interface Opened {
   readonly locator: Locator;
   /** Whether the layers' content can be had. */
   readonly layers: boolean;
+  /** Whether the layers stay in the store of one engine. */
+  readonly sameStore: boolean;
   /** Where the result goes when the request does not say it. */
   readonly target: Locator;
 }
@@ -180,22 +186,22 @@ async function openSource(
   const open = async (locator: Locator, otherwise: Locator): Promise<Opened> => {
     const sink = target ?? otherwise;
     const medium = await mediumOf(locator.scheme);
-    const isThin = locator.scheme === sink.scheme && (medium.isSameStore?.(locator.location, sink.location) ?? false);
+    const sameStore = locator.scheme === sink.scheme && (medium.isSameStore?.(locator.location, sink.location) ?? false);
     const apply = request.apply ?? true;
     const attempt = async (layers: boolean): Promise<Opened> => {
       const inPlace = samePlace(locator, sink) && apply;
       const source = await medium.source(locator.location, { ...context, layers, inPlace });
       try {
         const canRead = layers || !ENGINES.has(locator.scheme);
-        return { source, root: await source.root(), locator, layers: canRead, target: otherwise };
+        return { source, root: await source.root(), locator, layers: canRead, sameStore, target: otherwise };
       } catch (cause) {
         await source.close();
         throw cause;
       }
     };
-    const layers = (apply && !isThin) || request.verifyPath === true;
+    const layers = (apply && !sameStore) || request.verifyPath === true;
     const found = await attempt(layers);
-    if (layers || isThin || !found.root.unsized) return found;
+    if (layers || sameStore || !found.root.unsized) return found;
     // A manifest that is made up lists the layers' sizes, and its digest is to be that of the real run.
     await found.source.close();
     return attempt(true);
