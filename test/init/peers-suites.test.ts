@@ -3,9 +3,8 @@
  *
  * They run in a PID namespace with the init as its PID 1, for they count on orphans being reaped, and on one processor:
  * dumb-init's pipelines of `yes` would otherwise keep every processor busy while the suite counts processes.
- * Left out are dumb-init's four cases of the working directory, which read the init's own at the moment the child starts:
- * this init lets go of it right after that, not before. And left out is one line of tini's smoke checks,
- * `hardening-check`, which looks for what a linker does to relocations (RELRO, BIND_NOW): this file has none.
+ * Left out is one line of tini's smoke checks, `hardening-check`, which looks for what a linker does to relocations
+ * (RELRO, BIND_NOW): this file has none.
  * tini's outer tests run in containers of a Docker engine instead.
  */
 import { execFile, execFileSync, spawnSync } from "node:child_process";
@@ -76,15 +75,11 @@ async function below(command: readonly string[], cwd: string, env: NodeJS.Proces
 test("dumb-init's own tests", { timeout: 180_000, retry: 1 }, async (context) => {
   const source = requireSource(context, "dumb-init");
   requirePython(context, "pytest", "pytest_timeout", "py");
-  const output = await below(
-    [PYTHON, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests", "--ignore=tests/cwd_test.py"],
-    source,
-    {
-      PATH: `${folderOf("dumb-init")}:/usr/bin:/bin`,
-    },
-  );
+  const output = await below([PYTHON, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests"], source, {
+    PATH: `${folderOf("dumb-init")}:/usr/bin:/bin`,
+  });
   const [, passed] = /^(\d+) passed in /m.exec(output) ?? [];
-  expect(Number(passed), output).toBe(182 - 4);
+  expect(Number(passed), output).toBe(182);
 });
 
 test("tini's own inner tests", { timeout: 180_000, retry: 1 }, async (context) => {

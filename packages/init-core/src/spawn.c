@@ -13,7 +13,7 @@
 
 enum { EXIT_CANNOT_EXECUTE = 126, EXIT_NOT_FOUND = 127 };
 
-HOT static const char path_is[] = "PATH=", listen_pid_is[] = "LISTEN_PID=", terminal[] = "/dev/tty";
+HOT static const char path_is[] = "PATH=", listen_pid_is[] = "LISTEN_PID=", terminal[] = "/dev/tty", root[] = "/";
 
 static const char default_path[] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -23,6 +23,7 @@ struct plan {
 	const char *path;    /* value of PATH */
 	char **listen_slot;  /* the environment's LISTEN_PID when it names the init, else NULL */
 	int self;
+	int old_directory;   /* the working directory to go back to, or -1 */
 };
 
 /* Makes the child's group the terminal's foreground group, if the init's was: taking it from somebody else would stop
@@ -168,6 +169,8 @@ __attribute__((noinline)) _Noreturn static void run_child(const struct plan *pla
 	uintptr_t action[SIGACTION_WORDS] = { 0 };
 	int error;
 
+	if (plan->old_directory >= 0)
+		SYS(NR_fchdir, plan->old_directory);
 	if (options->personality == DUMB_INIT)
 		tell(options, LEVEL_INFO, "Child spawned with PID %d.\n", (int)SYS(NR_getpid, 0));
 	if (options->session) {
@@ -203,7 +206,7 @@ __attribute__((noinline)) _Noreturn static void run_child(const struct plan *pla
 
 int spawn(const struct options *options, int self, const struct inheritance *inheritance)
 {
-	struct plan plan = { options, inheritance, default_path, NULL, self };
+	struct plan plan = { options, inheritance, default_path, NULL, self, -1 };
 	for (char **slot = inheritance->environment; *slot; slot++) {
 		const char *value;
 		if ((*slot)[0] == 'P' && (value = text_after(*slot, path_is)))
@@ -213,15 +216,24 @@ int spawn(const struct options *options, int self, const struct inheritance *inh
 			plan.listen_slot = slot;
 	}
 
+	/* dumb-init leaves the working directory before it forks, and a child may look for that. The others need no
+	   descriptor for it: let_go comes soon enough. */
+	if (options->personality == DUMB_INIT) {
+		plan.old_directory = (int)SYS(NR_openat, AT_CWD, ".", OPEN_PATH | OPEN_CLOEXEC, 0);
+		if (plan.old_directory >= 0)
+			SYS(NR_chdir, root);
+	}
+
 	int pid = (int)CLONE_SAME_STACK(CLONE_SHARE_AND_WAIT | SIG_CHLD);
 	if (pid == 0)
 		run_child(&plan);
+	if (plan.old_directory >= 0)
+		SYS(NR_close, plan.old_directory);
 	return pid;
 }
 
 void let_go(void)
 {
-	HOT static const char root[] = "/";
 	SYS(NR_chdir, root);
 	if (SYS(NR_close_range, 3, ~0u, 0) >= 0)
 		return;

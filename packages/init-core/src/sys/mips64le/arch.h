@@ -6,7 +6,7 @@
 enum {
 	NR_read = 5000, NR_write = 5001, NR_close = 5003, NR_rt_sigaction = 5013, NR_rt_sigprocmask = 5014,
 	NR_ioctl = 5015, NR_getpid = 5038, NR_clone = 5055, NR_execve = 5057, NR_wait4 = 5059, NR_kill = 5060,
-	NR_chdir = 5078, NR_setpgid = 5107, NR_getppid = 5108, NR_setsid = 5110, NR_getpgid = 5119, NR_getsid = 5122,
+	NR_chdir = 5078, NR_fchdir = 5079, NR_setpgid = 5107, NR_getppid = 5108, NR_setsid = 5110, NR_getpgid = 5119, NR_getsid = 5122,
 	NR_rt_sigtimedwait = 5126, NR_rt_sigqueueinfo = 5127, NR_prctl = 5153, NR_exit_group = 5205,
 	NR_clock_gettime = 5222, NR_waitid = 5237, NR_openat = 5247, NR_faccessat = 5259, NR_ppoll = 5261,
 	NR_prlimit64 = 5297, NR_pidfd_send_signal = 5424, NR_pidfd_open = 5434, NR_close_range = 5436
