@@ -77,6 +77,16 @@ describe.each(initPlatforms().map((platform) => [Object.values(platform).join("/
       expect(await run(line(["--grace", "x"], ["true"]), outside)).toMatchObject({ code: 125 });
     });
 
+    test("what it says is unpacked", async () => {
+      const { path, version } = initFor(platform);
+      expect(await run([which(emulator) ?? "", path, "--version"], outside)).toMatchObject({
+        code: 0,
+        stdout: `initwrap ${version}\n`,
+      });
+      const help = await run([which(emulator) ?? "", path, "--help"], outside);
+      expect(help.stdout).toMatch(/^Usage: initwrap [\s\S]*\n127 not found; 125 initwrap's own failure\.\n$/);
+    });
+
     test("signals are forwarded and rewritten", async () => {
       const running = start(line(["--rewrite", "HUP:INT", "--no-group"], child("signals")), outside);
       await running.output("ready\n");

@@ -42,7 +42,7 @@ test("INITWRAP_GROUP=0 is --no-group, INITWRAP_VERBOSE=1 is -v", async () => {
 test("a variable that makes no sense is named and refused before anything runs", async () => {
   const outcome = await run(child("exit", 0), { env: { INITWRAP_GRACE: "a while" } });
   expect(outcome).toMatchObject({ code: 125, stdout: "" });
-  expect(outcome.stderr).toContain("initwrap: bad value for INITWRAP_GRACE: 'a while'\n");
+  expect(outcome.stderr).toContain("initwrap: bad value in 'INITWRAP_GRACE=a while'\n");
 });
 
 test("the times are variables as well: INITWRAP_STOP_DELAY and INITWRAP_GRACE", async () => {

@@ -86,7 +86,7 @@ Napi::Object OptionsToObject(Napi::Env env, const options &options) {
   object.Set("rewrite", rewrite);
 
   Napi::Object exit_map = Napi::Object::New(env);
-  for (uint32_t code = 0; options.exit_mapped && code < sizeof options.exit_flip; code++)
+  for (uint32_t code = 0; code < sizeof options.exit_flip; code++)
     if (options.exit_flip[code]) exit_map.Set(code, static_cast<int>(code ^ options.exit_flip[code]));
   object.Set("exitMap", exit_map);
 

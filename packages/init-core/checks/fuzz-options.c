@@ -37,7 +37,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		char name[SIGNAL_NAME_SIZE];
 		if (options.rewrite[i] > SIGNAL_LAST && options.rewrite[i] != REWRITE_DROP)
 			abort();
-		if (signal_parse(signal_name(name, i), NULL) != i)
+		signal_name(name, i);
+		const char *cursor = name;
+		if (signal_parse(&cursor) != i || *cursor)
 			abort();
 	}
 	free(copy);

@@ -1,169 +1,128 @@
 #include "log.h"
 
-#include <stdarg.h>
-
 #include "sys/sys.h"
 #include "text.h"
 
-enum { LINE_SIZE = 512 };
+enum { LINE_SIZE = 2048 };
 
 struct line {
+	const struct options *options;
+	const char *words;
+	const int *numbers; /* those that are not said yet */
 	size_t length;
 	char text[LINE_SIZE];
 };
 
-static const char *error_text(int error)
+static const char *text_of(const char *words, int number)
 {
-	switch (error) {
-	case E_PERM:
-		return "Operation not permitted";
-	case E_NOENT:
-		return "No such file or directory";
-	case E_IO:
-		return "Input/output error";
-	case E_2BIG:
-		return "Argument list too long";
-	case E_NOEXEC:
-		return "Exec format error";
-	case E_AGAIN:
-		return "Resource temporarily unavailable";
-	case E_NOMEM:
-		return "Cannot allocate memory";
-	case E_ACCES:
-		return "Permission denied";
-	case E_NOTDIR:
-		return "Not a directory";
-	case E_ISDIR:
-		return "Is a directory";
-	case E_TXTBSY:
-		return "Text file busy";
-	default:
-		return NULL;
-	}
+	for (; number; words++)
+		number -= !*words;
+	return words;
 }
 
-static void add(struct line *line, const char *text)
+/* What the letters after a '%' mean: words.txt. A capital is the number of a text. */
+static void add(struct line *line, const char *format)
 {
-	while (*text && line->length < LINE_SIZE - 1)
-		line->text[line->length++] = *text++;
-}
-
-static void add_number(struct line *line, int number)
-{
-	char digits[12];
-	if (number < 0)
-		add(line, "-");
-	digits[text_decimal(digits, number < 0 ? 0u - (uint32_t)number : (uint32_t)number)] = 0;
-	add(line, digits);
-}
-
-static void format_into(struct line *line, const char *format, va_list values)
-{
-	char one[SIGNAL_NAME_SIZE];
+	const struct options *options = line->options;
 	for (; *format; format++) {
+		char one[SIGNAL_NAME_SIZE];
+		const char *text = one, *inner = NULL;
+		int number = *line->numbers;
 		one[0] = *format;
 		one[1] = 0;
-		const char *text = one;
-		int number;
 		if (*format == '%') {
 			switch (*++format) {
+			case 'n':
+				text = options->name;
+				break;
+			case 'c':
+				text = *options->command;
+				break;
+			case 'r':
+				text = options->report;
+				break;
 			case 's':
-				text = va_arg(values, const char *);
+				text = options->subject;
+				break;
+			case 'o':
+				text = options->option;
+				break;
+			case 'l':
+				one[0] = options->letter;
+				break;
+			case 'p':
+				inner = options->problem;
+				break;
+			case 'e':
+				inner = text_of(line->words, ROW_ERRORS * WORDS_PERSONALITIES + (number < WORDS_ERRORS ? number : 0));
+				break;
+			case 'i':
+				text_decimal(one, (uint32_t)SYS0(NR_getpid));
+				break;
+			case 'k':
+				one[0] = 0;
+				line->numbers++;
+				break;
+			case 'd':
+				text_decimal(one, (uint32_t)number);
+				line->numbers++;
 				break;
 			case 'g':
-				text = signal_name(one, va_arg(values, int));
+				signal_name(one, number);
+				line->numbers++;
 				break;
 			default:
-				number = va_arg(values, int);
-				text = *format == 'e' ? error_text(number) : NULL;
-				if (text)
-					break;
-				if (*format == 'e')
-					add(line, "error ");
-				add_number(line, number);
-				text = "";
+				inner = text_of(line->words, ROW_HELP * WORDS_PERSONALITIES + *format - 'A') + 1;
 			}
 		}
-		add(line, text);
+		if (inner)
+			add(line, inner);
+		else
+			while (*text && line->length < LINE_SIZE)
+				line->text[line->length++] = *text++;
 	}
 }
 
-static void write_line(int descriptor, struct line *line)
-{
-	/* A message cut short still ends its line. */
-	if (line->length == LINE_SIZE - 1)
-		line->text[LINE_SIZE - 1 - 1] = '\n';
-	SYS(NR_write, descriptor, line->text, line->length);
-}
-
-void say(int descriptor, const char *format, ...)
+void say_to(int descriptor, const struct options *options, int text, const int *numbers)
 {
 	struct line line;
-	va_list values;
-	line.length = 0;
-	va_start(values, format);
-	format_into(&line, format, values);
-	va_end(values);
-	write_line(descriptor, &line);
-}
+	char unpacked[WORDS_SIZE];
+	bool told = text < ROW_CANNOT_FORK * WORDS_PERSONALITIES;
 
-static void add_prefix(struct line *line, const struct options *options, const char *level)
-{
-	switch (options->personality) {
-	case TINI:
-		add(line, "[");
-		add(line, level);
-		add(line, " tini (");
-		add_number(line, (int)SYS(NR_getpid, 0));
-		add(line, ")] ");
-		break;
-	case DUMB_INIT:
-		add(line, "[dumb-init] ");
-		break;
-	case CATATONIT:
-		add(line, *level == 'F' ? "ERROR" : "DEBUG");
-		add(line, " (catatonit:");
-		add_number(line, (int)SYS(NR_getpid, 0));
-		add(line, "): ");
-		break;
-	default:
-		add(line, "initwrap: ");
+	line.options = options;
+	line.words = options->words;
+	line.numbers = numbers;
+	line.length = 0;
+	if (!line.words) {
+		if (told)
+			return;
+		words_unpack(unpacked, text < ROW_HELP * WORDS_PERSONALITIES ? ROW_HELP * WORDS_PERSONALITIES : WORDS_TEXTS);
+		line.words = unpacked;
 	}
-}
 
-void complain(const struct options *options, const char *format, ...)
-{
-	struct line line;
-	va_list values;
-	line.length = 0;
-	add_prefix(&line, options, "FATAL");
-	va_start(values, format);
-	format_into(&line, format, values);
-	va_end(values);
-	write_line(2, &line);
-}
-
-void tell(const struct options *options, int level, const char *format, ...)
-{
-	static const char levels[][6] = { "WARN ", "INFO ", "DEBUG", "TRACE" };
-	/* Only tini counts its -v: for the others one is all. */
-	if (options->verbosity < (options->personality == TINI ? level : 1))
+	/* A digit, how much it matters: words.txt. Only tini has told things beyond 1, and it tells them on stdout. */
+	const char *format = text_of(line.words, text);
+	int level = *format - '0';
+	if (level < 0 || (told && level > options->verbosity))
 		return;
+	add(&line, format + 1);
+	/* A message cut short still ends its line. */
+	if (line.length == LINE_SIZE)
+		line.text[LINE_SIZE - 1] = '\n';
 
-	struct line line;
-	va_list values;
-	int descriptor = options->personality == TINI && level > 1 ? 1 : 2;
+	if (!descriptor)
+		descriptor = level > 1 ? 1 : 2;
 	struct {
 		int32_t descriptor;
 		int16_t wanted, got;
 	} writable = { descriptor, 4 /* POLLOUT */, 0 };
 	struct kernel_time at_once = { 0, 0 };
+	if (!told || SYS(NR_ppoll, &writable, 1, &at_once, NULL, 0) > 0)
+		SYS(NR_write, descriptor, line.text, line.length);
+}
 
-	line.length = 0;
-	add_prefix(&line, options, levels[level - 1]);
-	va_start(values, format);
-	format_into(&line, format, values);
-	va_end(values);
-	if (SYS(NR_ppoll, &writable, 1, &at_once, NULL, 0) > 0)
-		write_line(descriptor, &line);
+void say(const struct options *options, enum row row, int first, int second)
+{
+	int numbers[] = { first, second };
+	say_to(0, options, (int)row * WORDS_PERSONALITIES + options->personality, numbers);
 }

@@ -5,7 +5,6 @@
 #include "spawn.h"
 #include "supervise.h"
 #include "sys/sys.h"
-#include "texts.h"
 
 START;
 
@@ -14,6 +13,13 @@ enum { EXIT_OWN_FAILURE = 125, EXIT_OWN_FAILURE_OF_PEERS = 1 };
 static int own_failure(const struct options *options)
 {
 	return options->personality == INITWRAP ? EXIT_OWN_FAILURE : EXIT_OWN_FAILURE_OF_PEERS;
+}
+
+/* Help and the like, and mistakes, which are a failure. */
+_Noreturn static void answer(const struct options *options)
+{
+	say(options, options->bad_value ? ROW_WRONG_VALUE : ROW_HELP + options->request - REQUEST_HELP, 0, 0);
+	sys_exit(options->request < REQUEST_WRONG ? 0 : own_failure(options));
 }
 
 static void block_every_signal(struct signal_set *before)
@@ -39,29 +45,24 @@ static bool adopt_orphans(const struct options *options)
 	if (options->subreaper) {
 		long error = SYS(NR_prctl, PR_BECOME_SUBREAPER, 1, 0, 0, 0);
 		if (error < 0 && options->personality == TINI) {
-			complain(options, "Failed to register as child subreaper: %e\n", (int)-error);
+			say(options, ROW_CANNOT_ADOPT, (int)-error, 0);
 			return false;
 		}
-		if (options->personality == TINI)
-			tell(options, LEVEL_TRACE, "Registered as child subreaper\n");
+		say(options, ROW_ADOPTING, 0, 0);
 		return true;
 	}
 	SYS(NR_prctl, PR_IS_SUBREAPER, &already, 0, 0, 0);
-	if (!already)
-		tell(options, LEVEL_WARNING,
-		     "Tini is not running as PID 1 and isn't registered as a child subreaper.\n"
-		     "Zombie processes will not be re-parented to Tini, so zombie reaping won't work.\n"
-		     "To fix the problem, use the -s option or set the environment variable TINI_SUBREAPER to register Tini "
-		     "as a child subreaper, or run Tini as PID 1.\n");
+	if (!already && options->verbosity)
+		say(options, ROW_NOT_ADOPTING, 0, 0);
 	return true;
 }
 
 /* A parent that died before the kernel was asked sends no signal any more, so the init sends it to itself. */
 static void follow_parent(const struct options *options, int self)
 {
-	long parent = SYS(NR_getppid, 0);
+	long parent = SYS0(NR_getppid);
 	SYS(NR_prctl, PR_PARENT_DEATH_SIGNAL, options->parent_death_signal, 0, 0, 0);
-	if (SYS(NR_getppid, 0) != parent)
+	if (SYS0(NR_getppid) != parent)
 		sys_kill(self, options->parent_death_signal);
 }
 
@@ -71,14 +72,61 @@ static uint8_t leave_terminal(const struct options *options, int self)
 {
 	long error = SYS(NR_ioctl, 0, TTY_LEAVE, 0);
 	if (error < 0) {
-		tell(options, LEVEL_INFO, "Unable to detach from controlling tty (errno=%d %s).\n", (int)-error,
-		     error == -E_NOTTY ? "Inappropriate ioctl for device" : "ioctl");
+		say(options, ROW_TTY_NOT_LEFT, (int)-error, (int)-error);
 		return 0;
 	}
 	if (SYS(NR_getsid, 0) != self)
 		return 0;
-	tell(options, LEVEL_INFO, "Detached from controlling tty, ignoring the first SIGHUP and SIGCONT.\n");
+	say(options, ROW_TTY_LEFT, 0, 0);
 	return 3;
+}
+
+_Noreturn static void run(const struct options *options, struct inheritance *inheritance)
+{
+	struct supervision state;
+	state.options = options;
+	state.self = (int)SYS0(NR_getpid);
+	state.main = 0;
+	state.status = 0;
+	state.ended = state.childless = state.stop_sent = state.told = false;
+	state.phase = RUNNING;
+	state.hand_off = 0;
+	state.forwarded = state.reaped = 0;
+
+	inheritance->children_ignored = stop_ignoring_children();
+	if (options->parent_death_signal)
+		follow_parent(options, state.self);
+	if (state.self != 1 && !adopt_orphans(options))
+		sys_exit(own_failure(options));
+	if (options->session)
+		state.hand_off = leave_terminal(options, state.self);
+
+	if (!options->pause) {
+		state.main = spawn(options, state.self, inheritance);
+		if (state.main < 0) {
+			say(options, ROW_CANNOT_FORK, -state.main, 0);
+			sys_exit(own_failure(options));
+		}
+		say(options, ROW_STARTED, state.main, 0);
+	}
+
+	/* From here on the init may no longer give up: see supervise.c. */
+	let_go();
+	supervise(&state);
+
+	int code = exit_code(&state);
+	if (options->report)
+		report(&state, code);
+	sys_exit(code);
+}
+
+/* With the words at hand: a line of -v must not wait for their unpacking. */
+__attribute__((noinline)) _Noreturn static void run_aloud(struct options *options, struct inheritance *inheritance)
+{
+	char words[WORDS_TOLD_SIZE];
+	words_unpack(words, ROW_HELP * WORDS_PERSONALITIES);
+	options->words = words;
+	run(options, inheritance);
 }
 
 /* Called by _start with what the kernel leaves on the stack: argc, argv, NULL, environment, NULL. */
@@ -93,44 +141,9 @@ _Noreturn void start(long *stack)
 	struct options options;
 	options_parse(&options, argv, inheritance.environment);
 	if (options.request != REQUEST_RUN)
-		sys_exit(present(&options, stack[0] ? argv[0] : "initwrap"));
-
-	struct supervision state;
-	state.options = &options;
-	state.self = (int)SYS(NR_getpid, 0);
-	state.main = 0;
-	state.status = 0;
-	state.ended = state.childless = state.stop_sent = state.told = false;
-	state.phase = RUNNING;
-	state.hand_off = 0;
-	state.forwarded = state.reaped = 0;
-
-	inheritance.children_ignored = stop_ignoring_children();
-	if (options.parent_death_signal)
-		follow_parent(&options, state.self);
-	if (state.self != 1 && !adopt_orphans(&options))
-		sys_exit(own_failure(&options));
-	if (options.session)
-		state.hand_off = leave_terminal(&options, state.self);
-
-	if (!options.pause) {
-		state.main = spawn(&options, state.self, &inheritance);
-		if (state.main < 0) {
-			complain(&options, "cannot fork: %e\n", -state.main);
-			sys_exit(own_failure(&options));
-		}
-		if (options.personality == TINI)
-			tell(&options, LEVEL_INFO, "Spawned child process '%s' with pid '%d'\n", *options.command, state.main);
-		else if (options.personality == INITWRAP)
-			tell(&options, LEVEL_INFO, "started %s as pid %d\n", *options.command, state.main);
-	}
-
-	/* From here on the init may no longer give up: see supervise.c. */
-	let_go();
-	supervise(&state);
-
-	int code = exit_code(&state);
-	if (options.report)
-		report(&state, code);
-	sys_exit(code);
+		answer(&options);
+	/* tini without -v tells no more than warnings. */
+	if (options.verbosity > (options.personality == TINI) || options.warn_on_reap)
+		run_aloud(&options, &inheritance);
+	run(&options, &inheritance);
 }

@@ -2,45 +2,40 @@
 
 #include "text.h"
 
-/* One table for every command line understood and for the INITWRAP_ variables, whose names are the long names in
-   capitals. A letter or long name counts only for the personalities in its column. */
+/* One table for every command line understood and for the INITWRAP_ variables, whose names are the long names in capitals.
+   In the table's order; those up to the last that is also a variable, and of these, those that take a value, stand
+   together. */
 enum action {
-	ACTION_GROUP, ACTION_NO_GROUP, ACTION_SINGLE, ACTION_REWRITE, ACTION_EXIT_MAP, ACTION_PDEATHSIG,
-	ACTION_STOP_PLAN, ACTION_GRACE, ACTION_STOP_DELAY, ACTION_REPORT, ACTION_SUBREAPER, ACTION_VERBOSE,
-	ACTION_WARN, ACTION_PAUSE, ACTION_HELP, ACTION_VERSION, ACTION_LICENSE
+	ACTION_GROUP, ACTION_VERBOSE, ACTION_REWRITE, ACTION_EXIT_MAP, ACTION_STOP_PLAN, ACTION_PDEATHSIG, ACTION_GRACE,
+	ACTION_STOP_DELAY, ACTION_REPORT, ACTION_NO_GROUP, ACTION_SINGLE, ACTION_SUBREAPER, ACTION_WARN, ACTION_PAUSE,
+	ACTION_HELP, ACTION_VERSION, ACTION_LICENSE, ACTION_LICENSE_OF_CATATONIT, ACTIONS
 };
 
-enum { ANY = INITWRAP | TINI | DUMB_INIT | CATATONIT };
+enum { FIRST_WITH_VALUE = ACTION_REWRITE, LAST_VARIABLE = ACTION_REPORT, LAST_LIST = ACTION_STOP_PLAN };
 
-struct row {
-	uint8_t action, letter_for, name_for;
-	char letter;
-	bool value, variable;
-	char name[13];
-};
+/* I, T, D, C: a bit for each personality. A row: the personalities that know the letter and, times 16, those that know the
+   name; the letter; the name. As one string, for the names' lengths differ so much. */
+#define ROW(personalities, letter, name) personalities letter name "\0"
 
-static const struct row rows[] = {
-	{ ACTION_GROUP, INITWRAP | TINI | CATATONIT, INITWRAP, 'g', false, true, "group" },
-	{ ACTION_NO_GROUP, 0, INITWRAP, 0, false, false, "no-group" },
-	{ ACTION_SINGLE, DUMB_INIT, DUMB_INIT, 'c', false, false, "single-child" },
-	{ ACTION_REWRITE, INITWRAP | DUMB_INIT, INITWRAP | DUMB_INIT, 'r', true, true, "rewrite" },
-	{ ACTION_EXIT_MAP, INITWRAP | TINI, INITWRAP, 'e', true, true, "exit-map" },
-	{ ACTION_PDEATHSIG, INITWRAP | TINI, INITWRAP, 'p', true, true, "pdeathsig" },
-	{ ACTION_STOP_PLAN, 0, INITWRAP, 0, true, true, "stop-plan" },
-	{ ACTION_GRACE, 0, INITWRAP, 0, true, true, "grace" },
-	{ ACTION_STOP_DELAY, 0, INITWRAP, 0, true, true, "stop-delay" },
-	{ ACTION_REPORT, 0, INITWRAP, 0, true, true, "report" },
-	{ ACTION_SUBREAPER, TINI, 0, 's', false, false, "" },
-	{ ACTION_VERBOSE, INITWRAP | TINI | DUMB_INIT, INITWRAP | DUMB_INIT, 'v', false, true, "verbose" },
-	{ ACTION_WARN, TINI, 0, 'w', false, false, "" },
-	{ ACTION_PAUSE, CATATONIT, 0, 'P', false, false, "" },
-	{ ACTION_HELP, ANY, INITWRAP | DUMB_INIT, 'h', false, false, "help" },
-	{ ACTION_VERSION, INITWRAP | DUMB_INIT | CATATONIT, ANY, 'V', false, false, "version" },
-	{ ACTION_LICENSE, TINI, INITWRAP, 'l', false, false, "license" },
-	{ ACTION_LICENSE, CATATONIT, 0, 'L', false, false, "" },
-};
-
-enum { ROWS = sizeof rows / sizeof *rows };
+static const char rows[] =
+	ROW("\x1b", "g", "group")        /* ITC I */
+	ROW("\x57", "v", "verbose")      /* ITD ID */
+	ROW("\x55", "r", "rewrite")      /* ID ID */
+	ROW("\x13", "e", "exit-map")     /* IT I */
+	ROW("\x10", "\t", "stop-plan")   /* - I */
+	ROW("\x13", "p", "pdeathsig")    /* IT I */
+	ROW("\x10", "\t", "grace")       /* - I */
+	ROW("\x10", "\t", "stop-delay")  /* - I */
+	ROW("\x10", "\t", "report")      /* - I */
+	ROW("\x10", "\t", "no-group")    /* - I */
+	ROW("\x44", "c", "single-child") /* D D */
+	ROW("\x02", "s", "")             /* T - */
+	ROW("\x02", "w", "")             /* T - */
+	ROW("\x08", "P", "")             /* C - */
+	ROW("\x5f", "h", "help")         /* ITDC ID */
+	ROW("\xfd", "V", "version")      /* IDC ITDC */
+	ROW("\x13", "l", "license")      /* IT I */
+	ROW("\x08", "L", "");            /* C - */
 
 bool duration_is_zero(struct duration duration)
 {
@@ -50,141 +45,131 @@ bool duration_is_zero(struct duration duration)
 /* "5", "5s", "1.5s", "500ms", "2m", "1h", of at most 11 days. Reads up to a comma or the end. */
 static bool parse_duration(const char **cursor, struct duration *to)
 {
-	static const int32_t tenths[] = { 100000000, 10000000, 1000000, 100000, 10000, 1000, 100, 10, 1 };
-	enum { LONGEST_SECONDS = 1000000 };
+	enum { LONGEST_SECONDS = 1000000, PLACES = 9 };
 	int32_t whole = text_number(cursor, LONGEST_SECONDS);
 	const char *at = *cursor;
-	bool fraction = whole >= 0 && *at == '.';
+	uint32_t unit = 1;
 
 	if (whole < 0)
 		return false;
 	to->nanoseconds = 0;
-	if (fraction) {
-		size_t digits = 0;
-		for (at++; *at >= '0' && *at <= '9'; at++) {
-			if (digits == sizeof tenths / sizeof *tenths)
-				return false;
-			to->nanoseconds += (*at - '0') * tenths[digits++];
-		}
-		if (!digits)
+	if (*at == '.') {
+		unit = 0;
+		at++;
+		if (*at < '0' || *at > '9')
 			return false;
+		for (int place = 0; place < PLACES; place++) {
+			to->nanoseconds *= 10;
+			if (*at >= '0' && *at <= '9')
+				to->nanoseconds += *at++ - '0';
+		}
 	}
 
-	bool milliseconds = at[0] == 'm' && at[1] == 's';
-	int32_t unit = milliseconds ? 0 : *at == 'm' ? 60 : *at == 'h' ? 3600 : 1;
-	if (milliseconds)
-		at++;
-	if (*at == 's' || unit > 1)
-		at++;
 	/* "1.5m" is refused rather than taken for something else: the fraction counts seconds. */
-	if ((*at && *at != ',') || (fraction && unit != 1))
-		return false;
-
-	*cursor = at;
-	to->seconds = 0;
-	if (milliseconds) {
-		for (; whole >= 1000; whole -= 1000)
-			to->seconds++;
-		to->nanoseconds = whole * 1000000;
-		return true;
-	}
-	for (; unit > 0; unit--) {
-		to->seconds += whole;
-		if (to->seconds > LONGEST_SECONDS)
-			return false;
-	}
-	return true;
-}
-
-static const char *item_end(const char *item)
-{
-	while (*item && *item != ',')
-		item++;
-	return item;
-}
-
-static const char *find(const char *from, const char *to, char letter)
-{
-	for (; from < to; from++)
-		if (*from == letter)
-			return from;
-	return NULL;
-}
-
-/* FROM:TO[,FROM:TO...]; TO 0 drops the signal. dumb-init takes one pair of numbers up to 31. */
-static bool parse_rewrite(struct options *options, const char *value)
-{
-	for (;;) {
-		const char *end = item_end(value);
-		const char *colon = find(value, end, ':');
-		if (!colon)
-			return false;
-		int from = signal_parse(value, colon);
-		int to = signal_parse(colon + 1, end);
-		int last = options->personality == DUMB_INIT ? 31 : SIGNAL_LAST;
-		if (from < 1 || from > last || to < 0 || to > last)
-			return false;
-		options->rewrite[from] = (uint8_t)(to ? to : REWRITE_DROP);
-		if (!*end)
-			return true;
-		value = end + 1;
-	}
-}
-
-/* FROM[:TO][,...], codes of 0 to 255; TO is 0 when left out, which is tini's -e. */
-static bool parse_exit_map(struct options *options, const char *value)
-{
-	for (size_t i = 0; !options->exit_mapped && i < sizeof options->exit_flip; i++)
-		((volatile uint8_t *)options->exit_flip)[i] = 0;
-	options->exit_mapped = true;
-	for (;;) {
-		int32_t from = text_number(&value, 255);
-		int32_t to = 0;
-		if (from >= 0 && *value == ':') {
-			value++;
-			to = text_number(&value, 255);
+	if (*at == 's') {
+		at++;
+	} else if (unit && *at == 'h') {
+		unit = 3600;
+		at++;
+	} else if (unit && *at == 'm') {
+		unit = 60;
+		if (*++at == 's') {
+			unit = 1;
+			at++;
+			to->nanoseconds = whole;
+			for (whole = 0; to->nanoseconds >= 1000; whole++)
+				to->nanoseconds -= 1000;
+			to->nanoseconds *= 1000000;
 		}
-		if (from < 0 || to < 0)
+	}
+	to->seconds = whole;
+	if (unit > 1) {
+		if ((uint32_t)whole * unit > LONGEST_SECONDS)
+			return false;
+		to->seconds = whole * (int32_t)unit;
+	}
+	*cursor = at;
+	return !*at || *at == ',';
+}
+
+/* Applies one value, or one item of a list: FROM:TO of --rewrite, where TO 0 drops the signal and dumb-init knows numbers up
+   to 31; FROM[:TO] of --exit-map, codes of 0 to 255, where TO is 0 when left out, which is tini's -e; SIGNAL[:DURATION] of
+   --stop-plan. Moves the cursor past it; false when it is no good. */
+static bool apply_item(struct options *options, int action, const char **cursor)
+{
+	int32_t from, to = 0;
+	struct stage *stage;
+	switch (action) {
+	case ACTION_GROUP:
+	case ACTION_VERBOSE:
+		from = text_number(cursor, 9);
+		if (action == ACTION_GROUP)
+			options->group = from ? GROUP_ALWAYS : GROUP_NEVER;
+		else
+			options->verbosity = (uint8_t)from;
+		return from >= 0;
+	case ACTION_REWRITE:
+		from = signal_parse(cursor);
+		if (from < 1 || *(*cursor)++ != ':')
+			return false;
+		to = signal_parse(cursor);
+		options->rewrite[from] = (uint8_t)(to ? to : REWRITE_DROP);
+		return to >= 0 && (options->personality != DUMB_INIT || (from | to) <= 31);
+	case ACTION_EXIT_MAP:
+		from = text_number(cursor, 255);
+		if (**cursor == ':') {
+			++*cursor;
+			to = text_number(cursor, 255);
+		}
+		if ((from | to) < 0)
 			return false;
 		options->exit_flip[from] = (uint8_t)(from ^ to);
+		return true;
+	case ACTION_STOP_PLAN:
+		if (options->stage_count == STAGES_MAX)
+			return false;
+		from = signal_parse(cursor);
+		stage = &options->stages[options->stage_count++];
+		stage->signal = (uint8_t)from;
+		stage->wait = (struct duration){ 0, 0 };
+		if (from > 0 && **cursor == ':') {
+			++*cursor;
+			return parse_duration(cursor, &stage->wait);
+		}
+		return from > 0;
+	case ACTION_PDEATHSIG:
+		from = signal_parse(cursor);
+		options->parent_death_signal = (uint8_t)from;
+		return from > 0;
+	case ACTION_GRACE:
+		return parse_duration(cursor, &options->grace);
+	case ACTION_STOP_DELAY:
+		return parse_duration(cursor, &options->stop_delay);
+	default:
+		/* ACTION_REPORT. The init leaves the working directory, and writes at the end: a relative name would move. */
+		options->report = *cursor;
+		*cursor += text_length(*cursor);
+		return *options->report == '/';
+	}
+}
+
+/* Applies an option that has a value, or a flag that is set by a variable. False when the value is no good. */
+static bool apply_value(struct options *options, int action, const char *value)
+{
+	/* A plan replaces the one before, as any value does; the other lists add up. */
+	if (action == ACTION_STOP_PLAN)
+		options->stage_count = 0;
+	for (;;) {
+		if (!apply_item(options, action, &value))
+			return false;
 		if (!*value)
 			return true;
-		if (*value++ != ',')
+		if (*value++ != ',' || action > LAST_LIST || action < FIRST_WITH_VALUE)
 			return false;
 	}
 }
 
-/* SIGNAL[:DURATION][,SIGNAL[:DURATION]...] */
-static bool parse_stop_plan(struct options *options, const char *value)
-{
-	options->stage_count = 0;
-	for (;;) {
-		const char *end = item_end(value);
-		const char *colon = find(value, end, ':');
-		int signal = signal_parse(value, colon ? colon : end);
-		struct stage *stage = &options->stages[options->stage_count];
-		if (signal < 1 || options->stage_count == STAGES_MAX)
-			return false;
-		stage->signal = (uint8_t)signal;
-		stage->wait = (struct duration){ 0, 0 };
-		if (colon) {
-			value = colon + 1;
-			if (!parse_duration(&value, &stage->wait) || value != end)
-				return false;
-		}
-		options->stage_count++;
-		if (!*end)
-			return true;
-		value = end + 1;
-	}
-}
-
-static bool parse_one_duration(struct duration *to, const char *value)
-{
-	return parse_duration(&value, to) && !*value;
-}
-
-static void apply_flag(struct options *options, uint8_t action)
+static void apply_flag(struct options *options, int action)
 {
 	switch (action) {
 	case ACTION_GROUP:
@@ -209,51 +194,11 @@ static void apply_flag(struct options *options, uint8_t action)
 		options->pause = true;
 		break;
 	case ACTION_HELP:
-		options->request = REQUEST_HELP;
-		break;
 	case ACTION_VERSION:
-		options->request = REQUEST_VERSION;
+		options->request = (uint8_t)(REQUEST_HELP + action - ACTION_HELP);
 		break;
 	default:
 		options->request = REQUEST_LICENSE;
-	}
-}
-
-/* Applies an option that has a value, or a flag that is set by a variable. False when the value is no good. */
-static bool apply_value(struct options *options, uint8_t action, const char *value)
-{
-	int number;
-	switch (action) {
-	case ACTION_GROUP:
-	case ACTION_VERBOSE:
-		number = text_number(&value, 9);
-		if (number < 0 || *value)
-			return false;
-		if (action == ACTION_GROUP)
-			options->group = number ? GROUP_ALWAYS : GROUP_NEVER;
-		else
-			options->verbosity = (uint8_t)number;
-		return true;
-	case ACTION_REWRITE:
-		return parse_rewrite(options, value);
-	case ACTION_EXIT_MAP:
-		return parse_exit_map(options, value);
-	case ACTION_PDEATHSIG:
-		number = signal_parse(value, NULL);
-		if (number < 1)
-			return false;
-		options->parent_death_signal = (uint8_t)number;
-		return true;
-	case ACTION_STOP_PLAN:
-		return parse_stop_plan(options, value);
-	case ACTION_GRACE:
-		return parse_one_duration(&options->grace, value);
-	case ACTION_STOP_DELAY:
-		return parse_one_duration(&options->stop_delay, value);
-	default:
-		/* ACTION_REPORT. The init leaves the working directory, and writes at the end: a relative name would move. */
-		options->report = value;
-		return *value == '/';
 	}
 }
 
@@ -264,47 +209,45 @@ static void refuse(struct options *options, const char *problem, const char *sub
 	options->subject = subject;
 }
 
-static const char bad_value[] = "bad value for %o: '%s'";
+enum spelling { LETTER, NAME, VARIABLE };
 
-static uint8_t personality_of(const char *path)
+/* The action that the text names as a letter, as NAME or NAME=VALUE, or as a variable without its prefix; its value, if it
+   comes with one. ACTIONS when this personality has no such option. */
+static int find(struct options *options, enum spelling spelling, const char *text, const char **value)
 {
-	HOT static const char tini[] = "tini", docker_init[] = "docker-init", dumb_init[] = "dumb-init";
-	HOT static const char catatonit[] = "catatonit";
-	/* Prefixes: tini-static, tini-amd64 and dumb-init_1.2.5_x86_64 are names these programs are shipped under. */
-	const char *name = path ? text_basename(path) : tini + sizeof tini - 1;
-	if (text_after(name, tini) || text_equal(name, docker_init))
-		return TINI;
-	if (text_after(name, dumb_init))
-		return DUMB_INIT;
-	if (text_after(name, catatonit))
-		return CATATONIT;
-	return INITWRAP;
-}
-
-/* Whether the variable name at `at`, up to its '=', is `name` in capitals; its value or NULL. */
-static const char *variable_value(const char *at, const char *name)
-{
-	for (; *name; name++, at++)
-		if (*at != (*name == '-' ? '_' : *name - 'a' + 'A'))
-			return NULL;
-	return *at == '=' ? at + 1 : NULL;
+	int action = 0;
+	for (const char *row = rows; *row; action++) {
+		int known_to = (uint8_t)*row++ >> options->personality;
+		char letter = *row++;
+		const char *at = text;
+		options->option = row;
+		for (; *row && *at == (spelling == NAME ? *row : *row == '-' ? '_' : *row - 'a' + 'A'); row++)
+			at++;
+		bool equal = !*row;
+		while (*row++)
+			;
+		if (spelling == LETTER ? (known_to & 1) && *text == letter
+		    : equal && (spelling == NAME ? (known_to & 16) && at != text && (!*at || *at == '=')
+				: *at == '=' && action <= LAST_VARIABLE)) {
+			if (spelling != LETTER && *at)
+				*value = at + 1;
+			break;
+		}
+	}
+	return action;
 }
 
 static void parse_variable(struct options *options, const char *variable)
 {
 	HOT static const char prefix[] = "INITWRAP_";
-	const char *value;
+	const char *value = NULL;
 	const char *name = text_after(variable, prefix);
 	if (name) {
-		for (size_t i = 0; i < ROWS; i++) {
-			if (!rows[i].variable || !(value = variable_value(name, rows[i].name)))
-				continue;
-			/* Set but empty is as good as not set: a template can then always pass every variable. */
-			if (*value && !apply_value(options, rows[i].action, value)) {
-				refuse(options, bad_value, value);
-				options->option = variable;
-			}
-			return;
+		int action = find(options, VARIABLE, name, &value);
+		/* Set but empty is as good as not set: a template can then always pass every variable. */
+		if (value && *value && !apply_value(options, action, value)) {
+			refuse(options, "bad value in '%s'", variable);
+			options->bad_value = true;
 		}
 		return;
 	}
@@ -327,103 +270,69 @@ static void parse_variable(struct options *options, const char *variable)
 	}
 }
 
-/* Splits --name or --name=value; NULL when there is no such option for this personality. */
-static const struct row *find_name(const struct options *options, const char *name, const char **value)
-{
-	for (size_t i = 0; i < ROWS; i++) {
-		const char *rest = text_after(name, rows[i].name);
-		if (!(rows[i].name_for & options->personality) || !rest || (*rest && *rest != '='))
-			continue;
-		*value = *rest ? rest + 1 : NULL;
-		return &rows[i];
-	}
-	return NULL;
-}
-
-static const struct row *find_letter(const struct options *options, char letter)
-{
-	for (size_t i = 0; i < ROWS; i++)
-		if ((rows[i].letter_for & options->personality) && rows[i].letter == letter)
-			return &rows[i];
-	return NULL;
-}
-
 /* Reads the options up to the command; returns where that begins, or NULL after a mistake. */
 static char **parse_arguments(struct options *options, char **argv)
 {
 	for (; *argv && argv[0][0] == '-' && argv[0][1]; argv++) {
-		const char *at = *argv + 1;
-		const char *value = NULL;
-		const struct row *row;
+		const char *word = *argv, *at = word + 1, *value = NULL, *problem = NULL;
+		enum spelling spelling = *at == '-' ? NAME : LETTER;
 
-		if (at[0] == '-' && !at[1])
+		if (spelling == NAME && !*++at)
 			return argv + 1;
-		if (*at == '-') {
-			row = find_name(options, at + 1, &value);
-			if (!row) {
-				refuse(options, "unrecognized option '%s'", *argv);
+		do {
+			int action = find(options, spelling, at, &value);
+			bool wanted = action >= FIRST_WITH_VALUE && action <= LAST_VARIABLE;
+			if (spelling == LETTER) {
+				options->letter = *at++;
+				if (wanted && *at)
+					value = at;
+			}
+			if (action == ACTIONS)
+				problem = spelling == NAME ? "unrecognized option '%s'" : "invalid option -- '%l'";
+			else if (value && !wanted)
+				problem = "option '%s' doesn't allow an argument";
+			else if (wanted && !value && !(value = *++argv))
+				problem = spelling == NAME ? "option '%s' requires an argument" : "option requires an argument -- '%l'";
+			else if (!value)
+				apply_flag(options, action);
+			else if (!apply_value(options, action, value)) {
+				problem = "bad value for %o: '%s'";
+				options->bad_value = true;
+				word = value;
+			}
+			if (problem) {
+				refuse(options, problem, word);
 				return NULL;
 			}
-			if (value && !row->value) {
-				refuse(options, "option '%s' doesn't allow an argument", *argv);
-				return NULL;
-			}
-			if (row->value && !value && !(value = *++argv)) {
-				refuse(options, "option '%s' requires an argument", argv[-1]);
-				return NULL;
-			}
-			options->option = row->name;
-			if (!value) {
-				apply_flag(options, row->action);
-			} else if (!apply_value(options, row->action, value)) {
-				refuse(options, bad_value, value);
-				return NULL;
-			}
-			continue;
-		}
-		for (; *at; at++) {
-			row = find_letter(options, *at);
-			if (!row) {
-				refuse(options, "invalid option -- '%c'", at);
-				return NULL;
-			}
-			options->option = row->name;
-			options->letter = *at;
-			if (!row->value) {
-				apply_flag(options, row->action);
-				continue;
-			}
-			value = at[1] ? at + 1 : *++argv;
-			if (!value) {
-				refuse(options, "option requires an argument -- '%c'", at);
-				return NULL;
-			}
-			if (!apply_value(options, row->action, value)) {
-				refuse(options, bad_value, value);
-				return NULL;
-			}
-			break;
-		}
+		} while (spelling == LETTER && !value && *at);
+		options->letter = 0;
 	}
 	return argv;
+}
+
+static uint8_t personality_of(const char *name)
+{
+	HOT static const char names[][12] = { "tini", "dumb-init", "catatonit", "docker-init" };
+	/* Prefixes: tini-static, tini-amd64 and dumb-init_1.2.5_x86_64 are names these programs are shipped under. */
+	for (uint8_t i = 0; i < sizeof names / sizeof *names; i++)
+		if (text_after(name, names[i]))
+			return i + 1 > CATATONIT ? TINI : i + 1;
+	return INITWRAP;
 }
 
 void options_parse(struct options *options, char **argv, char **environment)
 {
 	/* Not an initialiser: with a structure of this size that becomes a call to memset or a copy of 500 bytes. */
-	for (size_t i = 0; i < offsetof(struct options, exit_flip) / sizeof(uintptr_t); i++)
+	for (size_t i = 0; i < sizeof *options / sizeof(uintptr_t); i++)
 		((volatile uintptr_t *)options)[i] = 0;
 
-	options->personality = personality_of(*argv);
-	if (options->personality == TINI) {
-		options->verbosity = 1;
-		options->group = GROUP_NEVER;
-	} else {
-		options->subreaper = true;
-	}
-	if (options->personality == CATATONIT)
-		options->group = GROUP_NEVER;
+	options->name = *argv ? text_basename(*argv++) : "";
+	options->personality = personality_of(options->name);
+	options->verbosity = options->personality == TINI;
+	options->subreaper = options->personality != TINI;
 	options->session = options->personality == DUMB_INIT;
+	if (options->personality & TINI) /* and catatonit */
+		options->group = GROUP_NEVER;
 
 	for (; *environment; environment++)
 		if (**environment == 'I' || options->personality != INITWRAP)
@@ -431,8 +340,6 @@ void options_parse(struct options *options, char **argv, char **environment)
 	if (options->request == REQUEST_WRONG)
 		return;
 
-	if (*argv)
-		argv++;
 	argv = parse_arguments(options, argv);
 	if (!argv)
 		return;
@@ -454,17 +361,11 @@ size_t options_problem(const struct options *options, char *to, size_t size)
 {
 	size_t length = 0;
 	for (const char *at = options->problem; *at; at++) {
-		const char *insert = at;
-		size_t count = 1;
-		if (*at == '%') {
-			at++;
+		const char letter[] = { *at == '%' ? options->letter : *at, 0 };
+		const char *insert = letter;
+		if (*at == '%' && *++at != 'l')
 			insert = *at == 'o' ? options->option : options->subject;
-			/* A letter, a variable up to its '=', or all of it. */
-			for (count = 0; insert[count] && !(*at == 'o' && insert[count] == '='); count++)
-				if (*at == 'c' && count == 1)
-					break;
-		}
-		for (; count && length + 1 < size; count--)
+		while (*insert && length + 1 < size)
 			to[length++] = *insert++;
 	}
 	to[length] = 0;

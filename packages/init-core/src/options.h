@@ -12,14 +12,10 @@
 
 #include "signals.h"
 
-#ifdef __cplusplus
-#define _Alignas alignas
-#endif
+/* Whose command line, defaults, messages and exit codes to follow; chosen by argv[0]. In the order of words.txt. */
+enum personality { INITWRAP, TINI, DUMB_INIT, CATATONIT };
 
-/* Whose command line, defaults, messages and exit codes to follow; chosen by argv[0]. Bits, for the table. */
-enum personality { INITWRAP = 1, TINI = 2, DUMB_INIT = 4, CATATONIT = 8 };
-
-/* What the command line asks for. */
+/* What the command line asks for. In the order of the answers in words.txt. */
 enum request { REQUEST_RUN, REQUEST_HELP, REQUEST_VERSION, REQUEST_LICENSE, REQUEST_WRONG, REQUEST_NOTHING };
 
 /* Who gets the forwarded signals. */
@@ -42,17 +38,16 @@ struct stage {
 enum { STAGES_MAX = 8, REWRITE_DROP = 255 };
 
 struct options {
-	char **command; /* NULL-terminated, a tail of argv */
+	char **command;    /* NULL-terminated, a tail of argv */
+	const char *name;  /* argv[0] without its folders, "" when there is none */
+	const char *words; /* unpacked, when the init has a lot to say: see words.h. Not set here */
 
-	/* REQUEST_WRONG: one sentence in three parts; the middle one is what the user wrote. */
+	/* REQUEST_WRONG: a sentence with %s for the subject, which is what the user wrote, and %o and %l for the option. */
 	const char *problem, *subject, *option;
-	char letter; /* the short option at fault, 0 when it was a long one or a variable */
+	char letter;    /* the short option at fault, 0 when it was a long one or a variable */
+	bool bad_value; /* the option is right, and its value at fault */
 
 	const char *report; /* file for the report at the end, or NULL */
-	struct duration grace, stop_delay;
-	struct stage stages[STAGES_MAX];
-	uint8_t stage_count;
-
 	uint8_t request;     /* enum request */
 	uint8_t personality; /* enum personality */
 	uint8_t group;       /* enum group */
@@ -62,10 +57,13 @@ struct options {
 	bool session;                /* give the child a session of its own */
 	bool pause;                  /* no command at all */
 	bool warn_on_reap;
+	uint8_t stage_count;
+	struct duration grace, stop_delay;
+
+	/* The large ones last: what is near the start takes shorter instructions to reach. */
+	struct stage stages[STAGES_MAX];
 	uint8_t rewrite[SIGNAL_LAST + 1]; /* 0: as it is, REWRITE_DROP: not at all */
-	bool exit_mapped;
-	/* Set only when exit_mapped: the exit code to give, XOR the child's. Aligned, for clearing what is before it. */
-	_Alignas(16) uint8_t exit_flip[256];
+	uint8_t exit_flip[256];           /* the exit code to give, XOR the child's */
 };
 
 bool duration_is_zero(struct duration duration);

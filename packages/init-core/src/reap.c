@@ -21,29 +21,10 @@ static void tell_death(const struct supervision *state, int pid, int status)
 	const struct options *options = state->options;
 	int signal = death_signal(status);
 	bool main = pid == state->main;
-	switch (options->personality) {
-	case TINI:
-		tell(options, LEVEL_DEBUG, "Reaped child with pid: '%d'\n", pid);
-		if (main && signal)
-			tell(options, LEVEL_INFO, "Main child exited with signal (with signal '%g')\n", signal);
-		else if (main)
-			tell(options, LEVEL_INFO, "Main child exited normally (with status '%d')\n", death_code(status));
-		else if (options->warn_on_reap)
-			tell(options, LEVEL_WARNING, "Reaped zombie process with pid=%d\n", pid);
-		break;
-	case INITWRAP:
-		if (signal)
-			tell(options, LEVEL_INFO, "%s %d killed by %g\n", main ? "main child" : "orphan", pid, signal);
-		else
-			tell(options, LEVEL_INFO, "%s %d exited with code %d\n", main ? "main child" : "orphan", pid,
-			     death_code(status));
-		break;
-	default:
-		if (signal)
-			tell(options, LEVEL_INFO, "A child with PID %d was terminated by signal %d.\n", pid, signal);
-		else
-			tell(options, LEVEL_INFO, "A child with PID %d exited with exit status %d.\n", pid, death_code(status));
-	}
+	say(options, ROW_REAPED, pid, 0);
+	/* Without -w, tini has no more to say about an orphan. */
+	if (main || options->warn_on_reap || options->personality != TINI)
+		say(options, ROW_ORPHAN_EXITED + (signal != 0) + 2 * main, pid, signal ? signal : death_code(status));
 }
 
 void reap(struct supervision *state)
@@ -75,7 +56,7 @@ int exit_code(const struct supervision *state)
 {
 	int signal = death_signal(state->status);
 	int code = (signal ? 128 + signal : death_code(state->status)) & 0xff;
-	return state->options->exit_mapped ? code ^ state->options->exit_flip[code] : code;
+	return code ^ state->options->exit_flip[code];
 }
 
 /* How many processes the kernel killed in this control group for lack of memory, or -1 when it does not say. */
@@ -112,12 +93,10 @@ void report(const struct supervision *state, int code)
 	int descriptor = (int)SYS(NR_openat, AT_CWD, file,
 				  OPEN_WRITE | OPEN_CREATE | OPEN_TRUNCATE | OPEN_CLOEXEC | OPEN_NO_TTY, 0644);
 	if (descriptor < 0) {
-		complain(state->options, "cannot write the report %s: %e\n", file, -descriptor);
+		say(state->options, ROW_CANNOT_REPORT, -descriptor, 0);
 		return;
 	}
-	char name[SIGNAL_NAME_SIZE];
-	const char *quote = signal ? "\"" : "";
-	say(descriptor, "{\"exitCode\":%d,\"signal\":%s%s%s,\"forwarded\":%d,\"reaped\":%d,\"oomKilled\":%s}\n", code, quote,
-	    signal ? signal_name(name, signal) : "null", quote, state->forwarded, state->reaped,
-	    kills < 0 ? "null" : kills ? "true" : "false");
+	int numbers[] = { code, signal, (int)state->forwarded, (int)state->reaped };
+	say_to(descriptor, state->options, ROW_REPORT * WORDS_PERSONALITIES + (signal ? 3 : 0) + (kills < 0 ? 0 : kills ? 2 : 1),
+	       numbers);
 }

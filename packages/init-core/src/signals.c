@@ -25,68 +25,71 @@ static const char *skip_word(const char *text, const char *word)
 	return text;
 }
 
-static bool ended(const char *at, const char *end)
+static const char *next_name(const char *name)
 {
-	return at == end || !*at;
+	while (*name++ != ' ')
+		;
+	return name;
 }
 
-int signal_parse(const char *text, const char *end)
+/* Moves the cursor to `at` if a list's item ends there. */
+static bool ended(const char **cursor, const char *at)
 {
-	const char *at = text;
+	if (*at && *at != ':' && *at != ',')
+		return false;
+	*cursor = at;
+	return true;
+}
+
+int signal_parse(const char **cursor)
+{
+	const char *text = *cursor, *at = text;
 	int number = text_number(&at, SIGNAL_LAST);
 	if (number >= 0)
-		return ended(at, end) ? number : -1;
+		return ended(cursor, at) ? number : -1;
 
-	const char *bare = skip_word(text, "SIG");
-	if (bare)
-		text = bare;
-
+	if ((at = skip_word(text, "SIG")))
+		text = at;
 	number = 1;
-	for (const char *name = names; *name; number++) {
-		at = skip_word(text, name);
-		if (at && ended(at, end))
+	for (const char *name = names; *name; name = next_name(name), number++)
+		if ((at = skip_word(text, name)) && ended(cursor, at))
 			return number;
-		while (*name++ != ' ')
-			;
-	}
 
-	int base = SIGNAL_RTMIN;
-	char sign = '+';
+	int base = SIGNAL_RTMIN, sign = 1;
 	if (!(at = skip_word(text, "RTMIN"))) {
 		if (!(at = skip_word(text, "RTMAX")))
 			return -1;
 		base = SIGNAL_LAST;
-		sign = '-';
+		sign = -1;
 	}
-	if (ended(at, end))
-		return base;
-	if (*at++ != sign)
-		return -1;
-	number = text_number(&at, SIGNAL_LAST - SIGNAL_RTMIN);
-	if (number < 0 || !ended(at, end))
-		return -1;
-	return sign == '+' ? base + number : base - number;
+	number = 0;
+	/* ',' is between '+' and '-', which are thus 1 less and 1 more. */
+	if (*at == ',' - sign) {
+		at++;
+		number = text_number(&at, SIGNAL_LAST - SIGNAL_RTMIN);
+	}
+	return number >= 0 && ended(cursor, at) ? base + sign * number : -1;
 }
 
-char *signal_name(char *to, int number)
+void signal_name(char *to, int number)
 {
-	char *at = to;
 	const char *name = names;
-	const char *prefix = "SIG";
 	for (int i = 1; i < number && *name; i++)
-		while (*name++ != ' ')
-			;
-	if (number >= SIGNAL_RTMIN)
-		prefix = number == SIGNAL_RTMIN ? "SIGRTMIN" : "SIGRTMIN+";
-	else if (number < 1 || !*name)
-		prefix = "";
-	while (*prefix)
-		*at++ = *prefix++;
-	if (number >= 1 && number < SIGNAL_RTMIN && *name)
+		name = next_name(name);
+	if (number >= 1 && *name) {
+		to = text_copy(to, "SIG");
 		while (*name != ' ')
-			*at++ = *name++;
-	else if (number != SIGNAL_RTMIN)
-		at += text_decimal(at, (uint32_t)(number > SIGNAL_RTMIN ? number - SIGNAL_RTMIN : number));
-	*at = 0;
-	return to;
+			*to++ = *name++;
+		*to = 0;
+		return;
+	}
+	if (number >= SIGNAL_RTMIN) {
+		to = text_copy(to, "SIGRTMIN+");
+		number -= SIGNAL_RTMIN;
+		if (!number) {
+			to[-1] = 0;
+			return;
+		}
+	}
+	text_decimal(to, (uint32_t)number);
 }

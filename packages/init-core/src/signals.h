@@ -25,11 +25,11 @@ enum { SIGNAL_RTMIN = 34 };
 /* Bytes that signal_name may write, NUL included: "SIGRTMIN+93". */
 enum { SIGNAL_NAME_SIZE = 12 };
 
-/* The signal that all of `text` up to `end` (or a NUL) names: TERM, SIGTERM, sigterm, 15, RTMIN+3, RTMAX-1.
-   "0" is 0. -1 for anything else. */
-int signal_parse(const char *text, const char *end);
+/* The signal that the text at *cursor names, up to a colon, a comma or the end: TERM, SIGTERM, sigterm, 15, RTMIN+3,
+   RTMAX-1. "0" is 0. Moves the cursor past it; -1 for anything else. */
+int signal_parse(const char **cursor);
 
-/* Writes the name with its SIG prefix; a number without a name is written as digits. Returns `to`. */
-char *signal_name(char *to, int number);
+/* Writes the name with its SIG prefix; a number without a name is written as digits. */
+void signal_name(char *to, int number);
 
 #endif

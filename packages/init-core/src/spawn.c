@@ -43,7 +43,7 @@ static void take_foreground(const struct plan *plan)
 			foreground = -1;
 	}
 	if (foreground == SYS(NR_getpgid, plan->self)) {
-		int32_t own = (int32_t)SYS(NR_getpid, 0);
+		int32_t own = (int32_t)SYS0(NR_getpid);
 		SYS(NR_ioctl, descriptor, TTY_SET_GROUP, &own);
 	}
 	if (opened)
@@ -143,22 +143,10 @@ static int exit_for(const struct options *options, int error)
 static void explain(const struct plan *plan, int error)
 {
 	const struct options *options = plan->options;
-	const char *name = *options->command;
-	switch (options->personality) {
-	case TINI:
-		complain(options, "exec %s failed: %e\n", name, -error);
-		break;
-	case CATATONIT:
-		complain(options, "failed to exec pid1: %e\n", -error);
-		break;
-	default:
-		/* There, and yet not found: what is missing is the program it is for. */
-		if (options->personality == INITWRAP && error == -E_NOENT
-		    && !search(LOOK, plan->path, options->command, NULL))
-			complain(options, "%s: its interpreter (#! line or dynamic loader) does not exist\n", name);
-		else
-			complain(options, "%s: %e\n", name, -error);
-	}
+	/* There, and yet not found: what is missing is the program it is for. */
+	bool there = options->personality == INITWRAP && error == -E_NOENT
+	          && !search(LOOK, plan->path, options->command, NULL);
+	say(options, there ? ROW_NO_INTERPRETER : ROW_CANNOT_EXECUTE, -error, 0);
 }
 
 /* The child, up to the moment it becomes the command. Not inlined: its frames must lie below its caller's. */
@@ -171,26 +159,20 @@ __attribute__((noinline)) _Noreturn static void run_child(const struct plan *pla
 
 	if (plan->old_directory >= 0)
 		SYS(NR_fchdir, plan->old_directory);
-	if (options->personality == DUMB_INIT)
-		tell(options, LEVEL_INFO, "Child spawned with PID %d.\n", (int)SYS(NR_getpid, 0));
+	say(options, ROW_SPAWNED, (int)SYS0(NR_getpid), 0);
 	if (options->session) {
-		SYS(NR_setsid, 0);
+		SYS0(NR_setsid);
 		error = (int)SYS(NR_ioctl, 0, TTY_TAKE, 0);
 		if (error < 0)
-			tell(options, LEVEL_INFO, "Unable to attach to controlling tty (errno=%d %s).\n", -error,
-			     error == -E_NOTTY ? "Inappropriate ioctl for device" : "ioctl");
-		tell(options, LEVEL_INFO, "setsid complete.\n");
+			say(options, ROW_TTY_NOT_TAKEN, -error, -error);
+		say(options, ROW_SESSION_MADE, 0, 0);
 	} else if (options->personality != DUMB_INIT) {
 		SYS(NR_setpgid, 0, 0);
 		take_foreground(plan);
 	}
 
 	if (plan->listen_slot) {
-		size_t length = 0;
-		for (; listen_pid_is[length]; length++)
-			listen[length] = listen_pid_is[length];
-		length += text_decimal(listen + length, (uint32_t)SYS(NR_getpid, 0));
-		listen[length] = 0;
+		text_decimal(text_copy(listen, listen_pid_is), (uint32_t)SYS0(NR_getpid));
 		*plan->listen_slot = listen;
 	}
 	if (plan->inheritance->children_ignored) {

@@ -137,16 +137,10 @@ static void wake_if_stopped(struct supervision *state)
 /* Signals all descendants of `pid` by /proc, the children before their children; for an init that is not PID 1. */
 static void signal_descendants(int pid, int number, int depth)
 {
-	char path[64] = "/proc/";
+	char path[48];
 	char text[256];
-	size_t length = 6;
-	length += text_decimal(path + length, (uint32_t)pid);
-	for (const char *part = "/task/"; *part; part++)
-		path[length++] = *part;
-	length += text_decimal(path + length, (uint32_t)pid);
-	for (const char *part = "/children"; *part; part++)
-		path[length++] = *part;
-	path[length] = 0;
+	char *end = text_decimal(text_copy(path, "/proc/"), (uint32_t)pid);
+	text_copy(text_decimal(text_copy(end, "/task/"), (uint32_t)pid), "/children");
 
 	long descriptor = SYS(NR_openat, AT_CWD, path, OPEN_READ | OPEN_CLOEXEC, 0);
 	if (descriptor < 0)
@@ -197,27 +191,20 @@ static void forward(struct supervision *state, int number, struct signal_info *i
 	const struct options *options = state->options;
 	int to = rewritten(options, number);
 
-	if (options->verbosity) {
-		if (options->personality == TINI)
-			tell(options, LEVEL_DEBUG, "Passing signal: '%g'\n", to);
-		else if (to == REWRITE_DROP)
-			tell(options, LEVEL_INFO, options->personality == DUMB_INIT ? "Not forwarding signal %d to children (ignored).\n"
-										    : "signal %d dropped\n", number);
-		else if (options->personality == DUMB_INIT && to != number)
-			tell(options, LEVEL_INFO, "Translating signal %d to %d.\n", number, to);
-	}
+	say(options, ROW_PASSING, to, 0);
+	if (to == REWRITE_DROP)
+		say(options, ROW_DROPPED, number, 0);
+	else if (to != number)
+		say(options, ROW_TRANSLATED, number, to);
 	if (to != REWRITE_DROP) {
 		send(state, to, info);
 		if (to == SIG_TERM || to == SIG_INT || to == SIG_QUIT || to == SIG_HUP)
 			wake_if_stopped(state);
-		if (options->personality == DUMB_INIT)
-			tell(options, LEVEL_INFO, "Forwarded signal %d to children.\n", to);
-		else if (options->personality == INITWRAP)
-			tell(options, LEVEL_INFO, "forwarded %g\n", to);
+		say(options, ROW_FORWARDED, to, 0);
 	}
 	/* dumb-init suspends itself too, for a shell that runs it as a job. PID 1 is immune. */
 	if (options->personality == DUMB_INIT && is_stop(number)) {
-		tell(options, LEVEL_INFO, "Suspending self due to TTY signal.\n");
+		say(options, ROW_SUSPENDING, 0, 0);
 		sys_kill(state->self, SIG_STOP);
 	}
 }
@@ -234,7 +221,7 @@ static void run_stage(struct supervision *state)
 	send(state, stage->signal, NULL);
 	if (stage->signal != SIG_KILL && !is_stop(stage->signal))
 		wake_if_stopped(state);
-	tell(state->options, LEVEL_INFO, "stop plan: sent %g\n", stage->signal);
+	say(state->options, ROW_STAGED, stage->signal, 0);
 	set_deadline(state, stage->wait);
 	state->phase = state->stage < state->options->stage_count ? STAGING : STOPPING;
 }
@@ -252,7 +239,7 @@ static void stop(struct supervision *state, struct signal_info *info)
 	if (!duration_is_zero(options->grace)) {
 		enter_grace(state);
 		if (rewritten(options, number) == SIG_TERM) {
-			tell(options, LEVEL_INFO, "sent SIGTERM to everything\n");
+			say(options, ROW_TERMINATED, 0, 0);
 			state->forwarded++;
 			terminate_everything(state);
 			return;
@@ -279,10 +266,10 @@ static void receive(struct supervision *state, struct signal_info *info)
 	if (state->ended)
 		return;
 	if (options->personality == DUMB_INIT) {
-		tell(options, LEVEL_INFO, "Received signal %d.\n", number);
+		say(options, ROW_RECEIVED, number, 0);
 		if (state->hand_off & bit) {
 			state->hand_off ^= (uint8_t)bit;
-			tell(options, LEVEL_INFO, "Ignoring tty hand-off signal %d.\n", number);
+			say(options, ROW_TTY_HAND_OFF, number, 0);
 			return;
 		}
 	}
@@ -293,7 +280,7 @@ static void receive(struct supervision *state, struct signal_info *info)
 			state->phase = HOLDING;
 			state->held = *info;
 			set_deadline(state, options->stop_delay);
-			tell(options, LEVEL_INFO, "%g held back\n", number);
+			say(options, ROW_HELD, number, 0);
 			return;
 		}
 		if (state->phase == RUNNING) {
@@ -314,7 +301,7 @@ static void pass_deadline(struct supervision *state)
 		run_stage(state);
 		break;
 	case GRACE:
-		tell(state->options, LEVEL_INFO, "grace is over: sent SIGKILL to everything\n");
+		say(state->options, ROW_KILLED, 0, 0);
 		state->phase = KILLED;
 		set_deadline(state, (struct duration){ 1, 0 });
 		signal_everything(state, SIG_KILL);
@@ -338,7 +325,7 @@ static bool may_end(struct supervision *state)
 			return true;
 		signal_everything(state, SIG_KILL);
 	} else if (!state->told) {
-		tell(options, LEVEL_INFO, "sent SIGTERM to what is left\n");
+		say(options, ROW_TERMINATED_REST, 0, 0);
 		if (state->phase != GRACE)
 			enter_grace(state);
 		terminate_everything(state);
@@ -356,8 +343,7 @@ static void say_goodbye(struct supervision *state)
 		sys_kill(-state->main, SIG_TERM);
 	else
 		sys_kill(state->main, 0);
-	tell(options, LEVEL_INFO, "Forwarded signal %d to children.\n", SIG_TERM);
-	tell(options, LEVEL_INFO, "Child exited with status %d. Goodbye.\n", exit_code(state));
+	say(options, ROW_GOODBYE, exit_code(state), 0);
 }
 
 void supervise(struct supervision *state)
@@ -367,10 +353,7 @@ void supervise(struct supervision *state)
 	while (!may_end(state)) {
 		long number = next_signal(state, &info);
 		if (number == SIG_CHLD) {
-			if (options->personality == TINI)
-				tell(options, LEVEL_DEBUG, "Received SIGCHLD\n");
-			else if (options->personality == DUMB_INIT)
-				tell(options, LEVEL_INFO, "Received signal %d.\n", SIG_CHLD);
+			say(options, ROW_RECEIVED_CHILD, SIG_CHLD, 0);
 			reap(state);
 		} else if (number > 0) {
 			receive(state, &info);

@@ -26,8 +26,8 @@ struct supervision {
 	uint8_t stage;     /* STAGING: the stage that comes next */
 	uint8_t hand_off;  /* dumb-init: HUP (1) and CONT (2) yet to be swallowed, caused by leaving the terminal */
 	struct kernel_time deadline;
-	struct signal_info held; /* HOLDING: the request to stop */
 	uint32_t forwarded, reaped;
+	struct signal_info held; /* HOLDING: the request to stop */
 };
 
 /* Returns when the init may end. */

@@ -47,20 +47,21 @@ int32_t text_number(const char **cursor, int32_t limit)
 	return value;
 }
 
-/* Digits by subtraction: dividing would pull a library call into the 32-bit ARM builds, which have no divide
-   instruction and, here, no library. */
-size_t text_decimal(char *to, uint32_t value)
+/* A product instead of a division, which would be a library call in the 32-bit ARM builds: they have no such instruction
+   and, here, no library. */
+char *text_decimal(char *to, uint32_t value)
 {
-	static const uint32_t powers[] = { 1000000000, 100000000, 10000000, 1000000, 100000, 10000, 1000, 100, 10, 1 };
-	size_t length = 0;
-	for (size_t i = 0; i < sizeof powers / sizeof *powers; i++) {
-		char digit = '0';
-		while (value >= powers[i]) {
-			value -= powers[i];
-			digit++;
-		}
-		if (digit != '0' || length || powers[i] == 1)
-			to[length++] = digit;
-	}
-	return length;
+	uint32_t tenth = (uint32_t)((uint64_t)value * 0xcccccccd >> 35);
+	if (tenth)
+		to = text_decimal(to, tenth);
+	*to++ = (char)('0' + value - tenth * 10);
+	*to = 0;
+	return to;
+}
+
+char *text_copy(char *to, const char *from)
+{
+	while ((*to = *from++))
+		to++;
+	return to;
 }

@@ -28,7 +28,10 @@ const char *text_basename(const char *path);
 /* Reads decimal digits at *cursor and moves it past them. -1 when there are none or they exceed `limit`. */
 int32_t text_number(const char **cursor, int32_t limit);
 
-/* Writes `value` in decimal, without NUL, at `to` (10 bytes suffice) and returns how many digits it wrote. */
-size_t text_decimal(char *to, uint32_t value);
+/* Writes `value` in decimal at `to` (11 bytes suffice) and returns where its terminating NUL is. */
+char *text_decimal(char *to, uint32_t value);
+
+/* The same with a copy of `from`. */
+char *text_copy(char *to, const char *from);
 
 #endif

@@ -53,9 +53,12 @@ struct kernel_time {
 #define SYS(number, ...) SYS_PICK(__VA_ARGS__, sys5, sys4, sys3, sys2, sys1)(number, __VA_ARGS__)
 #define SYS_PICK(a, b, c, d, e, pick, ...) pick
 
-#define sys1(n, a) syscall4(n, (long)(a), 0, 0, 0)
-#define sys2(n, a, b) syscall4(n, (long)(a), (long)(b), 0, 0)
-#define sys3(n, a, b, c) syscall4(n, (long)(a), (long)(b), (long)(c), 0)
+/* The one call shape without arguments. */
+#define SYS0(number) syscall0(number)
+
+#define sys1(n, a) syscall1(n, (long)(a))
+#define sys2(n, a, b) syscall2(n, (long)(a), (long)(b))
+#define sys3(n, a, b, c) syscall3(n, (long)(a), (long)(b), (long)(c))
 #define sys4(n, a, b, c, d) syscall4(n, (long)(a), (long)(b), (long)(c), (long)(d))
 #define sys5(n, a, b, c, d, e) syscall5(n, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e))
 

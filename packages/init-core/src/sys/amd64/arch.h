@@ -19,6 +19,28 @@ enum {
 	__asm__ volatile("syscall" : "=a"(result) : "a"(number), __VA_ARGS__ : "rcx", "r11", "memory");                \
 	return result
 
+__attribute__((always_inline)) static inline long syscall0(long number)
+{
+	long result;
+	__asm__ volatile("syscall" : "=a"(result) : "a"(number) : "rcx", "r11", "memory");
+	return result;
+}
+
+__attribute__((always_inline)) static inline long syscall1(long number, long a)
+{
+	SYSCALL_BODY("D"(a));
+}
+
+__attribute__((always_inline)) static inline long syscall2(long number, long a, long b)
+{
+	SYSCALL_BODY("D"(a), "S"(b));
+}
+
+__attribute__((always_inline)) static inline long syscall3(long number, long a, long b, long c)
+{
+	SYSCALL_BODY("D"(a), "S"(b), "d"(c));
+}
+
 __attribute__((always_inline)) static inline long syscall4(long number, long a, long b, long c, long d)
 {
 	register long r10 __asm__("r10") = d;

@@ -18,7 +18,7 @@ __attribute__((always_inline)) static inline long syscall5(long number, long a, 
 	return ra;
 }
 
-#define syscall4(number, a, b, c, d) syscall5(number, a, b, c, d, 0)
+#include "../common/calls.h"
 #define CLONE_SAME_STACK(flags) syscall5(NR_clone, flags, 0, 0, 0, 0)
 
 /* The kernel leaves argc, argv and the environment at the stack pointer. */

@@ -26,7 +26,7 @@ __attribute__((always_inline)) static inline long syscall5(long number, long a, 
 	return ra;
 }
 
-#define syscall4(number, a, b, c, d) syscall5(number, a, b, c, d, 0)
+#include "../common/calls.h"
 
 /* Here alone clone takes the stack first. */
 #define CLONE_SAME_STACK(flags) syscall5(NR_clone, 0, flags, 0, 0, 0)

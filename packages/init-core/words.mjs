@@ -1,0 +1,173 @@
+// Packs src/words.txt, all that the init says, into src/words-packed.h. src/words.c unpacks it, and says how it works:
+// what follows is the same model, run by an encoder.
+
+import { readFileSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const root = dirname(fileURLToPath(import.meta.url));
+const PERSONALITIES = ["initwrap", "tini", "dumb-init", "catatonit"];
+const LEVELS_OF_TINI = ["FATAL", "WARN ", "INFO ", "DEBUG", "TRACE"];
+
+function prefix(personality, level) {
+  if (personality === "tini") return `[${LEVELS_OF_TINI[level]} tini (%i)] `;
+  if (personality === "dumb-init") return "[dumb-init] ";
+  if (personality === "catatonit") return `${level === 0 ? "ERROR" : "DEBUG"} (catatonit:%i): `;
+  return "initwrap: ";
+}
+
+/** The text of words.txt -> the names of the rows with the number of their first text, and the texts in their order. */
+export function parseWords(source) {
+  const lines = source.split("\n");
+  const rows = [];
+  const texts = [];
+  let kind;
+  let next = 0;
+  const block = () => {
+    let text = "";
+    for (let line = lines.shift(); line !== ">>>"; line = lines.shift()) {
+      if (line === undefined) throw new Error("words.txt: a <<< without its >>>");
+      text += line.endsWith("\\") ? line.slice(0, -1) : `${line}\n`;
+    }
+    return text;
+  };
+  while (lines.length > 0) {
+    const line = lines.shift();
+    if (line === "" || line.startsWith("#")) continue;
+    if (/^[A-Z_]+$/.test(line)) {
+      while (texts.length % PERSONALITIES.length !== 0) texts.push(kind === "numbers" ? texts[next] : "");
+      rows.push([line, texts.length / PERSONALITIES.length]);
+      next = texts.length;
+      kind = "personalities";
+    } else if (line === "list" || line === "numbers") {
+      kind = line;
+    } else if (kind === "list") {
+      texts.push(`0${line === "<<<" ? block() : `${line}\n`}`);
+    } else if (kind === "numbers") {
+      const [, number, text] = /^(\d+) (.*)$/.exec(line);
+      while (texts.length < next + Number(number)) texts.push(texts[next]);
+      texts.push(text);
+    } else {
+      const [, who, digit, rest] = /^(\S+) (\d) (.*)$/.exec(line);
+      const text = rest === "<<<" ? block() : undefined;
+      while (texts.length < next + PERSONALITIES.length) texts.push("");
+      for (const [i, personality] of PERSONALITIES.entries()) {
+        if (who !== "any" && who !== personality) continue;
+        const level = personality === "tini" || text !== undefined ? Number(digit) : Math.min(Number(digit), 1);
+        texts[next + i] = level + (text ?? `${prefix(personality, level)}${rest}\n`);
+      }
+    }
+  }
+  return { rows, texts };
+}
+
+/** Constants of the model. */
+export const MODEL = {
+  slots: 17,
+  weights: [9, 12, 13, 12, 9],
+  least: 4,
+  logs: Array.from({ length: 32 }, (_, i) => Math.round(16 * Math.log2((i + 0.2) / 0.2))),
+};
+
+/** The bytes packed, and how much the encoder's rounding leaves to be gained: nothing worth having. */
+export function pack(bytes, model = MODEL) {
+  const { slots, weights, least, logs } = model;
+  const counts = [new Uint8Array(1 << slots), new Uint8Array(1 << slots)];
+  const seen = new Int32Array(weights.length);
+  let low = 0n;
+  let range = 0xffffffff;
+  let shifts = 0;
+  let last = 0;
+  let word = 0;
+  let cost = 0;
+  for (const byte of bytes) {
+    let node = 1;
+    for (let i = 7; i >= 0; i--) {
+      while (range < 1 << 24) {
+        range = range * 256 + 255;
+        low <<= 8n;
+        shifts++;
+      }
+      let sum = 0;
+      for (let k = 0; k < weights.length; k++) {
+        const context = k < weights.length - 1 ? last & ((1 << (8 * k)) - 1) : word;
+        const hash = Math.imul(Math.imul(context + k, 0x2f0b4c47) ^ node, 0x9e3779b1) >>> (32 - slots);
+        seen[k] = hash;
+        sum += (logs[counts[1][hash]] - logs[counts[0][hash]]) * weights[k];
+      }
+      const size = Math.abs(sum) >> 5;
+      const rare = ((32 - (size & 15)) << 10) >> Math.min(size >> 4, 31);
+      const chance = Math.floor((rare * (65536 - rare)) / 65536) + least;
+      const bit = (byte >> i) & 1;
+      const likely = sum > 0 ? 1 : 0;
+      const bound = (range >>> 15) * chance;
+      cost -= Math.log2((bit === likely ? 32768 - chance : chance) / 32768);
+      if (bit !== likely) {
+        range = bound - 1;
+      } else {
+        low += BigInt(bound);
+        range -= bound;
+      }
+      for (const hash of seen) {
+        if (counts[bit][hash] < logs.length - 1) counts[bit][hash]++;
+        if (counts[1 - bit][hash] > 1) counts[1 - bit][hash] >>= 1;
+      }
+      node = node * 2 + bit;
+    }
+    last = (last << 8) | byte;
+    word = byte > 64 ? Math.imul(word + byte, 0x2f0b4c47) : 0;
+  }
+  // Any number from low to low + range will do: one that ends in zeros, which need not be stored but for the decoder's reach.
+  let zeros = 0n;
+  while (((low + (1n << zeros) - 1n) >> zeros) << zeros <= low + BigInt(range)) zeros++;
+  zeros--;
+  const code = ((low + (1n << zeros) - 1n) >> zeros) << zeros;
+  const hex = code.toString(16).padStart((4 + shifts) * 2, "0");
+  return { packed: Buffer.from(hex, "hex"), cost: cost / 8 };
+}
+
+const table = (values) =>
+  Array.from(values, String)
+    .join(", ")
+    .replace(/(.{1,110}(?:, |$))/g, "\t$1\n")
+    .replaceAll(" \n", "\n");
+
+/** What the C sources include: name of the file -> its content. */
+export function wordsHeaders(version) {
+  const { rows, texts } = parseWords(
+    readFileSync(join(root, "src/words.txt"), "utf8").replaceAll("@VERSION@", version),
+  );
+  const bytes = Buffer.from(texts.map((text) => `${text}\0`).join(""));
+  const of = (name) => rows.find(([row]) => row === name)[1] * PERSONALITIES.length;
+  const head = "/* Made of words.txt by ../words.mjs. */\n";
+  return {
+    "words-rows.h": `${head}enum row {
+${rows.map(([name, row]) => `\tROW_${name} = ${row}`).join(",\n")}
+};
+
+enum {
+\tWORDS_PERSONALITIES = ${PERSONALITIES.length},
+\tWORDS_ERRORS = ${rows[rows.findIndex(([name]) => name === "ERRORS") + 1][1] * PERSONALITIES.length - of("ERRORS")},
+\tWORDS_TEXTS = ${texts.length},
+\tWORDS_SIZE = ${bytes.length},
+\tWORDS_TOLD_SIZE = ${Buffer.byteLength(texts.slice(0, of("HELP")).join("\0")) + 1}
+};
+`,
+    "words-packed.h": `${head}enum { WORDS_SLOTS_LOG = ${MODEL.slots}, WORDS_LEAST = ${MODEL.least} };
+
+static const uint8_t words_weights[] = { ${MODEL.weights.join(", ")} };
+
+static const uint8_t words_logs[] = {
+${table(MODEL.logs)}};
+
+static const uint8_t words_packed[] = {
+${table(pack(bytes).packed)}};
+`,
+  };
+}
+
+// node words.mjs renews them.
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+  for (const [name, text] of Object.entries(wordsHeaders(version))) writeFileSync(join(root, "src", name), text);
+}
