@@ -17,7 +17,7 @@ function prefix(personality, level) {
 }
 
 /** The text of words.txt -> the names of the rows with the number of their first text, and the texts in their order. */
-export function parseWords(source) {
+function parseWords(source) {
   const lines = source.split("\n");
   const rows = [];
   const texts = [];
@@ -45,7 +45,7 @@ export function parseWords(source) {
       texts.push(`0${line === "<<<" ? block() : `${line}\n`}`);
     } else if (kind === "numbers") {
       const [, number, text] = /^(\d+) (.*)$/.exec(line);
-      while (texts.length < next + Number(number)) texts.push(texts[next]);
+      while (texts.length < next + Number(number)) texts.push(texts[next] ?? "");
       texts.push(text);
     } else {
       const [, who, digit, rest] = /^(\S+) (\d) (.*)$/.exec(line);
@@ -62,24 +62,27 @@ export function parseWords(source) {
 }
 
 /** Constants of the model. */
-export const MODEL = {
-  slots: 17,
-  weights: [9, 12, 13, 12, 9],
+const MODEL = {
+  slots: 18,
+  contexts: 6,
+  weight: 10,
+  learning: 8,
   least: 4,
-  logs: Array.from({ length: 32 }, (_, i) => Math.round(16 * Math.log2((i + 0.2) / 0.2))),
+  logs: Array.from({ length: 32 }, (_, i) => Math.round(16 * Math.log2((i + 0.05) / 0.05))),
 };
 
-/** The bytes packed, and how much the encoder's rounding leaves to be gained: nothing worth having. */
-export function pack(bytes, model = MODEL) {
-  const { slots, weights, least, logs } = model;
+/** The bytes, packed. */
+function pack(bytes) {
+  const { slots, contexts, weight, learning, least, logs } = MODEL;
   const counts = [new Uint8Array(1 << slots), new Uint8Array(1 << slots)];
-  const seen = new Int32Array(weights.length);
+  const weights = new Int32Array(contexts).fill(weight << 14);
+  const seen = new Int32Array(contexts);
+  const votes = new Int32Array(contexts);
   let low = 0n;
   let range = 0xffffffff;
   let shifts = 0;
   let last = 0;
   let word = 0;
-  let cost = 0;
   for (const byte of bytes) {
     let node = 1;
     for (let i = 7; i >= 0; i--) {
@@ -89,24 +92,31 @@ export function pack(bytes, model = MODEL) {
         shifts++;
       }
       let sum = 0;
-      for (let k = 0; k < weights.length; k++) {
-        const context = k < weights.length - 1 ? last & ((1 << (8 * k)) - 1) : word;
+      let mask = 0;
+      for (let k = 0; k < contexts; k++) {
+        const context = k < contexts - 1 ? last & mask : word;
         const hash = Math.imul(Math.imul(context + k, 0x2f0b4c47) ^ node, 0x9e3779b1) >>> (32 - slots);
         seen[k] = hash;
-        sum += (logs[counts[1][hash]] - logs[counts[0][hash]]) * weights[k];
+        votes[k] = logs[counts[1][hash]] - logs[counts[0][hash]];
+        sum += votes[k] * weights[k];
+        mask = (mask << 8) | 255;
       }
+      sum >>= 14;
       const size = Math.abs(sum) >> 5;
-      const rare = ((32 - (size & 15)) << 10) >> Math.min(size >> 4, 31);
+      const rare = ((32 - (size & 15)) << 10) >> (size >> 4);
       const chance = Math.floor((rare * (65536 - rare)) / 65536) + least;
       const bit = (byte >> i) & 1;
       const likely = sum > 0 ? 1 : 0;
       const bound = (range >>> 15) * chance;
-      cost -= Math.log2((bit === likely ? 32768 - chance : chance) / 32768);
       if (bit !== likely) {
         range = bound - 1;
       } else {
         low += BigInt(bound);
         range -= bound;
+      }
+      const error = bit === likely ? chance : chance - 32768;
+      for (let k = 0; k < contexts; k++) {
+        weights[k] += ((likely ? error : -error) * votes[k]) >> learning;
       }
       for (const hash of seen) {
         if (counts[bit][hash] < logs.length - 1) counts[bit][hash]++;
@@ -117,13 +127,13 @@ export function pack(bytes, model = MODEL) {
     last = (last << 8) | byte;
     word = byte > 64 ? Math.imul(word + byte, 0x2f0b4c47) : 0;
   }
-  // Any number from low to low + range will do: one that ends in zeros, which need not be stored but for the decoder's reach.
+  // Any number from low to low + range will do. One with zeros at its end packs best in the layer.
   let zeros = 0n;
   while (((low + (1n << zeros) - 1n) >> zeros) << zeros <= low + BigInt(range)) zeros++;
   zeros--;
   const code = ((low + (1n << zeros) - 1n) >> zeros) << zeros;
   const hex = code.toString(16).padStart((4 + shifts) * 2, "0");
-  return { packed: Buffer.from(hex, "hex"), cost: cost / 8 };
+  return Buffer.from(hex, "hex");
 }
 
 const table = (values) =>
@@ -139,6 +149,7 @@ export function wordsHeaders(version) {
   );
   const bytes = Buffer.from(texts.map((text) => `${text}\0`).join(""));
   const of = (name) => rows.find(([row]) => row === name)[1] * PERSONALITIES.length;
+  const problems = texts.slice(of("PROBLEMS"), of("PROBLEMS") + 8);
   const head = "/* Made of words.txt by ../words.mjs. */\n";
   return {
     "words-rows.h": `${head}enum row {
@@ -153,15 +164,23 @@ enum {
 \tWORDS_TOLD_SIZE = ${Buffer.byteLength(texts.slice(0, of("HELP")).join("\0")) + 1}
 };
 `,
-    "words-packed.h": `${head}enum { WORDS_SLOTS_LOG = ${MODEL.slots}, WORDS_LEAST = ${MODEL.least} };
-
-static const uint8_t words_weights[] = { ${MODEL.weights.join(", ")} };
+    "words-problems.h": `${head}static const char *const problems[] = {
+${problems.map((text) => `\t${JSON.stringify(text)}`).join(",\n")}
+};
+`,
+    "words-packed.h": `${head}enum {
+\tWORDS_SLOTS_LOG = ${MODEL.slots},
+\tWORDS_CONTEXTS = ${MODEL.contexts},
+\tWORDS_WEIGHT = ${MODEL.weight},
+\tWORDS_LEARNING = ${MODEL.learning},
+\tWORDS_LEAST = ${MODEL.least}
+};
 
 static const uint8_t words_logs[] = {
 ${table(MODEL.logs)}};
 
 static const uint8_t words_packed[] = {
-${table(pack(bytes).packed)}};
+${table(pack(bytes))}};
 `,
   };
 }

@@ -32,26 +32,11 @@ static void add(struct line *line, const char *format)
 		one[1] = 0;
 		if (*format == '%') {
 			switch (*++format) {
-			case 'n':
-				text = options->name;
-				break;
-			case 'c':
-				text = *options->command;
-				break;
-			case 'r':
-				text = options->report;
-				break;
-			case 's':
-				text = options->subject;
-				break;
-			case 'o':
-				text = options->option;
-				break;
 			case 'l':
 				one[0] = options->letter;
 				break;
 			case 'p':
-				inner = options->problem;
+				inner = text_of(line->words, ROW_PROBLEMS * WORDS_PERSONALITIES + options->problem);
 				break;
 			case 'e':
 				inner = text_of(line->words, ROW_ERRORS * WORDS_PERSONALITIES + (number < WORDS_ERRORS ? number : 0));
@@ -72,7 +57,10 @@ static void add(struct line *line, const char *format)
 				line->numbers++;
 				break;
 			default:
-				inner = text_of(line->words, ROW_HELP * WORDS_PERSONALITIES + *format - 'A') + 1;
+				if (*format < 'A')
+					text = (&options->name)[*format - '0'];
+				else
+					inner = text_of(line->words, ROW_HELP * WORDS_PERSONALITIES + *format - 'A') + 1;
 			}
 		}
 		if (inner)
@@ -83,7 +71,7 @@ static void add(struct line *line, const char *format)
 	}
 }
 
-void say_to(int descriptor, const struct options *options, int text, const int *numbers)
+__attribute__((noinline)) void say_to(int descriptor, const struct options *options, int text, const int *numbers)
 {
 	struct line line;
 	char unpacked[WORDS_SIZE];
@@ -94,8 +82,6 @@ void say_to(int descriptor, const struct options *options, int text, const int *
 	line.numbers = numbers;
 	line.length = 0;
 	if (!line.words) {
-		if (told)
-			return;
 		words_unpack(unpacked, text < ROW_HELP * WORDS_PERSONALITIES ? ROW_HELP * WORDS_PERSONALITIES : WORDS_TEXTS);
 		line.words = unpacked;
 	}
@@ -121,8 +107,15 @@ void say_to(int descriptor, const struct options *options, int text, const int *
 		SYS(NR_write, descriptor, line.text, line.length);
 }
 
-void say(const struct options *options, enum row row, int first, int second)
+void say_both(const struct options *options, enum row row, int first, int second)
 {
 	int numbers[] = { first, second };
-	say_to(0, options, (int)row * WORDS_PERSONALITIES + options->personality, numbers);
+	/* In a normal run this is all that happens. It must not even touch the stack that say_to needs: its pages would stay. */
+	if (row >= ROW_CANNOT_FORK || options->words)
+		say_to(0, options, (int)row * WORDS_PERSONALITIES + options->personality, numbers);
+}
+
+void say(const struct options *options, enum row row, int number)
+{
+	say_both(options, row, number, number);
 }

@@ -5,6 +5,7 @@
 #include "spawn.h"
 #include "supervise.h"
 #include "sys/sys.h"
+#include "text.h"
 
 START;
 
@@ -18,7 +19,10 @@ static int own_failure(const struct options *options)
 /* Help and the like, and mistakes, which are a failure. */
 _Noreturn static void answer(const struct options *options)
 {
-	say(options, options->bad_value ? ROW_WRONG_VALUE : ROW_HELP + options->request - REQUEST_HELP, 0, 0);
+	enum row row = ROW_HELP + options->request - REQUEST_HELP;
+	if (options->problem == PROBLEM_VALUE || options->problem == PROBLEM_VARIABLE)
+		row = ROW_WRONG_VALUE;
+	say(options, row, 0);
 	sys_exit(options->request < REQUEST_WRONG ? 0 : own_failure(options));
 }
 
@@ -33,9 +37,9 @@ static void block_every_signal(struct signal_set *before)
 /* With SIGCHLD ignored, which is inherited through exec, the kernel would discard every exit code. */
 static bool stop_ignoring_children(void)
 {
-	uintptr_t standard[SIGACTION_WORDS] = { 0 }, before[SIGACTION_WORDS] = { 0 };
-	SYS(NR_rt_sigaction, SIG_CHLD, standard, before, sizeof(struct signal_set));
-	return before[SIGACTION_HANDLER] == 1; /* SIG_IGN */
+	uintptr_t action[SIGACTION_WORDS] = { 0 };
+	SYS(NR_rt_sigaction, SIG_CHLD, action, action, sizeof(struct signal_set));
+	return action[SIGACTION_HANDLER] == 1; /* SIG_IGN */
 }
 
 /* PID 1 is given the orphans; any other process has to ask for them. tini asks only with -s, and says so if not. */
@@ -43,17 +47,17 @@ static bool adopt_orphans(const struct options *options)
 {
 	int32_t already = 0;
 	if (options->subreaper) {
-		long error = SYS(NR_prctl, PR_BECOME_SUBREAPER, 1, 0, 0, 0);
+		long error = SYS(NR_prctl, PR_BECOME_SUBREAPER, 1);
 		if (error < 0 && options->personality == TINI) {
-			say(options, ROW_CANNOT_ADOPT, (int)-error, 0);
+			say(options, ROW_CANNOT_ADOPT, (int)-error);
 			return false;
 		}
-		say(options, ROW_ADOPTING, 0, 0);
+		say(options, ROW_ADOPTING, 0);
 		return true;
 	}
-	SYS(NR_prctl, PR_IS_SUBREAPER, &already, 0, 0, 0);
+	SYS(NR_prctl, PR_IS_SUBREAPER, &already);
 	if (!already && options->verbosity)
-		say(options, ROW_NOT_ADOPTING, 0, 0);
+		say(options, ROW_NOT_ADOPTING, 0);
 	return true;
 }
 
@@ -61,7 +65,7 @@ static bool adopt_orphans(const struct options *options)
 static void follow_parent(const struct options *options, int self)
 {
 	long parent = SYS0(NR_getppid);
-	SYS(NR_prctl, PR_PARENT_DEATH_SIGNAL, options->parent_death_signal, 0, 0, 0);
+	SYS(NR_prctl, PR_PARENT_DEATH_SIGNAL, options->parent_death_signal);
 	if (SYS0(NR_getppid) != parent)
 		sys_kill(self, options->parent_death_signal);
 }
@@ -72,26 +76,21 @@ static uint8_t leave_terminal(const struct options *options, int self)
 {
 	long error = SYS(NR_ioctl, 0, TTY_LEAVE, 0);
 	if (error < 0) {
-		say(options, ROW_TTY_NOT_LEFT, (int)-error, (int)-error);
+		say(options, ROW_TTY_NOT_LEFT, (int)-error);
 		return 0;
 	}
 	if (SYS(NR_getsid, 0) != self)
 		return 0;
-	say(options, ROW_TTY_LEFT, 0, 0);
+	say(options, ROW_TTY_LEFT, 0);
 	return 3;
 }
 
 _Noreturn static void run(const struct options *options, struct inheritance *inheritance)
 {
 	struct supervision state;
+	clear(&state, offsetof(struct supervision, deadline));
 	state.options = options;
 	state.self = (int)SYS0(NR_getpid);
-	state.main = 0;
-	state.status = 0;
-	state.ended = state.childless = state.stop_sent = state.told = false;
-	state.phase = RUNNING;
-	state.hand_off = 0;
-	state.forwarded = state.reaped = 0;
 
 	inheritance->children_ignored = stop_ignoring_children();
 	if (options->parent_death_signal)
@@ -104,10 +103,10 @@ _Noreturn static void run(const struct options *options, struct inheritance *inh
 	if (!options->pause) {
 		state.main = spawn(options, state.self, inheritance);
 		if (state.main < 0) {
-			say(options, ROW_CANNOT_FORK, -state.main, 0);
+			say(options, ROW_CANNOT_FORK, -state.main);
 			sys_exit(own_failure(options));
 		}
-		say(options, ROW_STARTED, state.main, 0);
+		say(options, ROW_STARTED, state.main);
 	}
 
 	/* From here on the init may no longer give up: see supervise.c. */
@@ -130,7 +129,7 @@ __attribute__((noinline)) _Noreturn static void run_aloud(struct options *option
 }
 
 /* Called by _start with what the kernel leaves on the stack: argc, argv, NULL, environment, NULL. */
-_Noreturn void start(long *stack)
+__attribute__((used)) _Noreturn void start(long *stack)
 {
 	struct inheritance inheritance;
 	block_every_signal(&inheritance.blocked);

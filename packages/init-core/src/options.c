@@ -3,15 +3,15 @@
 #include "text.h"
 
 /* One table for every command line understood and for the INITWRAP_ variables, whose names are the long names in capitals.
-   In the table's order; those up to the last that is also a variable, and of these, those that take a value, stand
-   together. */
+   In the table's order; those that are also variables come first, and among them stand together those that take a value
+   and those that take a list. */
 enum action {
-	ACTION_GROUP, ACTION_VERBOSE, ACTION_REWRITE, ACTION_EXIT_MAP, ACTION_STOP_PLAN, ACTION_PDEATHSIG, ACTION_GRACE,
+	ACTION_GROUP = 1, ACTION_VERBOSE, ACTION_EXIT_MAP, ACTION_REWRITE, ACTION_STOP_PLAN, ACTION_PDEATHSIG, ACTION_GRACE,
 	ACTION_STOP_DELAY, ACTION_REPORT, ACTION_NO_GROUP, ACTION_SINGLE, ACTION_SUBREAPER, ACTION_WARN, ACTION_PAUSE,
 	ACTION_HELP, ACTION_VERSION, ACTION_LICENSE, ACTION_LICENSE_OF_CATATONIT, ACTIONS
 };
 
-enum { FIRST_WITH_VALUE = ACTION_REWRITE, LAST_VARIABLE = ACTION_REPORT, LAST_LIST = ACTION_STOP_PLAN };
+enum { FIRST_WITH_VALUE = ACTION_EXIT_MAP, LAST_VARIABLE = ACTION_REPORT, LAST_LIST = ACTION_STOP_PLAN };
 
 /* I, T, D, C: a bit for each personality. A row: the personalities that know the letter and, times 16, those that know the
    name; the letter; the name. As one string, for the names' lengths differ so much. */
@@ -20,8 +20,8 @@ enum { FIRST_WITH_VALUE = ACTION_REWRITE, LAST_VARIABLE = ACTION_REPORT, LAST_LI
 static const char rows[] =
 	ROW("\x1b", "g", "group")        /* ITC I */
 	ROW("\x57", "v", "verbose")      /* ITD ID */
-	ROW("\x55", "r", "rewrite")      /* ID ID */
 	ROW("\x13", "e", "exit-map")     /* IT I */
+	ROW("\x55", "r", "rewrite")      /* ID ID */
 	ROW("\x10", "\t", "stop-plan")   /* - I */
 	ROW("\x13", "p", "pdeathsig")    /* IT I */
 	ROW("\x10", "\t", "grace")       /* - I */
@@ -92,65 +92,67 @@ static bool parse_duration(const char **cursor, struct duration *to)
 	return !*at || *at == ',';
 }
 
+static bool is_list(int action)
+{
+	return action >= FIRST_WITH_VALUE && action <= LAST_LIST;
+}
+
+static int parse_code_or_signal(int action, const char **cursor)
+{
+	return action <= ACTION_EXIT_MAP ? text_number(cursor, 255) : signal_parse(cursor);
+}
+
 /* Applies one value, or one item of a list: FROM:TO of --rewrite, where TO 0 drops the signal and dumb-init knows numbers up
    to 31; FROM[:TO] of --exit-map, codes of 0 to 255, where TO is 0 when left out, which is tini's -e; SIGNAL[:DURATION] of
    --stop-plan. Moves the cursor past it; false when it is no good. */
 static bool apply_item(struct options *options, int action, const char **cursor)
 {
-	int32_t from, to = 0;
-	struct stage *stage;
-	switch (action) {
-	case ACTION_GROUP:
-	case ACTION_VERBOSE:
-		from = text_number(cursor, 9);
-		if (action == ACTION_GROUP)
-			options->group = from ? GROUP_ALWAYS : GROUP_NEVER;
-		else
-			options->verbosity = (uint8_t)from;
-		return from >= 0;
-	case ACTION_REWRITE:
-		from = signal_parse(cursor);
-		if (from < 1 || *(*cursor)++ != ':')
-			return false;
-		to = signal_parse(cursor);
-		options->rewrite[from] = (uint8_t)(to ? to : REWRITE_DROP);
-		return to >= 0 && (options->personality != DUMB_INIT || (from | to) <= 31);
-	case ACTION_EXIT_MAP:
-		from = text_number(cursor, 255);
-		if (**cursor == ':') {
-			++*cursor;
-			to = text_number(cursor, 255);
-		}
-		if ((from | to) < 0)
-			return false;
-		options->exit_flip[from] = (uint8_t)(from ^ to);
-		return true;
-	case ACTION_STOP_PLAN:
-		if (options->stage_count == STAGES_MAX)
-			return false;
-		from = signal_parse(cursor);
-		stage = &options->stages[options->stage_count++];
-		stage->signal = (uint8_t)from;
-		stage->wait = (struct duration){ 0, 0 };
-		if (from > 0 && **cursor == ':') {
-			++*cursor;
-			return parse_duration(cursor, &stage->wait);
-		}
-		return from > 0;
-	case ACTION_PDEATHSIG:
-		from = signal_parse(cursor);
-		options->parent_death_signal = (uint8_t)from;
-		return from > 0;
-	case ACTION_GRACE:
-		return parse_duration(cursor, &options->grace);
-	case ACTION_STOP_DELAY:
-		return parse_duration(cursor, &options->stop_delay);
-	default:
-		/* ACTION_REPORT. The init leaves the working directory, and writes at the end: a relative name would move. */
+	if (action == ACTION_REPORT) {
+		/* The init leaves the working directory, and writes at the end: a relative name would move. */
 		options->report = *cursor;
 		*cursor += text_length(*cursor);
 		return *options->report == '/';
 	}
+	if (action >= ACTION_GRACE)
+		return parse_duration(cursor, action == ACTION_GRACE ? &options->grace : &options->stop_delay);
+
+	struct stage *stage = &options->stages[options->stage_count];
+	int from = parse_code_or_signal(action, cursor), to = 0;
+	bool pair = is_list(action) && **cursor == ':';
+	if (pair) {
+		++*cursor;
+		if (action != ACTION_STOP_PLAN)
+			to = parse_code_or_signal(action, cursor);
+	}
+	if ((from | to) < 0 || (!from && action > ACTION_EXIT_MAP))
+		return false;
+
+	switch (action) {
+	case ACTION_GROUP:
+		options->group = from ? GROUP_ALWAYS : GROUP_NEVER;
+		break;
+	case ACTION_VERBOSE:
+		options->verbosity = (uint8_t)from;
+		break;
+	case ACTION_EXIT_MAP:
+		options->exit_flip[from] = (uint8_t)(from ^ to);
+		break;
+	case ACTION_REWRITE:
+		options->rewrite[from] = (uint8_t)(to ? to : REWRITE_DROP);
+		return pair && (options->personality != DUMB_INIT || (from | to) <= 31);
+	case ACTION_PDEATHSIG:
+		options->parent_death_signal = (uint8_t)from;
+		break;
+	default:
+		/* ACTION_STOP_PLAN */
+		if (options->stage_count == STAGES_MAX)
+			return false;
+		options->stage_count++;
+		stage->signal = (uint8_t)from;
+		stage->wait = (struct duration){ 0, 0 };
+		return !pair || parse_duration(cursor, &stage->wait);
+	}
+	return true;
 }
 
 /* Applies an option that has a value, or a flag that is set by a variable. False when the value is no good. */
@@ -164,58 +166,49 @@ static bool apply_value(struct options *options, int action, const char *value)
 			return false;
 		if (!*value)
 			return true;
-		if (*value++ != ',' || action > LAST_LIST || action < FIRST_WITH_VALUE)
+		if (*value++ != ',' || !is_list(action))
 			return false;
 	}
 }
 
+/* The byte that a flag sets, and to what; -v counts. */
+static const struct flag {
+	uint8_t offset, value;
+} flags[] = {
+	[ACTION_GROUP] = { offsetof(struct options, group), GROUP_ALWAYS },
+	[ACTION_NO_GROUP] = { offsetof(struct options, group), GROUP_NEVER },
+	[ACTION_SINGLE] = { offsetof(struct options, session), false },
+	[ACTION_SUBREAPER] = { offsetof(struct options, subreaper), true },
+	[ACTION_WARN] = { offsetof(struct options, warn_on_reap), true },
+	[ACTION_PAUSE] = { offsetof(struct options, pause), true },
+	[ACTION_HELP] = { offsetof(struct options, request), REQUEST_HELP },
+	[ACTION_VERSION] = { offsetof(struct options, request), REQUEST_VERSION },
+	[ACTION_LICENSE] = { offsetof(struct options, request), REQUEST_LICENSE },
+	[ACTION_LICENSE_OF_CATATONIT] = { offsetof(struct options, request), REQUEST_LICENSE },
+};
+
 static void apply_flag(struct options *options, int action)
 {
-	switch (action) {
-	case ACTION_GROUP:
-		options->group = GROUP_ALWAYS;
-		break;
-	case ACTION_NO_GROUP:
-		options->group = GROUP_NEVER;
-		break;
-	case ACTION_SINGLE:
-		options->session = false;
-		break;
-	case ACTION_SUBREAPER:
-		options->subreaper = true;
-		break;
-	case ACTION_VERBOSE:
+	if (action == ACTION_VERBOSE)
 		options->verbosity++;
-		break;
-	case ACTION_WARN:
-		options->warn_on_reap = true;
-		break;
-	case ACTION_PAUSE:
-		options->pause = true;
-		break;
-	case ACTION_HELP:
-	case ACTION_VERSION:
-		options->request = (uint8_t)(REQUEST_HELP + action - ACTION_HELP);
-		break;
-	default:
-		options->request = REQUEST_LICENSE;
-	}
+	else
+		((uint8_t *)options)[flags[action].offset] = flags[action].value;
 }
 
-static void refuse(struct options *options, const char *problem, const char *subject)
+static void refuse(struct options *options, enum problem problem, const char *subject)
 {
 	options->request = REQUEST_WRONG;
-	options->problem = problem;
+	options->problem = (uint8_t)problem;
 	options->subject = subject;
 }
 
-enum spelling { LETTER, NAME, VARIABLE };
+enum spelling { NAME, LETTER, VARIABLE };
 
 /* The action that the text names as a letter, as NAME or NAME=VALUE, or as a variable without its prefix; its value, if it
    comes with one. ACTIONS when this personality has no such option. */
 static int find(struct options *options, enum spelling spelling, const char *text, const char **value)
 {
-	int action = 0;
+	int action = 1;
 	for (const char *row = rows; *row; action++) {
 		int known_to = (uint8_t)*row++ >> options->personality;
 		char letter = *row++;
@@ -237,6 +230,18 @@ static int find(struct options *options, enum spelling spelling, const char *tex
 	return action;
 }
 
+/* The other programs' own variables: what each does, as the flag that does the same; TINI_VERBOSITY alone has a value. The
+   first letter of a variable tells whose it is. */
+static const char peers_variables[] =
+	"\x0c" "TINI_SUBREAPER=\0"
+	"\x02" "TINI_VERBOSITY=\0"
+	"\x01" "TINI_KILL_PROCESS_GROUP=\0"
+	"\x02" "DUMB_INIT_DEBUG=1\0"
+	"\x0b" "DUMB_INIT_SETSID=0\0"
+	"\x02" "CATATONIT_DEBUG=\0";
+
+_Static_assert(ACTION_GROUP == 1 && ACTION_VERBOSE == 2 && ACTION_SINGLE == 11 && ACTION_SUBREAPER == 12, "peers_variables");
+
 static void parse_variable(struct options *options, const char *variable)
 {
 	HOT static const char prefix[] = "INITWRAP_";
@@ -246,27 +251,21 @@ static void parse_variable(struct options *options, const char *variable)
 		int action = find(options, VARIABLE, name, &value);
 		/* Set but empty is as good as not set: a template can then always pass every variable. */
 		if (value && *value && !apply_value(options, action, value)) {
-			refuse(options, "bad value in '%s'", variable);
-			options->bad_value = true;
+			refuse(options, PROBLEM_VARIABLE, variable);
 		}
 		return;
 	}
-	if (options->personality == TINI && (name = text_after(variable, "TINI_"))) {
-		if (text_after(name, "SUBREAPER="))
-			options->subreaper = true;
-		else if (text_after(name, "KILL_PROCESS_GROUP="))
-			options->group = GROUP_ALWAYS;
-		else if ((value = text_after(name, "VERBOSITY="))) {
+	for (const char *row = peers_variables; *row; row += text_length(row) + 1) {
+		int action = *row++;
+		value = text_after(variable, row);
+		if (!value || *row != "ITDC"[options->personality])
+			continue;
+		if (action == ACTION_VERBOSE && options->personality == TINI) {
 			int32_t number = text_number(&value, 9);
 			options->verbosity = (uint8_t)(number < 0 ? 0 : number);
+		} else if (options->personality != DUMB_INIT || !*value) { /* dumb-init compares all of it */
+			apply_flag(options, action);
 		}
-	} else if (options->personality == DUMB_INIT && (name = text_after(variable, "DUMB_INIT_"))) {
-		if (text_equal(name, "DEBUG=1"))
-			options->verbosity = 1;
-		else if (text_equal(name, "SETSID=0"))
-			options->session = false;
-	} else if (options->personality == CATATONIT && text_after(variable, "CATATONIT_DEBUG=")) {
-		options->verbosity = 1;
 	}
 }
 
@@ -274,7 +273,8 @@ static void parse_variable(struct options *options, const char *variable)
 static char **parse_arguments(struct options *options, char **argv)
 {
 	for (; *argv && argv[0][0] == '-' && argv[0][1]; argv++) {
-		const char *word = *argv, *at = word + 1, *value = NULL, *problem = NULL;
+		const char *word = *argv, *at = word + 1, *value = NULL;
+		enum problem problem = PROBLEM_NONE;
 		enum spelling spelling = *at == '-' ? NAME : LETTER;
 
 		if (spelling == NAME && !*++at)
@@ -288,16 +288,15 @@ static char **parse_arguments(struct options *options, char **argv)
 					value = at;
 			}
 			if (action == ACTIONS)
-				problem = spelling == NAME ? "unrecognized option '%s'" : "invalid option -- '%l'";
+				problem = PROBLEM_UNKNOWN + spelling;
 			else if (value && !wanted)
-				problem = "option '%s' doesn't allow an argument";
+				problem = PROBLEM_ARGUMENT;
 			else if (wanted && !value && !(value = *++argv))
-				problem = spelling == NAME ? "option '%s' requires an argument" : "option requires an argument -- '%l'";
+				problem = PROBLEM_NO_ARGUMENT + spelling;
 			else if (!value)
 				apply_flag(options, action);
 			else if (!apply_value(options, action, value)) {
-				problem = "bad value for %o: '%s'";
-				options->bad_value = true;
+				problem = PROBLEM_VALUE;
 				word = value;
 			}
 			if (problem) {
@@ -322,10 +321,7 @@ static uint8_t personality_of(const char *name)
 
 void options_parse(struct options *options, char **argv, char **environment)
 {
-	/* Not an initialiser: with a structure of this size that becomes a call to memset or a copy of 500 bytes. */
-	for (size_t i = 0; i < sizeof *options / sizeof(uintptr_t); i++)
-		((volatile uintptr_t *)options)[i] = 0;
-
+	clear(options, sizeof *options);
 	options->name = *argv ? text_basename(*argv++) : "";
 	options->personality = personality_of(options->name);
 	options->verbosity = options->personality == TINI;
@@ -344,6 +340,7 @@ void options_parse(struct options *options, char **argv, char **environment)
 	if (!argv)
 		return;
 	options->command = argv;
+	options->file = *argv;
 	if (options->request == REQUEST_RUN && !*argv && !options->pause)
 		options->request = REQUEST_NOTHING;
 
@@ -357,14 +354,17 @@ void options_parse(struct options *options, char **argv, char **environment)
 	}
 }
 
+/* The init itself has these packed, with all else it says, and does without this copy. */
+#include "words-problems.h"
+
 size_t options_problem(const struct options *options, char *to, size_t size)
 {
 	size_t length = 0;
-	for (const char *at = options->problem; *at; at++) {
+	for (const char *at = problems[options->problem]; *at; at++) {
 		const char letter[] = { *at == '%' ? options->letter : *at, 0 };
 		const char *insert = letter;
 		if (*at == '%' && *++at != 'l')
-			insert = *at == 'o' ? options->option : options->subject;
+			insert = *at == '3' ? options->option : options->subject;
 		while (*insert && length + 1 < size)
 			to[length++] = *insert++;
 	}

@@ -18,6 +18,16 @@ enum personality { INITWRAP, TINI, DUMB_INIT, CATATONIT };
 /* What the command line asks for. In the order of the answers in words.txt. */
 enum request { REQUEST_RUN, REQUEST_HELP, REQUEST_VERSION, REQUEST_LICENSE, REQUEST_WRONG, REQUEST_NOTHING };
 
+/* What is wrong with the command line. In the order of words.txt. */
+enum problem {
+	PROBLEM_NONE,
+	PROBLEM_VARIABLE,
+	PROBLEM_VALUE,
+	PROBLEM_ARGUMENT,
+	PROBLEM_UNKNOWN, PROBLEM_UNKNOWN_LETTER,
+	PROBLEM_NO_ARGUMENT, PROBLEM_NO_ARGUMENT_FOR_LETTER
+};
+
 /* Who gets the forwarded signals. */
 enum group {
 	GROUP_IF_LEADER, /* the main child's process group while the child leads one, else the child alone */
@@ -38,17 +48,19 @@ struct stage {
 enum { STAGES_MAX = 8, REWRITE_DROP = 255 };
 
 struct options {
-	char **command;    /* NULL-terminated, a tail of argv */
-	const char *name;  /* argv[0] without its folders, "" when there is none */
-	const char *words; /* unpacked, when the init has a lot to say: see words.h. Not set here */
+	/* In this order: %0 to %4 of words.txt. */
+	const char *name;    /* argv[0] without its folders, "" when there is none */
+	const char *file;    /* the command's first word */
+	const char *subject; /* REQUEST_WRONG: what the user wrote, */
+	const char *option;  /* and the option it was for */
+	const char *report;  /* file for the report at the end, or NULL */
 
-	/* REQUEST_WRONG: a sentence with %s for the subject, which is what the user wrote, and %o and %l for the option. */
-	const char *problem, *subject, *option;
-	char letter;    /* the short option at fault, 0 when it was a long one or a variable */
-	bool bad_value; /* the option is right, and its value at fault */
+	char **command;      /* NULL-terminated, a tail of argv */
+	const char *words;   /* unpacked, when the init has a lot to say: see words.h. Not set here */
 
-	const char *report; /* file for the report at the end, or NULL */
 	uint8_t request;     /* enum request */
+	uint8_t problem;     /* enum problem */
+	char letter;         /* the short option at fault, 0 when it was a long one or a variable */
 	uint8_t personality; /* enum personality */
 	uint8_t group;       /* enum group */
 	uint8_t verbosity;

@@ -21,13 +21,13 @@ static void tell_death(const struct supervision *state, int pid, int status)
 	const struct options *options = state->options;
 	int signal = death_signal(status);
 	bool main = pid == state->main;
-	say(options, ROW_REAPED, pid, 0);
+	say(options, ROW_REAPED, pid);
 	/* Without -w, tini has no more to say about an orphan. */
 	if (main || options->warn_on_reap || options->personality != TINI)
-		say(options, ROW_ORPHAN_EXITED + (signal != 0) + 2 * main, pid, signal ? signal : death_code(status));
+		say_both(options, ROW_ORPHAN_EXITED + (signal != 0) + 2 * main, pid, signal ? signal : death_code(status));
 }
 
-void reap(struct supervision *state)
+WITHOUT_RETURN void reap(struct supervision *state)
 {
 	const struct options *options = state->options;
 	int status = 0;
@@ -59,27 +59,20 @@ int exit_code(const struct supervision *state)
 	return code ^ state->options->exit_flip[code];
 }
 
-/* How many processes the kernel killed in this control group for lack of memory, or -1 when it does not say. */
-static int32_t memory_kills(void)
+/* 1 when the kernel killed a process of this control group for lack of memory, 0 when it did not, -1 when it does not say. */
+static int memory_kills(void)
 {
 	/* Version 2, then version 1 of the control groups; the line is "oom_kill 3" in both. */
-	static const char files[][42] = { "/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control" };
-	for (int i = 0; i < 2; i++) {
+	static const char files[] = "/sys/fs/cgroup/memory.events\0/sys/fs/cgroup/memory/memory.oom_control\0";
+	for (const char *file = files; *file; file += text_length(file) + 1) {
 		char text[512];
-		long descriptor = SYS(NR_openat, AT_CWD, files[i], OPEN_READ | OPEN_CLOEXEC, 0);
-		if (descriptor < 0)
-			continue;
+		long descriptor = sys_open(file, OPEN_READ);
 		long length = SYS(NR_read, descriptor, text, sizeof text - 1);
-		SYS(NR_close, descriptor);
 		text[length > 0 ? length : 0] = 0;
-		for (const char *line = text; *line; line++) {
-			const char *value = text_after(line, "oom_kill ");
+		for (const char *at = text; *at; at++) {
+			const char *value = text_after(at, "oom_kill ");
 			if (value)
-				return text_number(&value, INT32_MAX / 10 - 1);
-			while (*line && *line != '\n')
-				line++;
-			if (!*line)
-				break;
+				return *value != '0';
 		}
 	}
 	return -1;
@@ -89,14 +82,11 @@ void report(const struct supervision *state, int code)
 {
 	const char *file = state->options->report;
 	int signal = death_signal(state->status);
-	int32_t kills = memory_kills();
-	int descriptor = (int)SYS(NR_openat, AT_CWD, file,
-				  OPEN_WRITE | OPEN_CREATE | OPEN_TRUNCATE | OPEN_CLOEXEC | OPEN_NO_TTY, 0644);
+	int descriptor = sys_open(file, OPEN_WRITE | OPEN_CREATE | OPEN_TRUNCATE | OPEN_NO_TTY);
 	if (descriptor < 0) {
-		say(state->options, ROW_CANNOT_REPORT, -descriptor, 0);
+		say(state->options, ROW_CANNOT_REPORT, -descriptor);
 		return;
 	}
 	int numbers[] = { code, signal, (int)state->forwarded, (int)state->reaped };
-	say_to(descriptor, state->options, ROW_REPORT * WORDS_PERSONALITIES + (signal ? 3 : 0) + (kills < 0 ? 0 : kills ? 2 : 1),
-	       numbers);
+	say_to(descriptor, state->options, ROW_REPORT * WORDS_PERSONALITIES + (signal ? 4 : 1) + memory_kills(), numbers);
 }

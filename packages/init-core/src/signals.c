@@ -2,13 +2,13 @@
 
 #include "text.h"
 
-/* In the order of their numbers, from 1; each ends in a space, so that one string needs no pointers. */
+/* In the order of their numbers, from 1; one string needs no pointers. */
 #ifdef __mips__
-static const char names[] = "HUP INT QUIT ILL TRAP ABRT EMT FPE KILL BUS SEGV SYS PIPE ALRM TERM USR1 USR2 CHLD PWR "
-			    "WINCH URG IO STOP TSTP CONT TTIN TTOU VTALRM PROF XCPU XFSZ ";
+static const char names[] = "HUP\0INT\0QUIT\0ILL\0TRAP\0ABRT\0EMT\0FPE\0KILL\0BUS\0SEGV\0SYS\0PIPE\0ALRM\0TERM\0USR1\0USR2\0"
+			    "CHLD\0PWR\0WINCH\0URG\0IO\0STOP\0TSTP\0CONT\0TTIN\0TTOU\0VTALRM\0PROF\0XCPU\0XFSZ\0";
 #else
-static const char names[] = "HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT CHLD CONT "
-			    "STOP TSTP TTIN TTOU URG XCPU XFSZ VTALRM PROF WINCH IO PWR SYS ";
+static const char names[] = "HUP\0INT\0QUIT\0ILL\0TRAP\0ABRT\0BUS\0FPE\0KILL\0USR1\0SEGV\0USR2\0PIPE\0ALRM\0TERM\0STKFLT\0"
+			    "CHLD\0CONT\0STOP\0TSTP\0TTIN\0TTOU\0URG\0XCPU\0XFSZ\0VTALRM\0PROF\0WINCH\0IO\0PWR\0SYS\0";
 #endif
 
 static char upper(char letter)
@@ -19,68 +19,24 @@ static char upper(char letter)
 /* The end of `word` in `text` when it stands there in any case, or NULL. */
 static const char *skip_word(const char *text, const char *word)
 {
-	for (; *word && *word != ' '; word++, text++)
+	for (; *word; word++, text++)
 		if (upper(*text) != *word)
 			return NULL;
 	return text;
 }
 
-static const char *next_name(const char *name)
+static bool is_end(char letter)
 {
-	while (*name++ != ' ')
-		;
-	return name;
-}
-
-/* Moves the cursor to `at` if a list's item ends there. */
-static bool ended(const char **cursor, const char *at)
-{
-	if (*at && *at != ':' && *at != ',')
-		return false;
-	*cursor = at;
-	return true;
-}
-
-int signal_parse(const char **cursor)
-{
-	const char *text = *cursor, *at = text;
-	int number = text_number(&at, SIGNAL_LAST);
-	if (number >= 0)
-		return ended(cursor, at) ? number : -1;
-
-	if ((at = skip_word(text, "SIG")))
-		text = at;
-	number = 1;
-	for (const char *name = names; *name; name = next_name(name), number++)
-		if ((at = skip_word(text, name)) && ended(cursor, at))
-			return number;
-
-	int base = SIGNAL_RTMIN, sign = 1;
-	if (!(at = skip_word(text, "RTMIN"))) {
-		if (!(at = skip_word(text, "RTMAX")))
-			return -1;
-		base = SIGNAL_LAST;
-		sign = -1;
-	}
-	number = 0;
-	/* ',' is between '+' and '-', which are thus 1 less and 1 more. */
-	if (*at == ',' - sign) {
-		at++;
-		number = text_number(&at, SIGNAL_LAST - SIGNAL_RTMIN);
-	}
-	return number >= 0 && ended(cursor, at) ? base + sign * number : -1;
+	return !letter || letter == ':' || letter == ',';
 }
 
 void signal_name(char *to, int number)
 {
 	const char *name = names;
 	for (int i = 1; i < number && *name; i++)
-		name = next_name(name);
+		name += text_length(name) + 1;
 	if (number >= 1 && *name) {
-		to = text_copy(to, "SIG");
-		while (*name != ' ')
-			*to++ = *name++;
-		*to = 0;
+		text_copy(text_copy(to, "SIG"), name);
 		return;
 	}
 	if (number >= SIGNAL_RTMIN) {
@@ -92,4 +48,32 @@ void signal_name(char *to, int number)
 		}
 	}
 	text_decimal(to, (uint32_t)number);
+}
+
+int signal_parse(const char **cursor)
+{
+	const char *text = *cursor, *at = text;
+	int number = text_number(&at, SIGNAL_LAST);
+	if (number < 0) {
+		if ((at = skip_word(text, "SIG")))
+			text = at;
+		if ((at = skip_word(text, "RTMAX"))) {
+			number = *at == '-' ? (at++, text_number(&at, SIGNAL_LAST - SIGNAL_RTMIN)) : 0;
+			if (number < 0)
+				return -1;
+			number = SIGNAL_LAST - number;
+		} else {
+			char name[SIGNAL_NAME_SIZE];
+			for (number = SIGNAL_LAST; number; number--) {
+				signal_name(name, number);
+				/* Two have none, and are written as digits. */
+				if (*name == 'S' && (at = skip_word(text, name + 3)) && is_end(*at))
+					break;
+			}
+			if (!number)
+				return -1;
+		}
+	}
+	*cursor = at;
+	return is_end(*at) ? number : -1;
 }

@@ -31,47 +31,36 @@ struct plan {
 static void take_foreground(const struct plan *plan)
 {
 	int descriptor = 0;
-	int32_t foreground = -1;
-	bool opened = false;
+	int32_t foreground;
 	if (SYS(NR_ioctl, descriptor, TTY_GET_GROUP, &foreground) < 0) {
-		/* Redirected stdin; there may be a controlling terminal all the same. */
-		descriptor = (int)SYS(NR_openat, AT_CWD, terminal, OPEN_READ_WRITE | OPEN_NO_TTY | OPEN_CLOEXEC, 0);
-		if (descriptor < 0)
+		/* Redirected stdin; there may be a controlling terminal all the same. The descriptor ends with the exec. */
+		descriptor = sys_open(terminal, OPEN_READ_WRITE | OPEN_NO_TTY);
+		if (descriptor < 0 || SYS(NR_ioctl, descriptor, TTY_GET_GROUP, &foreground) < 0)
 			return;
-		opened = true;
-		if (SYS(NR_ioctl, descriptor, TTY_GET_GROUP, &foreground) < 0)
-			foreground = -1;
 	}
 	if (foreground == SYS(NR_getpgid, plan->self)) {
 		int32_t own = (int32_t)SYS0(NR_getpid);
 		SYS(NR_ioctl, descriptor, TTY_SET_GROUP, &own);
 	}
-	if (opened)
-		SYS(NR_close, descriptor);
 }
 
 /* A file that the kernel does not know how to execute is a script for /bin/sh, as for execvp(3), unless its first line
    holds a NUL: a shell would only print gibberish from a program for another machine. */
 static bool looks_like_script(const char *path)
 {
-	char start[128] = { 0 };
-	long descriptor = SYS(NR_openat, AT_CWD, path, OPEN_READ | OPEN_CLOEXEC, 0);
-	if (descriptor < 0)
-		return true;
+	char start[128];
+	long descriptor = sys_open(path, OPEN_READ);
 	long length = SYS(NR_read, descriptor, start, sizeof start);
-	SYS(NR_close, descriptor);
 	for (long i = 0; i < length && start[i] != '\n'; i++)
 		if (!start[i])
 			return false;
 	return true;
 }
 
-enum attempt { EXECUTE, LOOK };
-
-/* Executes `path` and returns only with an error; or just looks whether it is there. */
-static int attempt(enum attempt what, const char *path, char **command, char **environment)
+/* Executes `path` and returns only with an error; or, without an environment, just looks whether it is there. */
+static int attempt(const char *path, char **command, char **environment)
 {
-	if (what == LOOK)
+	if (!environment)
 		return (int)SYS(NR_faccessat, AT_CWD, path, 0);
 	int error = (int)SYS(NR_execve, path, command, environment);
 	if (error == -E_NOEXEC && looks_like_script(path)) {
@@ -86,14 +75,13 @@ static int attempt(enum attempt what, const char *path, char **command, char **e
 }
 
 /* Tries `command` in each directory of PATH, going on after the errors that execvp(3) goes on after. */
-static int search(enum attempt what, const char *path, char **command, char **environment)
+static int search(const char *path, char **command, char **environment)
 {
 	size_t name_length = text_length(*command);
 	int error = -E_NOENT;
 
-	for (const char *at = *command; *at; at++)
-		if (*at == '/')
-			return attempt(what, *command, command, environment);
+	if (text_basename(*command) != *command)
+		return attempt(*command, command, environment);
 	if (!name_length || name_length > 255)
 		return error;
 	for (;;) {
@@ -105,15 +93,12 @@ static int search(enum attempt what, const char *path, char **command, char **en
 			/* As long as needed and no longer: this is the init's stack, whose pages stay. */
 			char candidate[length + name_length + 2];
 			char *to = candidate;
-			for (size_t i = 0; i < length; i++)
-				*to++ = path[i];
+			while (path < end)
+				*to++ = *path++;
 			if (length)
 				*to++ = '/';
-			for (size_t i = 0; i <= name_length; i++)
-				to[i] = (*command)[i];
-			int now = attempt(what, candidate, command, environment);
-			if (what == LOOK && !now)
-				return 0;
+			text_copy(to, *command);
+			int now = attempt(candidate, command, environment);
 			if (now == -E_ACCES)
 				error = now;
 			else if (now != -E_NOENT && now != -E_NOTDIR && now != -E_NODEV)
@@ -145,8 +130,8 @@ static void explain(const struct plan *plan, int error)
 	const struct options *options = plan->options;
 	/* There, and yet not found: what is missing is the program it is for. */
 	bool there = options->personality == INITWRAP && error == -E_NOENT
-	          && !search(LOOK, plan->path, options->command, NULL);
-	say(options, there ? ROW_NO_INTERPRETER : ROW_CANNOT_EXECUTE, -error, 0);
+	          && !search(plan->path, options->command, NULL);
+	say(options, there ? ROW_NO_INTERPRETER : ROW_CANNOT_EXECUTE, -error);
 }
 
 /* The child, up to the moment it becomes the command. Not inlined: its frames must lie below its caller's. */
@@ -159,13 +144,13 @@ __attribute__((noinline)) _Noreturn static void run_child(const struct plan *pla
 
 	if (plan->old_directory >= 0)
 		SYS(NR_fchdir, plan->old_directory);
-	say(options, ROW_SPAWNED, (int)SYS0(NR_getpid), 0);
+	say(options, ROW_SPAWNED, 0);
 	if (options->session) {
 		SYS0(NR_setsid);
 		error = (int)SYS(NR_ioctl, 0, TTY_TAKE, 0);
 		if (error < 0)
-			say(options, ROW_TTY_NOT_TAKEN, -error, -error);
-		say(options, ROW_SESSION_MADE, 0, 0);
+			say(options, ROW_TTY_NOT_TAKEN, -error);
+		say(options, ROW_SESSION_MADE, 0);
 	} else if (options->personality != DUMB_INIT) {
 		SYS(NR_setpgid, 0, 0);
 		take_foreground(plan);
@@ -181,7 +166,7 @@ __attribute__((noinline)) _Noreturn static void run_child(const struct plan *pla
 	}
 	SYS(NR_rt_sigprocmask, MASK_SET, &plan->inheritance->blocked, NULL, sizeof(struct signal_set));
 
-	error = search(EXECUTE, plan->path, options->command, plan->inheritance->environment);
+	error = search(plan->path, options->command, plan->inheritance->environment);
 	explain(plan, error);
 	sys_exit(exit_for(options, error));
 }
@@ -201,7 +186,7 @@ int spawn(const struct options *options, int self, const struct inheritance *inh
 	/* dumb-init leaves the working directory before it forks, and a child may look for that. The others need no
 	   descriptor for it: let_go comes soon enough. */
 	if (options->personality == DUMB_INIT) {
-		plan.old_directory = (int)SYS(NR_openat, AT_CWD, ".", OPEN_PATH | OPEN_CLOEXEC, 0);
+		plan.old_directory = sys_open(".", OPEN_PATH);
 		if (plan.old_directory >= 0)
 			SYS(NR_chdir, root);
 	}
@@ -219,9 +204,7 @@ void let_go(void)
 	SYS(NR_chdir, root);
 	if (SYS(NR_close_range, 3, ~0u, 0) >= 0)
 		return;
-	/* Before Linux 5.9 one at a time, up to the limit under which they were most likely opened. */
-	uint64_t limit[2] = { 1024, 0 };
-	SYS(NR_prlimit64, 0, LIMIT_OPEN_FILES, NULL, limit);
-	for (uint64_t descriptor = 3; descriptor < limit[0] && descriptor < 65536; descriptor++)
+	/* Before Linux 5.9 one at a time, as far as it is cheap. */
+	for (int descriptor = 3; descriptor < 4096; descriptor++)
 		SYS(NR_close, descriptor);
 }

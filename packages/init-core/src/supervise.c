@@ -35,6 +35,24 @@ static void set_deadline(struct supervision *state, struct duration from_now)
 	state->deadline = time;
 }
 
+/* Until the deadline; its seconds are negative when that has passed. */
+static struct kernel_time remaining(const struct supervision *state)
+{
+	struct kernel_time time = now();
+	time.seconds = state->deadline.seconds - time.seconds;
+	time.nanoseconds = state->deadline.nanoseconds - time.nanoseconds;
+	if (time.nanoseconds < 0) {
+		time.nanoseconds += SECOND;
+		time.seconds--;
+	}
+	return time;
+}
+
+static bool is_past(const struct supervision *state)
+{
+	return remaining(state).seconds < 0;
+}
+
 static bool is_timed(const struct supervision *state)
 {
 	return state->phase == HOLDING || state->phase == STAGING || state->phase == GRACE
@@ -55,13 +73,7 @@ static long next_signal(const struct supervision *state, struct signal_info *inf
 	for (size_t i = 0; i < sizeof every / sizeof *every.bits; i++)
 		every.bits[i] = ~0ul;
 	if (timed) {
-		struct kernel_time time = now();
-		rest.seconds = state->deadline.seconds - time.seconds;
-		rest.nanoseconds = state->deadline.nanoseconds - time.nanoseconds;
-		if (rest.nanoseconds < 0) {
-			rest.nanoseconds += SECOND;
-			rest.seconds--;
-		}
+		rest = remaining(state);
 		if (rest.seconds < 0)
 			rest = (struct kernel_time){ 0, 0 };
 		else if (is_polling(state) && (rest.seconds || rest.nanoseconds > POLL_INTERVAL))
@@ -71,51 +83,55 @@ static long next_signal(const struct supervision *state, struct signal_info *inf
 	return number == -E_AGAIN ? NO_SIGNAL : number;
 }
 
-static bool is_past(const struct supervision *state)
-{
-	struct kernel_time time = now();
-	return time.seconds > state->deadline.seconds
-	    || (time.seconds == state->deadline.seconds && time.nanoseconds >= state->deadline.nanoseconds);
-}
-
 static bool is_stop(int number)
 {
 	return number == SIG_STOP || number == SIG_TSTP || number == SIG_TTIN || number == SIG_TTOU;
 }
 
-static bool leads_group(const struct supervision *state)
+WITHOUT_RETURN static bool leads_group(const struct supervision *state)
 {
 	return state->options->group == GROUP_ALWAYS
 	    || (state->options->group == GROUP_IF_LEADER && SYS(NR_getpgid, state->main) == state->main);
 }
 
-/* Sends to the main child or its group. A signal that came from sigqueue(3) goes on with its value: for a group that
-   takes a pidfd and Linux 6.9, on older kernels the main child alone gets it. */
-static void send(struct supervision *state, int number, struct signal_info *info)
+/* Sends to the main child or its group. */
+WITHOUT_RETURN static void pass_on(struct supervision *state, int number)
 {
-	bool group = leads_group(state);
-	long result = -E_SRCH;
-
-	if (info && signal_code(info) < CODE_USER && signal_code(info) != CODE_TKILL) {
-		info->words[0] = number;
-		if (group) {
-			long descriptor = SYS(NR_pidfd_open, state->main, 0);
-			result = descriptor;
-			if (descriptor >= 0) {
-				result = SYS(NR_pidfd_send_signal, descriptor, number, info, PIDFD_WHOLE_GROUP);
-				SYS(NR_close, descriptor);
-			}
-		}
-		if (result < 0)
-			result = SYS(NR_rt_sigqueueinfo, state->main, number, info);
-	}
-	/* Also when the child's queue is full (EAGAIN): then the signal without its value. */
-	if (result < 0 && group)
-		result = sys_kill(-state->main, number);
 	/* No such group, or not any more: the child may have moved to another. */
-	if (result < 0)
+	if (!leads_group(state) || sys_kill(-state->main, number) < 0)
 		sys_kill(state->main, number);
 	state->forwarded++;
+}
+
+/* The same for a signal that came from sigqueue(3), which goes on with its value: for a group that takes a pidfd and Linux
+   6.9, on older kernels the main child alone gets it. */
+static long pass_on_value(struct supervision *state, int number, struct signal_info *info)
+{
+	long result = -E_SRCH;
+	info->words[0] = number;
+	if (leads_group(state)) {
+		long descriptor = SYS(NR_pidfd_open, state->main, 0);
+		result = SYS(NR_pidfd_send_signal, descriptor, number, info, PIDFD_WHOLE_GROUP);
+		if (descriptor >= 0)
+			SYS(NR_close, descriptor);
+	}
+	if (result < 0)
+		result = SYS(NR_rt_sigqueueinfo, state->main, number, info);
+	return result;
+}
+
+static bool has_value(const struct signal_info *info)
+{
+	return signal_code(info) < CODE_USER && signal_code(info) != CODE_TKILL;
+}
+
+static void send(struct supervision *state, int number, struct signal_info *info)
+{
+	/* Also when the child's queue is full (EAGAIN): then the signal without its value. */
+	if (info && has_value(info) && pass_on_value(state, number, info) >= 0)
+		state->forwarded++;
+	else
+		pass_on(state, number);
 
 	if (is_stop(number))
 		state->stop_sent = true;
@@ -142,7 +158,7 @@ static void signal_descendants(int pid, int number, int depth)
 	char *end = text_decimal(text_copy(path, "/proc/"), (uint32_t)pid);
 	text_copy(text_decimal(text_copy(end, "/task/"), (uint32_t)pid), "/children");
 
-	long descriptor = SYS(NR_openat, AT_CWD, path, OPEN_READ | OPEN_CLOEXEC, 0);
+	long descriptor = sys_open(path, OPEN_READ);
 	if (descriptor < 0)
 		return;
 	int child = 0;
@@ -191,20 +207,20 @@ static void forward(struct supervision *state, int number, struct signal_info *i
 	const struct options *options = state->options;
 	int to = rewritten(options, number);
 
-	say(options, ROW_PASSING, to, 0);
+	say(options, ROW_PASSING, to);
 	if (to == REWRITE_DROP)
-		say(options, ROW_DROPPED, number, 0);
+		say(options, ROW_DROPPED, number);
 	else if (to != number)
-		say(options, ROW_TRANSLATED, number, to);
+		say_both(options, ROW_TRANSLATED, number, to);
 	if (to != REWRITE_DROP) {
 		send(state, to, info);
 		if (to == SIG_TERM || to == SIG_INT || to == SIG_QUIT || to == SIG_HUP)
 			wake_if_stopped(state);
-		say(options, ROW_FORWARDED, to, 0);
+		say(options, ROW_FORWARDED, to);
 	}
 	/* dumb-init suspends itself too, for a shell that runs it as a job. PID 1 is immune. */
 	if (options->personality == DUMB_INIT && is_stop(number)) {
-		say(options, ROW_SUSPENDING, 0, 0);
+		say(options, ROW_SUSPENDING, 0);
 		sys_kill(state->self, SIG_STOP);
 	}
 }
@@ -221,7 +237,7 @@ static void run_stage(struct supervision *state)
 	send(state, stage->signal, NULL);
 	if (stage->signal != SIG_KILL && !is_stop(stage->signal))
 		wake_if_stopped(state);
-	say(state->options, ROW_STAGED, stage->signal, 0);
+	say(state->options, ROW_STAGED, stage->signal);
 	set_deadline(state, stage->wait);
 	state->phase = state->stage < state->options->stage_count ? STAGING : STOPPING;
 }
@@ -239,7 +255,7 @@ static void stop(struct supervision *state, struct signal_info *info)
 	if (!duration_is_zero(options->grace)) {
 		enter_grace(state);
 		if (rewritten(options, number) == SIG_TERM) {
-			say(options, ROW_TERMINATED, 0, 0);
+			say(options, ROW_TERMINATED, 0);
 			state->forwarded++;
 			terminate_everything(state);
 			return;
@@ -266,10 +282,10 @@ static void receive(struct supervision *state, struct signal_info *info)
 	if (state->ended)
 		return;
 	if (options->personality == DUMB_INIT) {
-		say(options, ROW_RECEIVED, number, 0);
+		say(options, ROW_RECEIVED, number);
 		if (state->hand_off & bit) {
 			state->hand_off ^= (uint8_t)bit;
-			say(options, ROW_TTY_HAND_OFF, number, 0);
+			say(options, ROW_TTY_HAND_OFF, number);
 			return;
 		}
 	}
@@ -280,7 +296,7 @@ static void receive(struct supervision *state, struct signal_info *info)
 			state->phase = HOLDING;
 			state->held = *info;
 			set_deadline(state, options->stop_delay);
-			say(options, ROW_HELD, number, 0);
+			say(options, ROW_HELD, number);
 			return;
 		}
 		if (state->phase == RUNNING) {
@@ -301,7 +317,7 @@ static void pass_deadline(struct supervision *state)
 		run_stage(state);
 		break;
 	case GRACE:
-		say(state->options, ROW_KILLED, 0, 0);
+		say(state->options, ROW_KILLED, 0);
 		state->phase = KILLED;
 		set_deadline(state, (struct duration){ 1, 0 });
 		signal_everything(state, SIG_KILL);
@@ -325,7 +341,7 @@ static bool may_end(struct supervision *state)
 			return true;
 		signal_everything(state, SIG_KILL);
 	} else if (!state->told) {
-		say(options, ROW_TERMINATED_REST, 0, 0);
+		say(options, ROW_TERMINATED_REST, 0);
 		if (state->phase != GRACE)
 			enter_grace(state);
 		terminate_everything(state);
@@ -341,9 +357,17 @@ static void say_goodbye(struct supervision *state)
 		return;
 	if (options->session)
 		sys_kill(-state->main, SIG_TERM);
-	else
-		sys_kill(state->main, 0);
-	say(options, ROW_GOODBYE, exit_code(state), 0);
+	say(options, ROW_GOODBYE, exit_code(state));
+}
+
+/* A signal that concerns nobody but the child: it need not take the way through receive(). */
+static bool is_plain(const struct supervision *state, int number, const struct signal_info *info)
+{
+	const struct options *options = state->options;
+	const uint32_t special = 1u << SIG_HUP | 1u << SIG_INT | 1u << SIG_QUIT | 1u << SIG_TERM | 1u << SIG_PIPE
+	                       | 1u << SIG_CHLD | 1u << SIG_CONT | 1u << SIG_TSTP | 1u << SIG_TTIN | 1u << SIG_TTOU;
+	return (number > 31 || !(special >> number & 1)) && !options->rewrite[number] && !options->words && !state->ended
+	    && !options->pause && !has_value(info);
 }
 
 void supervise(struct supervision *state)
@@ -352,8 +376,10 @@ void supervise(struct supervision *state)
 	struct signal_info info;
 	while (!may_end(state)) {
 		long number = next_signal(state, &info);
-		if (number == SIG_CHLD) {
-			say(options, ROW_RECEIVED_CHILD, SIG_CHLD, 0);
+		if (number > 0 && is_plain(state, (int)number, &info)) {
+			pass_on(state, (int)number);
+		} else if (number == SIG_CHLD) {
+			say(options, ROW_RECEIVED_CHILD, SIG_CHLD);
 			reap(state);
 		} else if (number > 0) {
 			receive(state, &info);

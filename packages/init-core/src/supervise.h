@@ -25,8 +25,10 @@ struct supervision {
 	uint8_t phase;     /* enum phase */
 	uint8_t stage;     /* STAGING: the stage that comes next */
 	uint8_t hand_off;  /* dumb-init: HUP (1) and CONT (2) yet to be swallowed, caused by leaving the terminal */
-	struct kernel_time deadline;
 	uint32_t forwarded, reaped;
+
+	/* Not cleared. */
+	struct kernel_time deadline;
 	struct signal_info held; /* HOLDING: the request to stop */
 };
 

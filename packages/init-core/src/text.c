@@ -65,3 +65,12 @@ char *text_copy(char *to, const char *from)
 		to++;
 	return to;
 }
+
+void clear(void *to, size_t bytes)
+{
+	volatile uintptr_t *at = to;
+	do {
+		*at++ = 0;
+		bytes -= sizeof *at;
+	} while (bytes);
+}

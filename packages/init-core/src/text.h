@@ -28,6 +28,9 @@ const char *text_basename(const char *path);
 /* Reads decimal digits at *cursor and moves it past them. -1 when there are none or they exceed `limit`. */
 int32_t text_number(const char **cursor, int32_t limit);
 
+/* Clears `bytes`, a multiple of a machine word and not 0, without becoming a call of memset(3). */
+void clear(void *to, size_t bytes);
+
 /* Writes `value` in decimal at `to` (11 bytes suffice) and returns where its terminating NUL is. */
 char *text_decimal(char *to, uint32_t value);
 

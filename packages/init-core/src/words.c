@@ -1,34 +1,47 @@
 /* The words are packed, for they are most of what the file would hold. A bit is guessed from how often it was 0 and 1 where
-   the same came before it: no byte, the last one, two or three, or the same beginning of a word. Each of these five has
-   counts in a hashed table; the logarithms of their ratios, weighted, add up to that of the guess, and by the guess the
-   range of an arithmetic decoder is divided. ../words.mjs has the same model for packing.
+   the same came before it: no byte, the last one, two, three or four, or the same beginning of a word. Each of these six has
+   counts in a hashed table; the logarithms of their ratios are votes, and their sum, weighted by how right each was so far,
+   is the logarithm of the guess's ratio. By it the range of an arithmetic decoder is divided. ../words.mjs has the same
+   model for packing.
 
-   It takes a few milliseconds and a stack of a quarter of a megabyte, and is run only where something is to be said. */
+   It takes a few milliseconds and half a megabyte of stack, and is run only where something is to be said. */
 #include "words.h"
 
+#include "text.h"
 #include "words-packed.h"
 
-enum { CONTEXTS = 5, SLOTS_LOG = WORDS_SLOTS_LOG, MOST = sizeof words_logs - 1 };
+enum { CONTEXTS = WORDS_CONTEXTS, SLOTS_LOG = WORDS_SLOTS_LOG, MOST = sizeof words_logs - 1 };
+
+struct context {
+	uint8_t *seen; /* how often 0 and 1 */
+	int32_t vote, weight;
+};
 
 void words_unpack(char *to, unsigned texts)
 {
 	uint8_t counts[1 << SLOTS_LOG][2];
 	const uint8_t *from = words_packed;
+	struct context contexts[CONTEXTS];
 	uint32_t range = 0, code = 0, last = 0, word = 0;
 
-	for (size_t i = 0; i < sizeof counts; i++)
-		((volatile uint8_t *)counts)[i] = 0;
+	clear(counts, sizeof counts);
+	for (int k = 0; k < CONTEXTS; k++)
+		contexts[k].weight = WORDS_WEIGHT << 14;
 	while (texts) {
 		uint32_t node = 1;
 		do {
-			uint8_t *seen[CONTEXTS];
 			int32_t sum = 0;
+			uint32_t mask = 0;
 			for (unsigned k = 0; k < CONTEXTS; k++) {
-				uint32_t context = k < CONTEXTS - 1 ? last & ((1u << 8 * k) - 1) : word;
+				uint32_t context = k < CONTEXTS - 1 ? last & mask : word;
 				uint32_t hash = ((context + k) * 0x2f0b4c47u ^ node) * 0x9e3779b1u;
-				seen[k] = counts[hash >> (32 - SLOTS_LOG)];
-				sum += (words_logs[seen[k][1]] - words_logs[seen[k][0]]) * words_weights[k];
+				struct context *at = &contexts[k];
+				at->seen = counts[hash >> (32 - SLOTS_LOG)];
+				at->vote = words_logs[at->seen[1]] - words_logs[at->seen[0]];
+				sum += at->vote * at->weight;
+				mask = mask << 8 | 255;
 			}
+			sum >>= 14;
 			/* 2 to the power of -|sum|, by straight lines between whole powers; of it, nearly the chance of the
 			   less likely bit, in 1/32768. */
 			bool likely = sum > 0;
@@ -42,18 +55,23 @@ void words_unpack(char *to, unsigned texts)
 			}
 			uint32_t bound = (range >> 15) * chance;
 			bool bit = likely;
+			int32_t error = (int32_t)chance;
 			if (code < bound) {
 				range = bound - 1;
 				bit = !bit;
+				error -= 32768;
 			} else {
 				range -= bound;
 				code -= bound;
 			}
-			for (unsigned k = 0; k < CONTEXTS; k++) {
-				if (seen[k][bit] < MOST)
-					seen[k][bit]++;
-				if (seen[k][!bit] > 1)
-					seen[k][!bit] >>= 1;
+			if (!likely)
+				error = -error;
+			for (struct context *at = contexts; at < contexts + CONTEXTS; at++) {
+				at->weight += error * at->vote >> WORDS_LEARNING;
+				if (at->seen[bit] < MOST)
+					at->seen[bit]++;
+				if (at->seen[!bit] > 1)
+					at->seen[!bit] >>= 1;
 			}
 			node = node * 2 + bit;
 		} while (node < 256);

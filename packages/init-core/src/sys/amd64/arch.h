@@ -7,7 +7,7 @@ enum {
 	NR_clone = 56, NR_execve = 59, NR_wait4 = 61, NR_kill = 62, NR_chdir = 80, NR_fchdir = 81, NR_setpgid = 109,
 	NR_getppid = 110, NR_setsid = 112, NR_getpgid = 121, NR_getsid = 124, NR_rt_sigtimedwait = 128,
 	NR_rt_sigqueueinfo = 129, NR_prctl = 157, NR_clock_gettime = 228, NR_exit_group = 231, NR_waitid = 247,
-	NR_openat = 257, NR_faccessat = 269, NR_ppoll = 271, NR_prlimit64 = 302, NR_pidfd_send_signal = 424,
+	NR_openat = 257, NR_faccessat = 269, NR_ppoll = 271, NR_pidfd_send_signal = 424,
 	NR_pidfd_open = 434, NR_close_range = 436
 };
 

@@ -4,5 +4,5 @@ enum {
 	NR_ppoll = 73, NR_exit_group = 94, NR_waitid = 95, NR_clock_gettime = 113, NR_kill = 129, NR_rt_sigaction = 134,
 	NR_rt_sigprocmask = 135, NR_rt_sigtimedwait = 137, NR_rt_sigqueueinfo = 138, NR_setpgid = 154, NR_getpgid = 155,
 	NR_getsid = 156, NR_setsid = 157, NR_prctl = 167, NR_getpid = 172, NR_getppid = 173, NR_clone = 220, NR_execve = 221, NR_wait4 = 260,
-	NR_prlimit64 = 261, NR_pidfd_send_signal = 424, NR_pidfd_open = 434, NR_close_range = 436
+	NR_pidfd_send_signal = 424, NR_pidfd_open = 434, NR_close_range = 436
 };

@@ -9,7 +9,7 @@ enum {
 	NR_chdir = 5078, NR_fchdir = 5079, NR_setpgid = 5107, NR_getppid = 5108, NR_setsid = 5110, NR_getpgid = 5119, NR_getsid = 5122,
 	NR_rt_sigtimedwait = 5126, NR_rt_sigqueueinfo = 5127, NR_prctl = 5153, NR_exit_group = 5205,
 	NR_clock_gettime = 5222, NR_waitid = 5237, NR_openat = 5247, NR_faccessat = 5259, NR_ppoll = 5261,
-	NR_prlimit64 = 5297, NR_pidfd_send_signal = 5424, NR_pidfd_open = 5434, NR_close_range = 5436
+	NR_pidfd_send_signal = 5424, NR_pidfd_open = 5434, NR_close_range = 5436
 };
 
 /* arch/mips/include/uapi/asm/{siginfo,signal}.h: the code comes before the error number, the flags before the handler. */
@@ -19,7 +19,7 @@ enum { TTY_TAKE = 0x5480, TTY_LEAVE = 0x5471 };
 static const unsigned TTY_GET_GROUP = 0x40047477, TTY_SET_GROUP = 0x80047476;
 enum { OPEN_CREATE = 0x100, OPEN_NO_TTY = 0x800, OPEN_TRUNCATE = 0x200, OPEN_CLOEXEC = 0x80000 };
 enum { ERROR_NAME_TOO_LONG = 78, ERROR_LOOP = 90 };
-enum { MASK_SET = 3, LIMIT_OPEN_FILES = 5 };
+enum { MASK_SET = 3 };
 
 __attribute__((always_inline)) static inline long syscall5(long number, long a, long b, long c, long d, long e)
 {
