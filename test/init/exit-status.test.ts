@@ -78,6 +78,20 @@ test("a fork that is refused ends the init at once with 125 and a message", asyn
   });
 });
 
+test("what the command line asks for instead of a command is answered on stdout, with 0", async () => {
+  for (const [options, text] of [
+    [["--help"], /^Usage: initwrap \[OPTIONS\] -- COMMAND \[ARGS\]\n[\s\S]*own failure\.\n$/],
+    [["-h"], /^Usage: initwrap /],
+    [["-V"], /^initwrap \d+\.\d+\.\d+\n$/],
+    [["-l"], /^MIT License\n[\s\S]*\nTHE SOFTWARE\.\n$/],
+    [["--license"], /^MIT License\n/],
+  ] as const) {
+    const outcome = await run([], { options, bare: true });
+    expect(outcome).toMatchObject({ code: 0, stderr: "" });
+    expect(outcome.stdout).toMatch(text);
+  }
+});
+
 test("mistakes on the command line are 125 with text", async () => {
   for (const [options, message] of [
     [["--frobnicate"], "unrecognized option '--frobnicate'"],
@@ -86,10 +100,21 @@ test("mistakes on the command line are 125 with text", async () => {
     [["--stop-plan=TERM:5,FOO"], "bad value for stop-plan: 'TERM:5,FOO'"],
     [["--report", "relative"], "bad value for report: 'relative'"],
     [["--group=yes"], "option '--group=yes' doesn't allow an argument"],
+    [["--grace", "1,2"], "bad value for grace: '1,2'"],
+    [["--grace", "1.5m"], "bad value for grace: '1.5m'"],
+    [["--rewrite", "TERM"], "bad value for rewrite: 'TERM'"],
+    [["--rewrite", "RTMAX-31:1"], "bad value for rewrite: 'RTMAX-31:1'"],
+    [["--exit-map", "256"], "bad value for exit-map: '256'"],
   ] as const) {
     const outcome = await run(child("exit", 0), { options });
     expect(outcome.code).toBe(125);
     expect(outcome.stderr).toContain(`initwrap: ${message}\n`);
+  }
+  for (const [option, message] of [
+    ["--grace", "option '--grace' requires an argument"],
+    ["-e", "option requires an argument -- 'e'"],
+  ] as const) {
+    expect((await run([], { options: [option], bare: true })).stderr).toContain(`initwrap: ${message}\n`);
   }
   expect((await run([])).stderr).toContain("initwrap: no command given\n");
 });

@@ -26,14 +26,6 @@ _Noreturn static void answer(const struct options *options)
 	sys_exit(options->request < REQUEST_WRONG ? 0 : own_failure(options));
 }
 
-static void block_every_signal(struct signal_set *before)
-{
-	struct signal_set every;
-	for (size_t i = 0; i < sizeof every / sizeof *every.bits; i++)
-		every.bits[i] = ~0ul;
-	SYS(NR_rt_sigprocmask, MASK_SET, &every, before, sizeof every);
-}
-
 /* With SIGCHLD ignored, which is inherited through exec, the kernel would discard every exit code. */
 static bool stop_ignoring_children(void)
 {
@@ -132,7 +124,7 @@ __attribute__((noinline)) _Noreturn static void run_aloud(struct options *option
 __attribute__((used)) _Noreturn void start(long *stack)
 {
 	struct inheritance inheritance;
-	block_every_signal(&inheritance.blocked);
+	SYS(NR_rt_sigprocmask, MASK_SET, &every_signal, &inheritance.blocked, sizeof every_signal);
 
 	char **argv = (char **)(stack + 1);
 	inheritance.environment = argv + stack[0] + 1;

@@ -37,11 +37,6 @@ static const char rows[] =
 	ROW("\x13", "l", "license")      /* IT I */
 	ROW("\x08", "L", "");            /* C - */
 
-bool duration_is_zero(struct duration duration)
-{
-	return !(duration.seconds | duration.nanoseconds);
-}
-
 /* "5", "5s", "1.5s", "500ms", "2m", "1h", of at most 11 days. Reads up to a comma or the end. */
 static bool parse_duration(const char **cursor, struct duration *to)
 {

@@ -78,7 +78,10 @@ struct options {
 	uint8_t exit_flip[256];           /* the exit code to give, XOR the child's */
 };
 
-bool duration_is_zero(struct duration duration);
+static inline bool duration_is_zero(const struct duration *duration)
+{
+	return !(duration->seconds | duration->nanoseconds);
+}
 
 /* Fills `options`. `argv` and `environment` end in NULL; argv[0] may be missing. */
 void options_parse(struct options *options, char **argv, char **environment);

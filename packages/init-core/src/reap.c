@@ -47,7 +47,7 @@ WITHOUT_RETURN void reap(struct supervision *state)
 		}
 		state->status = status;
 		state->ended = true;
-		if (duration_is_zero(options->grace))
+		if (duration_is_zero(&options->grace))
 			return;
 	}
 }

@@ -32,18 +32,19 @@ static bool is_end(char letter)
 
 void signal_name(char *to, int number)
 {
-	const char *name = names;
-	for (int i = 1; i < number && *name; i++)
-		name += text_length(name) + 1;
-	if (number >= 1 && *name) {
-		text_copy(text_copy(to, "SIG"), name);
-		return;
-	}
 	if (number >= SIGNAL_RTMIN) {
 		to = text_copy(to, "SIGRTMIN+");
 		number -= SIGNAL_RTMIN;
 		if (!number) {
 			to[-1] = 0;
+			return;
+		}
+	} else if (number >= 1) {
+		const char *name = names;
+		for (int i = 1; i < number && *name; i++)
+			name += text_length(name) + 1;
+		if (*name) {
+			text_copy(text_copy(to, "SIG"), name);
 			return;
 		}
 	}

@@ -11,7 +11,7 @@
 #include "reap.h"
 #include "text.h"
 
-enum { NO_SIGNAL = 0 };
+HOT const struct signal_set every_signal = { { [0 ... sizeof(struct signal_set) / sizeof(long) - 1] = ~0ul } };
 
 /* How often to look for processes that are not our children (docker exec's) to have gone; in nanoseconds. */
 enum { POLL_INTERVAL = 20000000, SECOND = 1000000000 };
@@ -55,8 +55,7 @@ static bool is_past(const struct supervision *state)
 
 static bool is_timed(const struct supervision *state)
 {
-	return state->phase == HOLDING || state->phase == STAGING || state->phase == GRACE
-	    || (state->phase == KILLED && state->ended);
+	return state->phase >= HOLDING && (state->phase != KILLED || state->ended);
 }
 
 static bool is_polling(const struct supervision *state)
@@ -64,23 +63,17 @@ static bool is_polling(const struct supervision *state)
 	return state->ended && state->childless && state->self == 1;
 }
 
-/* The next pending signal, or NO_SIGNAL at the deadline (or a poll), or a negative error such as EINTR. */
+/* The next pending signal, or EAGAIN at the deadline (or a poll), or another negative error. */
 static long next_signal(const struct supervision *state, struct signal_info *info)
 {
-	struct signal_set every;
-	struct kernel_time rest;
+	struct kernel_time rest = { 0, POLL_INTERVAL };
 	bool timed = is_timed(state);
-	for (size_t i = 0; i < sizeof every / sizeof *every.bits; i++)
-		every.bits[i] = ~0ul;
-	if (timed) {
+	if (timed && !is_polling(state)) {
 		rest = remaining(state);
 		if (rest.seconds < 0)
 			rest = (struct kernel_time){ 0, 0 };
-		else if (is_polling(state) && (rest.seconds || rest.nanoseconds > POLL_INTERVAL))
-			rest = (struct kernel_time){ 0, POLL_INTERVAL };
 	}
-	long number = SYS(NR_rt_sigtimedwait, &every, info, timed ? &rest : NULL, sizeof every);
-	return number == -E_AGAIN ? NO_SIGNAL : number;
+	return SYS(NR_rt_sigtimedwait, &every_signal, info, timed ? &rest : NULL, sizeof every_signal);
 }
 
 static bool is_stop(int number)
@@ -252,7 +245,7 @@ static void stop(struct supervision *state, struct signal_info *info)
 		run_stage(state);
 		return;
 	}
-	if (!duration_is_zero(options->grace)) {
+	if (!duration_is_zero(&options->grace)) {
 		enter_grace(state);
 		if (rewritten(options, number) == SIG_TERM) {
 			say(options, ROW_TERMINATED, 0);
@@ -292,7 +285,7 @@ static void receive(struct supervision *state, struct signal_info *info)
 	if (number == SIG_TERM || rewritten(options, number) == SIG_TERM) {
 		if (state->phase == HOLDING)
 			return;
-		if (state->phase == RUNNING && !duration_is_zero(options->stop_delay)) {
+		if (state->phase == RUNNING && !duration_is_zero(&options->stop_delay)) {
 			state->phase = HOLDING;
 			state->held = *info;
 			set_deadline(state, options->stop_delay);
@@ -330,7 +323,7 @@ static bool may_end(struct supervision *state)
 	const struct options *options = state->options;
 	if (!state->ended)
 		return false;
-	if (duration_is_zero(options->grace) || options->pause)
+	if (duration_is_zero(&options->grace) || options->pause)
 		return true;
 	if (state->childless && (state->self != 1 || sys_kill(-1, 0) == -E_SRCH))
 		return true;
@@ -383,7 +376,7 @@ void supervise(struct supervision *state)
 			reap(state);
 		} else if (number > 0) {
 			receive(state, &info);
-		} else if (number == NO_SIGNAL && is_past(state)) {
+		} else if (number == -E_AGAIN && is_past(state)) {
 			pass_deadline(state);
 		}
 	}

@@ -7,9 +7,9 @@
 
 enum phase {
 	RUNNING,  /* nobody asked to stop */
+	STOPPING, /* the request to stop was passed on; nothing is timed, as it is from here on */
 	HOLDING,  /* --stop-delay: a TERM waits for the deadline */
 	STAGING,  /* --stop-plan: the next stage waits for the deadline */
-	STOPPING, /* the request to stop was passed on; nothing is timed */
 	GRACE,    /* --grace: everything was sent TERM; KILL at the deadline */
 	KILLED    /* everything was sent KILL */
 };
@@ -31,6 +31,8 @@ struct supervision {
 	struct kernel_time deadline;
 	struct signal_info held; /* HOLDING: the request to stop */
 };
+
+extern const struct signal_set every_signal;
 
 /* Returns when the init may end. */
 void supervise(struct supervision *state);
