@@ -2,9 +2,9 @@
    which signals, deaths and the init's own steps can follow one another, and so at every window of the start.
 
    One process for each party. Init and the first part of Main are the program, a step a system call, each step named
-   by the function of ../src that makes it, as "src: FUNCTION". The rest of Main is the command, which may do anything;
-   Environment sends signals at every moment and lets other processes be born, lose their parent and die at every
-   moment. The inline definitions are the kernel, as signal(7), wait(2), vfork(2), kill(2) and pid_namespaces(7)
+   by the function of ../src that makes it, as "src: FUNCTION". The rest of Main is the command, which acts on what it
+   gets; Environment sends signals and lets the command and other processes be born, lose their parent, stop and die, at
+   every moment. The inline definitions are the kernel, as signal(7), wait(2), vfork(2), kill(2) and pid_namespaces(7)
    describe it.
 
    What must hold:
@@ -45,7 +45,7 @@
 #define SIGNALS 2 /* how many signals the environment sends */
 #endif
 #ifndef OTHERS
-#define OTHERS 2 /* how many processes there are beside the init and the command: 1 or 2 */
+#define OTHERS 2 /* how many processes there are beside the init and the command: up to 2 */
 #endif
 
 mtype:signal = { NO_SIGNAL, TERM, CHLD, CONT, TSTP, REALTIME };
@@ -208,7 +208,9 @@ inline kill_group(signal)
 		if
 		:: signal == TERM -> owed_term = p_term || m_term
 		:: signal == TSTP -> owed_tstp = p_tstp || m_tstp
-		:: signal == CONT -> owed_cont = p_cont
+		:: signal == CONT ->
+			owed_cont = p_cont;
+			owed_term = owed_term && p_term
 		:: signal == REALTIME ->
 			got++;
 			value_refused = true
@@ -468,8 +470,10 @@ active proctype Init()
 		chld_ignored = inherited_ignored;
 		if
 		:: skip
+#if OTHERS > 0
 		:: other[0] = LIVING; of_init[0] = true
 		:: other[0] = ZOMBIE; of_init[0] = true
+#endif
 		fi
 	}
 
@@ -577,7 +581,7 @@ inline act_early()
 
 proctype Main()
 {
-	byte value, stops = 1;
+	byte value;
 
 	/* src: run_child: setsid(2) or setpgid(2) */
 	leads = true;
@@ -618,7 +622,7 @@ proctype Main()
 		fi
 	}
 
-	/* From here on it is the command. */
+	/* From here on it is the command. What it must do is here; what it may do is with the rest in Environment. */
 end_idle:
 	do
 	:: atomic { RUNNING && !m_blocked && m_term ->
@@ -629,7 +633,8 @@ end_idle:
 			:: d_step { main_dies(143) }
 			fi
 		}
-	:: d_step { RUNNING && !m_blocked && m_tstp ->
+	/* Linux takes the pending standard signal with the lowest number first: TERM before TSTP. */
+	:: d_step { RUNNING && !m_blocked && m_tstp && !m_term ->
 			m_tstp = false;
 			owed_tstp = p_tstp || number == TSTP;
 			main_stops()
@@ -640,26 +645,15 @@ end_idle:
 			assert(value == got || value_refused);
 			value = 0
 		}
-	/* It stops itself. */
-	:: d_step { RUNNING && stops > 0 && !m_term ->
-			stops--;
-			main_stops()
-		}
-	/* It moves to another group, and leaves others behind or not. */
-	:: atomic { RUNNING && leads ->
-			leads = false;
-			if
-			:: left_behind = true
-			:: skip
-			fi
-		}
 	:: MAIN_ENDED || out -> break
 	od
 }
 
+/* What may happen, and need not: at any time it may be enough. A process that had the choice would be made to take it
+   one day by the fairness that the properties are checked with. */
 active proctype Environment()
 {
-	byte signals = SIGNALS;
+	byte signals = SIGNALS, stops = 1;
 
 	do
 	/* Signals to the init. */
@@ -692,7 +686,9 @@ active proctype Environment()
 			fi
 		}
 	/* A descendant of the command is born, */
+#if OTHERS > 0
 	:: d_step { !out && main == COMMAND && other[0] == UNBORN -> other[0] = LIVING }
+#endif
 #if OTHERS > 1
 	:: d_step { !out && main == COMMAND && other[0] != UNBORN && other[1] == UNBORN -> other[1] = LIVING }
 #endif
@@ -707,8 +703,19 @@ active proctype Environment()
 	/* is collected by its own parent. */
 	:: d_step { !out && other[0] == ZOMBIE && !of_init[0] -> other[0] = GONE; of_init[0] = true }
 	:: d_step { !out && other[1] == ZOMBIE && !of_init[1] -> other[1] = GONE; of_init[1] = true }
-	/* The command ends by itself. */
+	/* The command ends by itself, */
 	:: d_step { RUNNING -> main_dies(3) }
+	/* stops itself, */
+	:: d_step { RUNNING && stops > 0 && !m_term ->
+			stops--;
+			main_stops()
+		}
+	/* moves to another group, and leaves others behind in its own or not. */
+	:: d_step { RUNNING && leads -> leads = false }
+	:: d_step { RUNNING && leads ->
+			leads = false;
+			left_behind = true
+		}
 	/* Enough: the rest of what could happen never does. */
 	:: break
 	od
