@@ -367,6 +367,8 @@ void supervise(struct supervision *state)
 {
 	const struct options *options = state->options;
 	struct signal_info info;
+	/* A child from before our exec may have died while its SIGCHLD was discarded. */
+	reap(state);
 	while (!may_end(state)) {
 		long number = next_signal(state, &info);
 		if (number > 0 && is_plain(state, (int)number, &info)) {

@@ -9,6 +9,7 @@
      -o  every file system read-only    -m  without /proc
      -k N  sends it TERM after its Nth system call
      -t MICROSECONDS  sends it TERM that long after its exec
+     -z  with a dead child that nobody has waited for
    Descriptor 3 gets the command's pid as seen from here, then is closed. Everything else is inherited. */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -67,11 +68,11 @@ static void signal_after(pid_t pid, int calls)
 
 int main(int argc, char **argv)
 {
-	int option, ignore = 0, closed = 0, plain = 0, session = 0, terminal = 0, block = 0, fixed = 0, frozen = 0, bare = 0;
+	int option, ignore = 0, closed = 0, plain = 0, session = 0, terminal = 0, block = 0, fixed = 0, frozen = 0, bare = 0, dead = 0;
 	int executed[2], calls = -1;
 	long moment = -1;
 	long user = -1, processes = -1;
-	while ((option = getopt(argc, argv, "+i0nscbwomu:p:k:t:")) != -1) {
+	while ((option = getopt(argc, argv, "+i0nscbwomzu:p:k:t:")) != -1) {
 		switch (option) {
 		case 'i': ignore = 1; break;
 		case '0': closed = 1; break;
@@ -84,6 +85,7 @@ int main(int argc, char **argv)
 		case 'm': bare = 1; break;
 		case 'k': calls = atoi(optarg); break;
 		case 't': moment = atol(optarg); break;
+		case 'z': dead = 1; break;
 		case 'u': user = atol(optarg); break;
 		case 'p': processes = atol(optarg); break;
 		default: return 99;
@@ -129,6 +131,12 @@ int main(int argc, char **argv)
 			sigaddset(&set, SIGUSR1);
 			sigaddset(&set, 40);
 			sigprocmask(SIG_BLOCK, &set, NULL);
+		}
+		if (dead) {
+			siginfo_t info;
+			pid_t child = fork();
+			if (child == 0) _exit(5);
+			waitid(P_PID, (id_t)child, &info, WEXITED | WNOWAIT);
 		}
 		if (ignore) signal(SIGCHLD, SIG_IGN);
 		if (closed) { close(0); close(1); close(2); }
