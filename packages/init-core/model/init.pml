@@ -23,6 +23,7 @@
      MASK_OPENS           the mask is opened between two waits, as for handlers
      FORK                 the init goes on while the child still runs the init's code
      LEFT_OVER_HANDLER    with FORK: the child has the init's handlers until it executes the command
+     EXEC_UNMASKS         with FORK: nothing can be acted on too early; what is left is a group that is not there yet
      NO_FALLBACK          what cannot be sent to the group is not sent to the command alone
      MASK_FIRST           the child restores the mask before it takes the terminal
      MASK_KEPT            the child does not restore the mask
@@ -221,7 +222,7 @@ inline kill_group(signal)
 inline kill_everything_with_term()
 {
 	if
-	:: main == COMMAND ->
+	:: main == BORROWED || main == COMMAND ->
 		m_term = true;
 		m_tstp = false;
 		owed_tstp = owed_tstp && p_tstp;
@@ -234,7 +235,7 @@ inline kill_everything_with_term()
 inline kill_everything()
 {
 	if
-	:: main == COMMAND -> main_dies(137)
+	:: main == BORROWED || main == COMMAND -> main_dies(137)
 	:: else -> skip
 	fi;
 	if
@@ -604,10 +605,12 @@ proctype Main()
 	}
 	/* src: run_child: rt_sigprocmask(2) */
 #ifndef MASK_KEPT
+#ifndef EXEC_UNMASKS
 	atomic {
 		m_blocked = false;
 		act_early()
 	}
+#endif
 #endif
 	/* src: attempt: execve(2). What is pending stays so, and so do the mask and what is ignored. */
 	atomic {
@@ -616,9 +619,13 @@ proctype Main()
 		m_chld_ignored = false;
 		inherited_ignored = false;
 		m_handler = false;
+#ifdef EXEC_UNMASKS
+		m_blocked = false;
+#endif
 		if
-		:: main = COMMAND
-		:: d_step { main_dies(127) }
+		:: main == BORROWED -> main = COMMAND
+		:: d_step { main == BORROWED -> main_dies(127) }
+		:: else -> skip /* killed before that, which needs FORK */
 		fi
 	}
 
