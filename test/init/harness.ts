@@ -42,7 +42,7 @@ export function which(program: string): string | undefined {
 export const compiler = which("cc") ?? which("gcc") ?? which("clang-19");
 
 /** The compiled form of programs/NAME.c, static so that it also runs in an empty root. */
-export function program(name: "child" | "namespace" | "send" | "stress" | "terminal"): string {
+export function program(name: "child" | "faults" | "namespace" | "send" | "stress" | "terminal"): string {
   const source = join(import.meta.dirname, "programs", `${name}.c`);
   const hash = createHash("sha256").update(readFileSync(source)).digest("hex").slice(0, 12);
   const file = join(CACHE, `${name}-${hash}`);

@@ -34,7 +34,8 @@ WITHOUT_RETURN void reap(struct supervision *state)
 	for (;;) {
 		int pid = (int)SYS(NR_wait4, -1, &status, WAIT_NO_HANG | WAIT_ALL_KINDS, NULL);
 		if (pid <= 0) {
-			if (pid == -E_INTR)
+			/* The SIGCHLD is taken: giving up would be for ever. */
+			if (pid && pid != -E_CHILD)
 				continue;
 			state->childless = pid == -E_CHILD;
 			return;

@@ -18,7 +18,7 @@ enum { POLL_INTERVAL = 20000000, SECOND = 1000000000 };
 
 static struct kernel_time now(void)
 {
-	struct kernel_time time;
+	struct kernel_time time = { 0, 0 };
 	SYS(NR_clock_gettime, 1 /* CLOCK_MONOTONIC */, &time);
 	return time;
 }
@@ -55,7 +55,7 @@ static bool is_past(const struct supervision *state)
 
 static bool is_timed(const struct supervision *state)
 {
-	return state->phase >= HOLDING && (state->phase != KILLED || state->ended);
+	return state->phase >= HOLDING;
 }
 
 static bool is_polling(const struct supervision *state)
@@ -310,6 +310,7 @@ static void pass_deadline(struct supervision *state)
 		run_stage(state);
 		break;
 	case GRACE:
+	case KILLED: /* again, for what the first did not reach */
 		say(state->options, ROW_KILLED, 0);
 		state->phase = KILLED;
 		set_deadline(state, (struct duration){ 1, 0 });
