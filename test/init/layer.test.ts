@@ -62,28 +62,6 @@ test.each(platforms.map((platform) => [nameOf(platform), platform] as const))(
   },
 );
 
-test.each(platforms.map((platform) => [nameOf(platform), platform] as const))(
-  "%s: no segment is writable and executable, the stack is not executable",
-  (_, platform) => {
-    const bytes = initFor(platform).bytes();
-    const wide = bytes[4] === 2;
-    const little = bytes[5] === 1;
-    const number = (at: number, size: number) => (little ? bytes.readUIntLE(at, size) : bytes.readUIntBE(at, size));
-    const start = wide ? number(36, 4) || number(32, 6) : number(28, 4);
-    const table = wide ? (little ? number(32, 6) : number(34, 6)) : start;
-    const [size, count] = wide ? [number(54, 2), number(56, 2)] : [number(42, 2), number(44, 2)];
-    const segments = Array.from({ length: count }, (_, i) => ({
-      type: number(table + i * size, 4),
-      flags: number(table + i * size + (wide ? 4 : 24), 4),
-    }));
-    expect(segments.some(({ type }) => type === 1)).toBe(true);
-    expect(segments.filter(({ flags }) => (flags & 3) === 3)).toEqual([]);
-    expect(segments.find(({ type }) => type === 0x6474e551)?.flags).toBe(6);
-    // Static: no dynamic section and no interpreter.
-    expect(segments.filter(({ type }) => type === 2 || type === 3)).toEqual([]);
-  },
-);
-
 test("SHA256SUMS covers every file", () => {
   const folder = join(import.meta.dirname, "../../packages/init-core/inits");
   const lines = readFileSync(join(folder, "SHA256SUMS"), "utf8").trimEnd().split("\n");
@@ -100,7 +78,7 @@ test("what is committed is, bit for bit, what the source builds", (context) => {
     { encoding: "utf8" },
   );
   expect(output).toBe("11 inits are, bit for bit, what the source builds\n");
-});
+}, 300_000);
 
 test("variants find their init, other systems do not", () => {
   const path = (architecture: string, variant?: string) => initFor({ os: "linux", architecture, variant }).path;
