@@ -74,7 +74,12 @@ beforeEach((context) => {
 // Signals and deaths hardly meet: many of one with few of the other is nearly all there is, and much less to look at.
 const bounds: readonly Omit<Check, "defines">[] =
   process.env["MODEL_BOUNDS"] === "larger"
-    ? (["assertions", "delivered", "reaped", "ends"] as const).map((property) => ({ property, signals: 2, others: 2 }))
+    ? [
+        { property: "assertions", signals: 2, others: 2 },
+        { property: "delivered", signals: 2, others: 1 },
+        { property: "reaped", signals: 2, others: 1 },
+        { property: "ends", signals: 2, others: 1 },
+      ]
     : [
         { property: "assertions", signals: 2, others: 0 },
         { property: "assertions", signals: 1, others: 2 },
@@ -122,14 +127,11 @@ const broken: readonly (readonly [defines: string, property: Property, error: st
   ["NOT_WOKEN", "delivered", CYCLE],
 ];
 
-test.each(broken)(
-  "%s breaks what it should: %s",
-  (defines, property, error, signals = 1) => {
+for (const [defines, property, error, signals = 1] of broken)
+  test(`${defines} breaks what it should: ${property}`, { timeout: 5 * MINUTES }, () => {
     const verdict = verify({ property, signals, others: signals === 1 ? 1 : 0, defines: defines.split(" ") });
     expect(verdict.error).toContain(error);
-  },
-  5 * MINUTES,
-);
+  });
 
 test(
   "a group that does not exist yet is no loss while there is the fallback",
