@@ -368,14 +368,16 @@ void supervise(struct supervision *state)
 {
 	const struct options *options = state->options;
 	struct signal_info info;
-	/* A child from before our exec may have died while its SIGCHLD was discarded. */
-	reap(state);
-	while (!may_end(state)) {
-		long number = next_signal(state, &info);
+	/* As if a SIGCHLD had come: a child from before our exec may have died while its own was discarded. */
+	long number = SIG_CHLD;
+	for (bool first = true; !may_end(state); first = false) {
+		if (!first)
+			number = next_signal(state, &info);
 		if (number > 0 && is_plain(state, (int)number, &info)) {
 			pass_on(state, (int)number);
 		} else if (number == SIG_CHLD) {
-			say(options, ROW_RECEIVED_CHILD, SIG_CHLD);
+			if (!first)
+				say(options, ROW_RECEIVED_CHILD, SIG_CHLD);
 			reap(state);
 		} else if (number > 0) {
 			receive(state, &info);
