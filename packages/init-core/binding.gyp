@@ -15,7 +15,8 @@
         "src/signals.c",
         "src/spawn.c",
         "src/supervise.c",
-        "src/text.c"
+        "src/text.c",
+        "src/words.c"
       ],
       "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
       "defines": ["NAPI_VERSION=8", "NODE_ADDON_API_DISABLE_CPP_EXCEPTIONS"],

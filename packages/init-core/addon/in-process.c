@@ -127,7 +127,7 @@ static enum failure run(const struct options *options, const struct inheritance 
 		call->error = -state.main;
 		return FAILURE_FORK;
 	}
-	tell(options, LEVEL_INFO, "started %s as pid %d\n", *options->command, state.main);
+	say(options, ROW_STARTED, state.main);
 	supervise(&state);
 	/* The init leaves the rest to the kernel, which ends everything after PID 1; this process may go on. */
 	if (!call->exit)
@@ -145,7 +145,7 @@ static enum failure run(const struct options *options, const struct inheritance 
 	return FAILURE_NONE;
 }
 
-enum failure supervise_in_process(const struct options *options, char **environment, struct in_process *call)
+static enum failure work(const struct options *options, char **environment, struct in_process *call)
 {
 	struct process_state state;
 	struct inheritance inheritance = { .environment = environment };
@@ -168,4 +168,16 @@ enum failure supervise_in_process(const struct options *options, char **environm
 	}
 	kernel_mask(mask);
 	return failure;
+}
+
+enum failure supervise_in_process(const struct options *given, char **environment, struct in_process *call)
+{
+	/* With the words at hand, as in src/main.c. */
+	char words[WORDS_TOLD_SIZE];
+	struct options options = *given;
+	if (options.verbosity) {
+		words_unpack(words, ROW_HELP * WORDS_PERSONALITIES);
+		options.words = words;
+	}
+	return work(&options, environment, call);
 }

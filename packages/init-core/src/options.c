@@ -251,7 +251,7 @@ static void parse_variable(struct options *options, const char *variable)
 		return;
 	}
 	for (const char *row = peers_variables; *row; row += text_length(row) + 1) {
-		int action = *row++;
+		uint8_t action = (uint8_t)*row++;
 		value = text_after(variable, row);
 		if (!value || *row != "ITDC"[options->personality])
 			continue;
@@ -308,9 +308,9 @@ static uint8_t personality_of(const char *name)
 {
 	HOT static const char names[][12] = { "tini", "dumb-init", "catatonit", "docker-init" };
 	/* Prefixes: tini-static, tini-amd64 and dumb-init_1.2.5_x86_64 are names these programs are shipped under. */
-	for (uint8_t i = 0; i < sizeof names / sizeof *names; i++)
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
 		if (text_after(name, names[i]))
-			return i + 1 > CATATONIT ? TINI : i + 1;
+			return i + 1 > CATATONIT ? TINI : (uint8_t)(i + 1);
 	return INITWRAP;
 }
 
