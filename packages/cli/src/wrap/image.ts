@@ -186,7 +186,8 @@ async function openSource(
   const open = async (locator: Locator, otherwise: Locator): Promise<Opened> => {
     const sink = target ?? otherwise;
     const medium = await mediumOf(locator.scheme);
-    const sameStore = locator.scheme === sink.scheme && (medium.isSameStore?.(locator.location, sink.location) ?? false);
+    const sameStore =
+      locator.scheme === sink.scheme && (medium.isSameStore?.(locator.location, sink.location) ?? false);
     const apply = request.apply ?? true;
     const attempt = async (layers: boolean): Promise<Opened> => {
       const inPlace = samePlace(locator, sink) && apply;
