@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, open, readFile, rm, stat, writeFile } from "node:fs/pro
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync, zstdCompressSync } from "node:zlib";
-import { initFor } from "@initwrap/init-core";
+import { initFor, initPlatforms } from "@initwrap/init-core";
 import { type Header, pack } from "tar-stream";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { digestOf } from "../../packages/cli/src/model/digest.ts";
@@ -152,9 +152,11 @@ describe("something at the init's path in a plain layer", () => {
   it("is no other file when it is the init itself, of this version or another", async () => {
     const bytes = init.bytes();
     expect(await verdict([{ tar: await tar({ name: "initwrap", content: bytes }) }])).toBe("sure");
-    const older = Buffer.concat([bytes, Buffer.from("other")]);
-    expect(await verdict([{ tar: await tar({ name: "initwrap", content: older }) }])).toBe("sure");
-    expect(await verdict([{ tar: await tar({ name: "initwrap", content: "Usage: initwrap [OPTIONS]" }) }])).toBe(
+    for (const platform of initPlatforms()) {
+      const other = Buffer.concat([initFor(platform).bytes(), Buffer.from("other")]);
+      expect(await verdict([{ tar: await tar({ name: "initwrap", content: other }) }])).toBe("sure");
+    }
+    expect(await verdict([{ tar: await tar({ name: "initwrap", content: "INITWRAP_ docker-init" }) }])).toBe(
       "PATH_TAKEN",
     );
   });

@@ -29,9 +29,10 @@ _Noreturn static void answer(const struct options *options)
 /* With SIGCHLD ignored, which is inherited through exec, the kernel would discard every exit code. */
 static bool stop_ignoring_children(void)
 {
-	uintptr_t action[SIGACTION_WORDS] = { 0 };
-	SYS(NR_rt_sigaction, SIG_CHLD, action, action, sizeof(struct signal_set));
-	return action[SIGACTION_HANDLER] == 1; /* SIG_IGN */
+	/* Not one for both: qemu's user mode writes the old action before it reads the new one. */
+	uintptr_t standard[SIGACTION_WORDS] = { 0 }, before[SIGACTION_WORDS];
+	SYS(NR_rt_sigaction, SIG_CHLD, standard, before, sizeof(struct signal_set));
+	return before[SIGACTION_HANDLER] == 1; /* SIG_IGN */
 }
 
 /* PID 1 is given the orphans; any other process has to ask for them. tini asks only with -s, and says so if not. */

@@ -154,9 +154,9 @@ function ourFiles(): { readonly files: ReadonlySet<string>; readonly layers: Rea
   return { files: new Set(inits.map(({ sha256 }) => sha256)), layers: new Set(inits.map(({ digest }) => digest)) };
 }
 
-/** An init of another version: an ELF executable with the help text that all of them have. */
+/** An init of another version: an ELF executable with the names that all of them have in plain letters. */
 function isInit(content: Buffer): boolean {
-  return content.subarray(0, 4).toString("latin1") === "\u007fELF" && content.includes("Usage: initwrap [OPTIONS]");
+  return content.subarray(0, 4).toString("latin1") === "\u007fELF" && NAMES.every((name) => content.includes(name));
 }
 
 function taken(node: ManifestNode, layer: Descriptor, finding: PathFinding): InitwrapError {
@@ -171,3 +171,6 @@ function taken(node: ManifestNode, layer: Descriptor, finding: PathFinding): Ini
     },
   );
 }
+
+/** What its variables begin with, and one of the names under which it is another program. */
+const NAMES = ["INITWRAP_", "docker-init"];
