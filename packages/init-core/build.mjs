@@ -58,7 +58,6 @@ const COMPILE = [
   "-fdata-sections",
   "-nostdlibinc",
   "-DINITWRAP_FREESTANDING",
-  `-DVERSION="${version}"`,
 ];
 const LINK = [
   "-nostdlib",

@@ -63,12 +63,13 @@ function parseWords(source) {
 
 /** Constants of the model. */
 const MODEL = {
-  slots: 18,
-  contexts: 6,
-  weight: 10,
+  slots: 17,
+  contexts: 5,
+  weight: 6,
   learning: 8,
-  least: 4,
-  logs: Array.from({ length: 32 }, (_, i) => Math.round(16 * Math.log2((i + 0.05) / 0.05))),
+  least: 8,
+  // Two counts fit into a byte.
+  logs: Array.from({ length: 16 }, (_, i) => Math.round(16 * Math.log2((i + 0.01) / 0.01))),
 };
 
 /** The bytes, packed. */
@@ -101,8 +102,10 @@ function pack(bytes) {
         sum += votes[k] * weights[k];
         mask = (mask << 8) | 255;
       }
+      if (Math.abs(sum) >= 2 ** 31) throw new Error("the votes need more than 32 bits");
       sum >>= 14;
       const size = Math.abs(sum) >> 5;
+      if (size >> 4 > 31) throw new Error("a shift of more than 31 bits means something else on each machine");
       const rare = ((32 - (size & 15)) << 10) >> (size >> 4);
       const chance = Math.floor((rare * (65536 - rare)) / 65536) + least;
       const bit = (byte >> i) & 1;

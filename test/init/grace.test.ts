@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeEach, expect, test } from "vitest";
-import { child, eventually, requireInit, run, scratch, start } from "./harness.ts";
+import { child, eventually, requireInit, run, scratch, sleep, start } from "./harness.ts";
 
 beforeEach(requireInit);
 
@@ -71,3 +71,17 @@ test("a rewritten TERM goes to the main child, the rest gets TERM when that has 
   expect((await running.ended).code).toBe(131);
   expect(readFileSync(note, "utf8")).toBe("TERM\n");
 });
+
+test.each([["--grace", "300ms"], ["--stop-plan", "TERM:300ms,KILL"]])(
+  "signals that come faster than they can be passed on do not put KILL off: %s %s",
+  async (...options) => {
+    const running = start(child("flood", 2), { options });
+    await running.output("ready\n");
+    await running.send(15);
+    const late = sleep(10_000).then(() => "late" as const);
+    const outcome = await Promise.race([running.ended, late]);
+    if (outcome === "late") await running.send(9);
+    expect(outcome).toMatchObject({ code: 137 });
+  },
+  30_000,
+);

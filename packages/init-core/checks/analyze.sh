@@ -4,7 +4,7 @@
 # memory clobber, fills the structures that it is given. What clang-tidy looks for, and why: ../.clang-tidy.
 set -e
 cd "$(dirname "$0")/.."
-flags="-std=c11 -ffreestanding -fno-strict-aliasing -I. -Isrc -Isrc/sys/amd64 -DINITWRAP_FREESTANDING -DVERSION=\"check\""
+flags="-std=c11 -ffreestanding -fno-strict-aliasing -I. -Isrc -Isrc/sys/amd64 -DINITWRAP_FREESTANDING"
 for source in src/*.c src/sys/memory.c; do
 	gcc $flags -O2 -Wall -Wextra -Werror -fanalyzer -mgeneral-regs-only -c -o /dev/null "$source"
 	clang-19 --target=x86_64-linux-gnu --analyze -Xclang -analyzer-werror \

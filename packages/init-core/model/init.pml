@@ -29,7 +29,7 @@
      MASK_KEPT            the child does not restore the mask
      CHILDREN_IGNORED     SIGCHLD, inherited as ignored, stays so in the init
      NOT_IGNORED_AGAIN    ... and is not ignored again for the command
-     NO_FIRST_REAP        the init waits for its first SIGCHLD before it looks for dead children
+     NO_FIRST_REAP        the init does not look for dead children before it has one of its own
      ONE_WAIT             one child is collected for each SIGCHLD
      REAP_ONCE            only the first SIGCHLD is answered
      TAKEN_LATE           the SIGCHLD is taken after the children were collected, not before
@@ -250,7 +250,7 @@ inline kill_everything()
 
 /* ---- The program ---- */
 
-/* src: leads_group, src: send */
+/* src: leads_group, src: pass_on_value, src: pass_on, src: send; and for what src: is_plain finds, the first three alone. */
 inline send(signal)
 {
 	d_step {
@@ -403,6 +403,14 @@ inline drop_pending()
 	od
 }
 
+inline pass_deadline()
+{
+	d_step {
+		killed = true;
+		kill_everything()
+	}
+}
+
 /* src: next_signal: rt_sigtimedwait(2). Which of several comes first is left open. */
 inline next_signal()
 {
@@ -435,11 +443,10 @@ inline next_signal()
 		ended = true;
 #endif
 		number = NO_SIGNAL
-	/* The deadline. src: pass_deadline */
+	/* The deadline, which ends the wait. */
 	:: NOTHING_PENDING && in_grace && !killed ->
-		killed = true;
 		number = NO_SIGNAL;
-		d_step { kill_everything() }
+		pass_deadline()
 	fi
 }
 
@@ -481,7 +488,7 @@ active proctype Init()
 #ifdef BLOCK_SECOND
 	started = true;
 #endif
-	/* src: block_every_signal */
+	/* src: start: rt_sigprocmask(2) */
 	d_step {
 		blocked = true;
 		started = true
@@ -494,6 +501,11 @@ active proctype Init()
 		chld_ignored = false;
 		p_chld = false
 	}
+#endif
+
+	/* src: reap_predecessors: for those whose SIGCHLD was discarded; a death from here on makes another. */
+#ifndef NO_FIRST_REAP
+	reap();
 #endif
 
 	/* src: spawn, which may be refused */
@@ -516,14 +528,16 @@ active proctype Init()
 	/* src: let_go makes system calls that concern nobody else. */
 
 	/* src: supervise */
-#ifndef NO_FIRST_REAP
-	reap();
-#endif
 	do
 	:: send_last_term();
 		if
 		:: MAY_END -> break
 		:: else -> skip
+		fi;
+		/* src: pass_deadline: it may be over although signals are waiting. */
+		if
+		:: in_grace && !killed -> pass_deadline()
+		:: skip
 		fi;
 #ifdef MASK_OPENS
 		d_step { drop_pending() };

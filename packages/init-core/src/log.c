@@ -27,10 +27,10 @@ static void add(struct line *line, const char *format)
 	for (; *format; format++) {
 		char one[SIGNAL_NAME_SIZE];
 		const char *text = one, *inner = NULL;
-		int number = *line->numbers;
 		one[0] = *format;
 		one[1] = 0;
 		if (*format == '%') {
+			int number = *line->numbers;
 			switch (*++format) {
 			case 'l':
 				one[0] = options->letter;

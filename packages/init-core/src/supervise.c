@@ -368,21 +368,18 @@ void supervise(struct supervision *state)
 {
 	const struct options *options = state->options;
 	struct signal_info info;
-	/* As if a SIGCHLD had come: a child from before our exec may have died while its own was discarded. */
-	long number = SIG_CHLD;
-	for (bool first = true; !may_end(state); first = false) {
-		if (!first)
-			number = next_signal(state, &info);
+	while (!may_end(state)) {
+		/* Whether or not signals are waiting: they may come for ever, faster than they can be passed on. */
+		if (is_timed(state) && is_past(state))
+			pass_deadline(state);
+		long number = next_signal(state, &info);
 		if (number > 0 && is_plain(state, (int)number, &info)) {
 			pass_on(state, (int)number);
 		} else if (number == SIG_CHLD) {
-			if (!first)
-				say(options, ROW_RECEIVED_CHILD, SIG_CHLD);
+			say(options, ROW_RECEIVED_CHILD, SIG_CHLD);
 			reap(state);
 		} else if (number > 0) {
 			receive(state, &info);
-		} else if (number == -E_AGAIN && is_past(state)) {
-			pass_deadline(state);
 		}
 	}
 	say_goodbye(state);

@@ -1,10 +1,11 @@
 /* The words are packed, for they are most of what the file would hold. A bit is guessed from how often it was 0 and 1 where
-   the same came before it: no byte, the last one, two, three or four, or the same beginning of a word. Each of these six has
+   the same came before it: no byte, the last one, two or three, or the same beginning of a word. Each of these five has
    counts in a hashed table; the logarithms of their ratios are votes, and their sum, weighted by how right each was so far,
    is the logarithm of the guess's ratio. By it the range of an arithmetic decoder is divided. ../words.mjs has the same
    model for packing.
 
-   It takes a few milliseconds and half a megabyte of stack, and is run only where something is to be said. */
+   It takes a few milliseconds and is run only where something is to be said. The table takes 128 KiB of stack: a limit of
+   256 (ulimit -s) must leave room for it, for there is no other memory, and beyond the limit the kernel kills. */
 #include "words.h"
 
 #include "text.h"
@@ -13,13 +14,13 @@
 enum { CONTEXTS = WORDS_CONTEXTS, SLOTS_LOG = WORDS_SLOTS_LOG, MOST = sizeof words_logs - 1 };
 
 struct context {
-	uint8_t *seen; /* how often 0 and 1 */
+	uint8_t *seen; /* how often 0, in the lower half, and 1 */
 	int32_t vote, weight;
 };
 
 void words_unpack(char *to, unsigned texts)
 {
-	uint8_t counts[1 << SLOTS_LOG][2];
+	_Alignas(uintptr_t) uint8_t counts[1 << SLOTS_LOG];
 	const uint8_t *from = words_packed;
 	struct context contexts[CONTEXTS];
 	uint32_t range = 0, code = 0, last = 0, word = 0;
@@ -36,8 +37,8 @@ void words_unpack(char *to, unsigned texts)
 				uint32_t context = k < CONTEXTS - 1 ? last & mask : word;
 				uint32_t hash = ((context + k) * 0x2f0b4c47u ^ node) * 0x9e3779b1u;
 				struct context *at = &contexts[k];
-				at->seen = counts[hash >> (32 - SLOTS_LOG)];
-				at->vote = words_logs[at->seen[1]] - words_logs[at->seen[0]];
+				at->seen = &counts[hash >> (32 - SLOTS_LOG)];
+				at->vote = words_logs[*at->seen >> 4] - words_logs[*at->seen & MOST];
 				sum += at->vote * at->weight;
 				mask = mask << 8 | 255;
 			}
@@ -68,10 +69,12 @@ void words_unpack(char *to, unsigned texts)
 				error = -error;
 			for (struct context *at = contexts; at < contexts + CONTEXTS; at++) {
 				at->weight += error * at->vote >> WORDS_LEARNING;
-				if (at->seen[bit] < MOST)
-					at->seen[bit]++;
-				if (at->seen[!bit] > 1)
-					at->seen[!bit] >>= 1;
+				uint8_t seen[] = { *at->seen & MOST, *at->seen >> 4 };
+				if (seen[bit] < MOST)
+					seen[bit]++;
+				if (seen[!bit] > 1)
+					seen[!bit] >>= 1;
+				*at->seen = (uint8_t)(seen[1] << 4 | seen[0]);
 			}
 			node = node * 2 + bit;
 		} while (node < 256);

@@ -215,6 +215,14 @@ int main(int argc, char **argv, char **environment)
 	}
 	if (!strcmp(what, "handler")) { term_code = number; note = argc > 3 ? argv[3] : NULL; signal(SIGTERM, end); say("ready\n"); for (;;) pause(); }
 	if (!strcmp(what, "deaf")) { signal(SIGTERM, SIG_IGN); signal(SIGINT, SIG_IGN); say("ready\n"); for (;;) pause(); }
+	if (!strcmp(what, "flood")) { /* is deaf, and NUMBER others send the init queued signals without end */
+		for (int i = 1; i < 65; i++) if (i != SIGCHLD) signal(i, SIG_IGN);
+		pid_t init = getppid();
+		for (int i = 0; i < number; i++) if (fork() == 0) { prctl(PR_SET_PDEATHSIG, SIGKILL); for (;;) sigqueue(init, 40, (union sigval){ .sival_int = 1 }); }
+		nap(50);
+		say("ready\n");
+		for (;;) pause();
+	}
 	if (!strcmp(what, "stop-self")) { say("ready\n"); raise(SIGSTOP); return number; }
 	if (!strcmp(what, "shell-like")) { /* neither passes signals on nor ends by them: its child does */
 		pid_t pid = fork(); int status;
