@@ -1,4 +1,4 @@
-/** Every check that is not a test: format, lint, types, dead code, the packages' shape, and the inits bit for bit. */
+/** Every check that is not a test: format, lint, types, dead code and the packages' shape. That the inits are bit for bit what the source builds is a test. */
 import { spawnSync } from "node:child_process";
 import { build } from "./build.mjs";
 import { environment, install, node, ROOT, say } from "./workspace.mjs";

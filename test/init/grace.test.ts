@@ -72,7 +72,10 @@ test("a rewritten TERM goes to the main child, the rest gets TERM when that has 
   expect(readFileSync(note, "utf8")).toBe("TERM\n");
 });
 
-test.each([["--grace", "300ms"], ["--stop-plan", "TERM:300ms,KILL"]])(
+test.each([
+  ["--grace", "300ms"],
+  ["--stop-plan", "TERM:300ms,KILL"],
+])(
   "signals that come faster than they can be passed on do not put KILL off: %s %s",
   async (...options) => {
     const running = start(child("flood", 2), { options });

@@ -7,7 +7,9 @@ import { child, requireInit, run, scratch, which } from "./harness.ts";
 
 const KIB = 256;
 /** PATH alone: arguments and environment are on the stack as well. */
-const env = Object.fromEntries(Object.keys(process.env).map((name) => [name, name === "PATH" ? process.env[name] : undefined]));
+const env = Object.fromEntries(
+  Object.keys(process.env).map((name) => [name, name === "PATH" ? process.env[name] : undefined]),
+);
 const limit = (kibibytes: number) => [which("prlimit") ?? "", `--stack=${kibibytes * 1024}:${kibibytes * 1024}`];
 
 beforeEach((context) => {
