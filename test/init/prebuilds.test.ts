@@ -31,7 +31,7 @@ it("every prebuild has the checksum that SHA256SUMS gives it, and no other file 
   expect(found.sort()).toEqual(listed.sort());
 });
 
-it("the prebuilds are, bit for bit, what the source builds", async (context) => {
+it("the prebuilds are, bit for bit, what the source builds", { timeout: 300_000 }, async (context) => {
   for (const compiler of ["x86_64-linux-gnu-g++", "aarch64-linux-gnu-g++"]) {
     const version = which(compiler) && execFileSync(compiler, ["-dumpfullversion"], { encoding: "utf8" }).trim();
     requireCapability(context, `${compiler} 12.2.0 (Debian 12)`, version === "12.2.0");
