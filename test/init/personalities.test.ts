@@ -4,31 +4,9 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeEach, describe, expect, test } from "vitest";
 import { requireCapability } from "../support/capability.ts";
-import {
-  child,
-  eventually,
-  named,
-  type Outcome,
-  program,
-  requireInit,
-  run,
-  scratch,
-  sleep,
-  start,
-  which,
-} from "./harness.ts";
+import { child, eventually, named, program, requireInit, run, scratch, sleep, start, which } from "./harness.ts";
 
 beforeEach(requireInit);
-
-/** A command that ends when the init waits for signals: before that, it may be reaped without its SIGCHLD being taken. */
-async function endedLater(name: string, ...options: string[]): Promise<Outcome> {
-  const running = start(["/bin/cat"], { name, options });
-  running.process.stdin.write("ready\n");
-  await running.output("ready\n");
-  await sleep(100);
-  running.process.stdin.end();
-  return running.ended;
-}
 
 /** A program's answer, its own name made equal. */
 function answer(file: string, args: readonly string[]) {
@@ -107,9 +85,9 @@ test("tini: signals go to the child alone, with -g or its variable to the group"
 test("tini: -w tells of reaped zombies, -vvv of everything, information on stdout", async () => {
   const reaped = await run(child("orphans", 3), { name: "tini", options: ["-w"] });
   expect(reaped.stderr).toMatch(/^\[WARN {2}tini \(1\)\] Reaped zombie process with pid=\d+$/m);
-  const chatty = await endedLater("tini", "-vvv");
+  const chatty = await run(child("exit", 2), { name: "tini", options: ["-vvv"] });
   expect(chatty.stdout).toContain("Received SIGCHLD");
-  expect(chatty.stdout).toContain("Main child exited normally (with status '0')");
+  expect(chatty.stdout).toContain("Main child exited normally (with status '2')");
 });
 
 test("tini -p: the child gets the signal when the init's parent dies", async () => {
@@ -181,7 +159,7 @@ test("dumb-init: a terminal is handed to the child; its HUP and CONT are not", a
 });
 
 test("dumb-init -v says what it does, in its words", async () => {
-  const outcome = await endedLater("dumb-init", "-v");
+  const outcome = await run(child("exit", 0), { name: "dumb-init", options: ["-v"] });
   expect(outcome.stderr.replace(/PID \d+/g, "PID N").replace(/^.*controlling tty.*\n/gm, "")).toBe(
     [
       "Child spawned with PID N.",

@@ -63,15 +63,16 @@ static bool is_polling(const struct supervision *state)
 	return state->ended && state->childless && state->self == 1;
 }
 
-/* The next pending signal, or EAGAIN at the deadline (or a poll), or another negative error. */
+/* The next pending signal, or EAGAIN at the deadline (or a poll, or after a second: a clock that failed, which counts as
+   zero, must not make it wait for years), or another negative error. */
 static long next_signal(const struct supervision *state, struct signal_info *info)
 {
 	struct kernel_time rest = { 0, POLL_INTERVAL };
 	bool timed = is_timed(state);
 	if (timed && !is_polling(state)) {
 		rest = remaining(state);
-		if (rest.seconds < 0)
-			rest = (struct kernel_time){ 0, 0 };
+		if (rest.seconds)
+			rest = (struct kernel_time){ rest.seconds > 0, 0 };
 	}
 	return SYS(NR_rt_sigtimedwait, &every_signal, info, timed ? &rest : NULL, sizeof every_signal);
 }
