@@ -74,6 +74,12 @@ describe("children", () => {
     });
   });
 
+  test("without /proc it says that it reaps nothing, and the program runs", async () => {
+    const outcome = await run(script(`console.log("runs")`), { init: null, namespace: ["-m"] });
+    expect(outcome).toMatchObject({ code: 0, stdout: "runs\n" });
+    expect(outcome.stderr).toContain("[INITWRAP_NO_CHILDREN] Warning: orphans are not reaped");
+  });
+
   test("a program with nothing left to do ends", async () => {
     expect(await run(script("0"), { init: null })).toEqual({ code: 0, stdout: "", stderr: "" });
     expect(await run(script(`process.exitCode = 3; setTimeout(() => {}, 300)`), { init: null })).toMatchObject({

@@ -37,7 +37,13 @@ export function reapOrphans(): void {
   let planned = false;
   let again = false;
 
-  watchForks();
+  const giveUp = (why: string) =>
+    process.emitWarning(`orphans are not reaped: ${why}`, { code: "INITWRAP_NO_CHILDREN" });
+  // Without the notes the third rule would not hold: rather zombies than one exit code taken.
+  if (!watchForks()) {
+    giveUp("there is no memory to note children in");
+    return;
+  }
   subscribe("child_process", (message) => {
     spawned.add((message as { process: ChildProcess }).process);
   });
@@ -77,7 +83,7 @@ export function reapOrphans(): void {
   try {
     look();
   } catch {
-    process.emitWarning(`orphans are not reaped: ${children} cannot be read`, { code: "INITWRAP_NO_CHILDREN" });
+    giveUp(`${children} cannot be read`);
     return;
   }
   process.on("SIGCHLD", () => {
