@@ -98,7 +98,10 @@ describe("the files for the next step", () => {
       "containerimage.descriptor": document["after"],
       "containerimage.digest": platform!.after.manifest,
       "image.name": "docker.io/library/app:1",
+      "initwrap.changed": true,
     });
+    await initwrapOk(["image", place, "--metadata-file", "again.json", "-q"], { env, cwd: folder });
+    expect(JSON.parse(await text("again.json"))["initwrap.changed"]).toBe(false);
   });
 
   it("hold the index's digest of several platforms, and no config's", async () => {

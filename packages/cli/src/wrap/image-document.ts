@@ -59,7 +59,7 @@ export function imageIdLine(result: WrapImageResult): string {
   return imageId(result) ?? result.digest;
 }
 
-/** `--metadata-file`, with the keys that buildx uses. */
+/** `--metadata-file`, with the keys that buildx uses, and one of ours: whether the result is another image than the source. */
 export function metadataDocument(result: WrapImageResult): Record<string, unknown> {
   const config = imageId(result);
   return {
@@ -67,6 +67,7 @@ export function metadataDocument(result: WrapImageResult): Record<string, unknow
     "containerimage.descriptor": result.plan.after,
     "containerimage.digest": result.digest,
     ...(result.names.length > 0 ? { "image.name": result.names.join(",") } : {}),
+    "initwrap.changed": result.plan.changed,
   };
 }
 

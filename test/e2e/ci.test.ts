@@ -1,0 +1,494 @@
+/** The files of `initwrap ci`: valid, in step with those that are committed, and run as their systems run them. */
+import { spawn } from "node:child_process";
+import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { delimiter, dirname, join } from "node:path";
+import { NoOperationTraceWriter, parseWorkflow } from "@actions/workflow-parser";
+import { parseAction } from "@actions/workflow-parser/actions/action-parser";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { parse } from "yaml";
+import { parseReference } from "../../packages/cli/src/model/reference.ts";
+import { RegistrySession } from "../../packages/cli/src/store/registry/session.ts";
+import { openRegistrySource } from "../../packages/cli/src/store/registry/source.ts";
+import { RENDERED } from "../../scripts/render-ci.mjs";
+import { sampleIndex } from "../contract/sample-image.ts";
+import { requireCapability } from "../support/capability.ts";
+import { CLI, initwrap, initwrapOk } from "../support/cli.ts";
+import { requireEngine } from "../support/engine.ts";
+import { type Action, type Runner, runAction, runSteps, type Step } from "../support/github-runner.ts";
+import { ROOT } from "../support/programs.ts";
+import { registryAvailable, startRegistry, type TestRegistry } from "../support/registry.ts";
+import { putImage } from "../support/registry-image.ts";
+
+const PROVIDERS = [
+  "github",
+  "github-action",
+  "gitlab",
+  "tekton",
+  "jenkins",
+  "circleci",
+  "pre-commit",
+  "pre-commit-hooks",
+];
+const session = new RegistrySession({ env: { HOME: "/nonexistent" } });
+let registry: TestRegistry;
+let folder: string;
+let version: string;
+let env: NodeJS.ProcessEnv;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "initwrap-ci-"));
+  version = JSON.parse(await readFile(join(ROOT, "packages/cli/package.json"), "utf8")).version;
+  // What npx would fetch and run is this version's program, and no other.
+  await mkdir(join(folder, "bin"));
+  const npx = `#!/bin/sh\n[ "$1 $2" = "--yes initwrap@${version}" ] || exit 99\nshift 2\nexec "${process.execPath}" "${CLI}" "$@"\n`;
+  await writeFile(join(folder, "bin/npx"), npx, { mode: 0o755 });
+  const path = [join(folder, "bin"), dirname(process.execPath), process.env["PATH"]].join(delimiter);
+  env = { PATH: path, HOME: folder, LANG: "C.UTF-8" };
+  if (registryAvailable) registry = await startRegistry();
+});
+afterAll(async () => {
+  await session.close();
+  await registry?.stop();
+  await rm(folder, { recursive: true });
+});
+
+async function ci(...args: string[]): Promise<string> {
+  return (await initwrapOk(["ci", ...args])).stdout.toString();
+}
+
+/** An index of several platforms under a fresh name. */
+async function freshImage(name: string): Promise<string> {
+  const place = `${registry.host}/ci/${name}:1`;
+  await putImage(place, sampleIndex(), session);
+  return place;
+}
+
+/** Each platform's entrypoint of an index at the registry, and the index's digest. */
+async function readIndex(place: string): Promise<{ digest: string; entrypoints: Record<string, string[]> }> {
+  const source = openRegistrySource(parseReference(place)!, { session });
+  const document = async (descriptor: Parameters<typeof source.read>[0]) =>
+    JSON.parse(new TextDecoder().decode(await source.read(descriptor)));
+  try {
+    const { descriptor } = await source.root();
+    const entrypoints: Record<string, string[]> = {};
+    for (const entry of (await document(descriptor)).manifests) {
+      if (!["amd64", "arm64"].includes(entry.platform.architecture)) continue;
+      const { config } = await document((await document(entry)).config);
+      entrypoints[entry.platform.architecture] = config.Entrypoint;
+    }
+    return { digest: descriptor.digest, entrypoints };
+  } finally {
+    await source.close();
+  }
+}
+
+const WRAPPED = { amd64: ["/initwrap", "--", "/amd"], arm64: ["/initwrap", "--"] };
+
+interface Run {
+  readonly status: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+function run(program: string, args: readonly string[], cwd: string, more: NodeJS.ProcessEnv = {}): Promise<Run> {
+  const child = spawn(program, args, { cwd, env: { ...env, ...more }, stdio: ["ignore", "pipe", "pipe"] });
+  let [stdout, stderr] = ["", ""];
+  child.stdout.setEncoding("utf8").on("data", (text: string) => {
+    stdout += text;
+  });
+  child.stderr.setEncoding("utf8").on("data", (text: string) => {
+    stderr += text;
+  });
+  return new Promise((resolve, reject) => {
+    child.on("error", reject);
+    child.on("close", (code) => resolve({ status: code ?? 137, stdout, stderr }));
+  });
+}
+
+async function workspace(): Promise<string> {
+  return mkdtemp(join(folder, "work-"));
+}
+
+describe("initwrap ci", () => {
+  it.each(Object.entries(RENDERED))("%s is what it prints", async (file, provider) => {
+    expect(await readFile(join(ROOT, file), "utf8"), "node scripts/render-ci.mjs renders it anew").toBe(
+      await ci(provider),
+    );
+  });
+
+  it("names the release it comes from, in every file", async () => {
+    for (const provider of PROVIDERS) expect(await ci(provider), provider).toContain(version);
+  });
+
+  it("writes a file with the folders that lead to it, and replaces none that differs unless told to", async () => {
+    const cwd = await workspace();
+    const file = join(cwd, ".github/workflows/image.yml");
+    const call = ["ci", "github", "-o", file];
+    expect((await initwrapOk(call)).stdout.length).toBe(0);
+    expect(await readFile(file, "utf8")).toBe(await ci("github"));
+    await initwrapOk(call);
+    await writeFile(file, "mine\n");
+    const refused = await initwrap(call);
+    expect([refused.status, refused.stderr]).toEqual([5, expect.stringContaining("OUTPUT_EXISTS")]);
+    expect(await readFile(file, "utf8")).toBe("mine\n");
+    await initwrapOk([...call, "--force"]);
+    expect(await readFile(file, "utf8")).toBe(await ci("github"));
+    const impossible = await initwrap(["ci", "github", "-o", join(file, "below")]);
+    expect([impossible.status, impossible.stderr]).toEqual([7, expect.stringContaining("OUTPUT_NOT_WRITTEN")]);
+  });
+
+  it("prints one document with --json", async () => {
+    expect(JSON.parse(await ci("gitlab", "--json"))).toEqual({
+      version: 1,
+      provider: "gitlab",
+      place: "templates/initwrap.yml",
+      written: null,
+      text: await ci("gitlab"),
+    });
+  });
+
+  it("refuses what it has no template or no use for, and names that are none", async () => {
+    const calls = [
+      ["ci"],
+      ["ci", "travis"],
+      ["ci", "constructor"],
+      ["ci", "wrap-image"],
+      ["ci", "pre-commit", "--image", "app"],
+      ["ci", "github", "--platform", "nonsense"],
+      ["ci", "github", "--image", "a\nb"],
+      ["ci", "circleci", "--tag", 'a"; reboot; "'],
+      ["ci", "github", "--force"],
+    ];
+    for (const call of calls) {
+      const { status, stdout, stderr } = await initwrap(call);
+      expect([status, stdout.length, stderr], call.join(" ")).toEqual([2, 0, expect.stringContaining("USAGE")]);
+    }
+  });
+
+  it("says so when the image is only an example", async () => {
+    expect((await initwrapOk(["ci", "jenkins"])).stderr).toContain("--image");
+    const { stdout, stderr } = await initwrapOk(["ci", "jenkins", "--image", "ghcr.io/a/b:${env.TAG}"]);
+    expect([stdout.toString(), stderr]).toEqual([expect.stringContaining('"ghcr.io/a/b:${env.TAG}"'), ""]);
+  });
+});
+
+describe("GitHub", () => {
+  const problems = (kind: "workflow" | "action", content: string): string[] => {
+    const file = { name: `${kind}.yml`, content };
+    const trace = new NoOperationTraceWriter();
+    const { context } = kind === "workflow" ? parseWorkflow(file, trace) : parseAction(file, trace);
+    return context.errors.getErrors().map(({ message }) => message);
+  };
+
+  it("takes the workflow and the action, by its own schemas", async () => {
+    const workflow = await ci("github", "--tag", "ghcr.io/acme/app:1", "--platform", "linux/amd64,linux/arm64");
+    expect(problems("workflow", workflow)).toEqual([]);
+    expect(problems("workflow", await ci("github"))).toEqual([]);
+    const action = await ci("github-action");
+    expect(problems("action", action)).toEqual([]);
+    // The schemas see what is wrong.
+    expect(problems("workflow", workflow.replace("runs-on:", "runs-at:"))).not.toEqual([]);
+    expect(problems("workflow", workflow.replace("steps.initwrap.outputs", "stages.initwrap.outputs"))).not.toEqual([]);
+    expect(problems("action", action.replace("using: composite", "using: wishes"))).not.toEqual([]);
+  });
+
+  const runner = async (more: Partial<Runner> = {}): Promise<Runner> => ({
+    workspace: await workspace(),
+    env: { ...env, GITHUB_ACTIONS: "true" },
+    actions: {},
+    ...more,
+  });
+  const action = async (): Promise<Action> => parse(await readFile(join(ROOT, "action.yml"), "utf8"));
+
+  describe("with a registry", () => {
+    beforeEach((context) => requireCapability(context, "docker-registry", registryAvailable));
+
+    it("the action wraps an image of several platforms where it is, and has nothing to do the second time", async () => {
+      const image = await freshImage("action");
+      const first = await runAction(await action(), { image }, await runner());
+      expect(first.status, first.stderr).toBe(0);
+      const { digest, entrypoints } = await readIndex(image);
+      expect(entrypoints).toEqual(WRAPPED);
+      expect(first.outputs).toEqual({ reference: `${image}@${digest}`, digest, changed: "true", dockerfile: "" });
+      expect(first.summary).toContain(`| ${image} | ${digest} | true |`);
+      expect(first.used).toEqual([]);
+      const second = await runAction(await action(), { image }, await runner());
+      expect(second.outputs).toEqual({ ...first.outputs, changed: "false" });
+      expect((await readIndex(image)).digest).toBe(digest);
+    });
+
+    it("the action names the result by its tags, of the platforms asked for, and leaves the image as it is", async () => {
+      const image = await freshImage("tags");
+      const before = await readIndex(image);
+      const tags = [`${registry.host}/ci/tags:a`, `${registry.host}/ci/tags:b`];
+      const inputs = { image, tags: `${tags.join("\n")}\n`, platforms: "linux/arm64" };
+      const { status, outputs, stderr } = await runAction(await action(), inputs, await runner());
+      expect(status, stderr).toBe(0);
+      const results = await Promise.all(tags.map(readIndex));
+      expect(results.map(({ digest }) => digest)).toEqual([outputs["digest"], outputs["digest"]]);
+      expect(results[0]!.entrypoints).toEqual({ ...before.entrypoints, arm64: WRAPPED.arm64 });
+      expect(outputs["reference"]).toBe(`${tags[0]}@${outputs["digest"]}`);
+      expect(await readIndex(image)).toEqual(before);
+    });
+
+    it("the workflow's steps publish a wrapped image of several platforms, and the job hands its digest on", async () => {
+      const image = `${registry.host}/\${{ github.repository }}:1`;
+      const { jobs } = parse(await ci("github", "--image", image));
+      const { steps, outputs } = jobs.image as { steps: Step[]; outputs: Record<string, string> };
+      const built: Record<string, string>[] = [];
+      const ran = await runSteps(
+        steps,
+        outputs,
+        {},
+        await runner({
+          github: { repository: "ci/workflow", sha: "0123", actor: "me", token: "secret" },
+          actions: {
+            "actions/checkout@v4": async () => {},
+            "actions/setup-node@v4": async () => {},
+            "docker/setup-buildx-action@v3": async () => {},
+            "docker/login-action@v3": async (inputs) => expect(inputs["registry"]).toBe(registry.host),
+            "docker/build-push-action@v6": async (inputs) => {
+              built.push(inputs);
+              await putImage(inputs["tags"]!, sampleIndex(), session);
+            },
+          },
+        }),
+      );
+      expect(ran.status, ran.stderr).toBe(0);
+      const place = `${registry.host}/ci/workflow:1`;
+      expect(built).toMatchObject([{ tags: place, push: "true" }]);
+      const { digest, entrypoints } = await readIndex(place);
+      expect(entrypoints).toEqual(WRAPPED);
+      expect(ran.outputs).toEqual({ reference: `${place}@${digest}`, digest, changed: "true" });
+    });
+
+    it("the action builds a wrapped Dockerfile for several platforms, and pushes it", async (context) => {
+      const engine = requireEngine(context, "newest");
+      const { DOCKER_HOST, DOCKER_CONFIG } = engine.env;
+      const place = await runner({ env: { ...env, DOCKER_HOST, DOCKER_CONFIG } });
+      const client = dirname(process.env["INITWRAP_TEST_DOCKER_NEWEST"]!.split(",")[1]!);
+      const dockerfile = 'FROM scratch\nCOPY kept /\nENTRYPOINT ["/app"]\nCMD ["x"]\n';
+      await writeFile(join(place.workspace, "Dockerfile"), dockerfile);
+      await writeFile(join(place.workspace, "Dockerfile.dockerignore"), "hidden\n");
+      await writeFile(join(place.workspace, "kept"), "");
+      const image = `${registry.host}/ci/built:1`;
+      const inputs = { image, dockerfile: "Dockerfile", platforms: "linux/amd64, linux/arm64" };
+      place.env["PATH"] = `${client}${delimiter}${place.env["PATH"]}`;
+      const { status, outputs, stderr } = await runAction(await action(), inputs, place);
+      expect(status, stderr).toBe(0);
+      const { digest, entrypoints } = await readIndex(image);
+      const wrapped = ["/initwrap", "--", "/app"];
+      expect(entrypoints).toEqual({ amd64: wrapped, arm64: wrapped });
+      expect(outputs).toMatchObject({ reference: `${image}@${digest}`, digest, changed: "true" });
+      expect(await readFile(join(place.workspace, "Dockerfile"), "utf8")).toBe(dockerfile);
+    });
+  });
+
+  it("the action wraps a Dockerfile for a later step to build", async () => {
+    const place = await runner();
+    await writeFile(join(place.workspace, "Dockerfile"), 'FROM scratch\nENTRYPOINT ["/app"]\n');
+    const { runs, ...rest } = await action();
+    const look: Step = { id: "look", if: "steps.dockerfile.outputs.dockerfile", run: 'cat "$FILE"' };
+    const steps = [...runs.steps, { ...look, env: { FILE: "${{ steps.dockerfile.outputs.dockerfile }}" } }];
+    const ran = await runAction({ ...rest, runs: { ...runs, steps } }, { dockerfile: "Dockerfile" }, place);
+    expect(ran.status, ran.stderr).toBe(0);
+    expect(ran.outputs).toMatchObject({ reference: "", digest: "", changed: "true" });
+    expect(ran.stdout).toContain('ENTRYPOINT ["/initwrap", "--", "/app"]');
+  });
+
+  it("the action fails with initwrap's exit code, and 2 when it is given nothing", async () => {
+    const place = await runner();
+    await writeFile(join(place.workspace, "Dockerfile"), "FROM scratch\nNONSENSE\n");
+    expect((await runAction(await action(), { dockerfile: "Dockerfile" }, place)).status).toBe(3);
+    const nothing = await runAction(await action(), {}, place);
+    expect([nothing.status, nothing.stdout]).toEqual([2, expect.stringContaining("::error")]);
+  });
+
+  it("the action sets Node.js up only where there is none that is new enough", async () => {
+    const place = await runner();
+    await mkdir(join(place.workspace, "old"));
+    // A Node that says it is 22.2 when the action asks, and runs nothing else.
+    const claim = `((process) => { $2 })({ versions: { node: \\"22.2.9\\" }, exit: process.exit })`;
+    const old = `#!/bin/sh\n[ "$1" != -e ] || exec "${process.execPath}" -e "${claim}"\nexit 1\n`;
+    await writeFile(join(place.workspace, "old/node"), old, { mode: 0o755 });
+    await writeFile(join(place.workspace, "Dockerfile"), 'FROM scratch\nENTRYPOINT ["/app"]\n');
+    const path = place.env["PATH"];
+    place.env["PATH"] = `${join(place.workspace, "old")}${delimiter}${path}`;
+    const ran = await runAction(
+      await action(),
+      { dockerfile: "Dockerfile" },
+      {
+        ...place,
+        actions: {
+          "actions/setup-node@v4": async () => {
+            place.env["PATH"] = path;
+          },
+        },
+      },
+    );
+    expect([ran.status, ran.used], ran.stderr).toEqual([0, ["actions/setup-node@v4"]]);
+  });
+});
+
+describe("the others", () => {
+  beforeEach((context) => requireCapability(context, "docker-registry", registryAvailable));
+
+  it("GitLab: a pipeline that includes the component runs it, and a later job gets the digest", async () => {
+    // crypt_blowfish's own test vector, for the password U*U.
+    const passwords = join(folder, "htpasswd");
+    await writeFile(passwords, "user:$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW\n");
+    const guarded = await startRegistry({ auth: { htpasswd: { realm: "test", path: passwords } } });
+    const auth = Buffer.from("user:U*U").toString("base64");
+    const login = JSON.stringify({ auths: { [guarded.host]: { auth } } });
+    const member = new RegistrySession({ env: { HOME: "/nonexistent", DOCKER_AUTH_CONFIG: login } });
+    try {
+      const image = `${guarded.host}/ci/gitlab:1`;
+      await putImage(image, sampleIndex(), member);
+      const cwd = await workspace();
+      await mkdir(join(cwd, "templates"));
+      await writeFile(join(cwd, "templates/initwrap.yml"), await ci("gitlab"));
+      const pipeline = {
+        include: [{ local: "templates/initwrap.yml", inputs: { image: "$CI_REGISTRY/ci/gitlab:1", job: "wrap" } }],
+        sign: { stage: "deploy", needs: ["wrap"], script: ['echo "signs $IMAGE_REFERENCE $IMAGE_CHANGED"'] },
+      };
+      await writeFile(join(cwd, ".gitlab-ci.yml"), JSON.stringify(pipeline));
+      await run("git", ["init", "--quiet", "--initial-branch=main"], cwd);
+      await run("git", ["remote", "add", "origin", "https://gitlab.example/acme/app.git"], cwd);
+      await run("git", ["add", "."], cwd);
+      const variables = { CI_REGISTRY: guarded.host, CI_REGISTRY_USER: "user", CI_REGISTRY_PASSWORD: "U*U" };
+      const program = join(ROOT, "node_modules/gitlab-ci-local/dist/index.js");
+      const flags = Object.entries(variables).flatMap(([name, value]) => ["--variable", `${name}=${value}`]);
+      const ran = await run(process.execPath, [program, "--force-shell-executor", ...flags], cwd);
+      expect(ran.status, ran.stdout + ran.stderr).toBe(0);
+      const [, reference, digest, changed] = /signs (\S+@(sha256:[0-9a-f]{64})) (\w+)/.exec(ran.stdout) ?? [];
+      expect([reference, changed]).toEqual([`${image}@${digest}`, "true"]);
+    } finally {
+      await member.close();
+      await guarded.stop();
+    }
+  });
+
+  it("Tekton: the Task's script writes its results, by which Chains knows what to sign", async () => {
+    const image = await freshImage("tekton");
+    const task = parse(await ci("tekton"));
+    expect([task.kind, task.apiVersion]).toEqual(["Task", "tekton.dev/v1"]);
+    const { params, results, steps } = task.spec;
+    const cwd = await workspace();
+    const values: Record<string, string> = { "workspaces.dockerconfig.path": "", "params.image": image };
+    for (const one of params) values[`params.${one.name}`] ??= one.default;
+    for (const { name } of results) values[`results.${name}.path`] = join(cwd, name);
+    // Tekton fills in what it knows and leaves the shell's own $(...) alone.
+    const fill = (text: string): string => text.replace(/\$\(([\w.]+)\)/g, (whole, name) => values[name] ?? whole);
+    const [{ env: variables, script }] = steps;
+    expect(script).toMatch(/^#!\/bin\/sh\n/);
+    await writeFile(join(cwd, "script"), fill(script), { mode: 0o755 });
+    const more = Object.fromEntries(
+      variables.map((one: { name: string; value: string }) => [one.name, fill(one.value)]),
+    );
+    const ran = await run(join(cwd, "script"), [], cwd, more);
+    expect(ran.status, ran.stderr).toBe(0);
+    const { digest, entrypoints } = await readIndex(image);
+    expect(entrypoints).toEqual(WRAPPED);
+    const written = await Promise.all(results.map(({ name }: { name: string }) => readFile(join(cwd, name), "utf8")));
+    expect(written).toEqual([image, digest, "true"]);
+    const required = parse(await ci("tekton")).spec.params.filter((one: object) => !("default" in one));
+    expect(required).toMatchObject([{ name: "image" }]);
+    expect(parse(await ci("tekton", "--image", "a/b")).spec.params[0].default).toBe("a/b");
+  });
+
+  it("Jenkins: the shell step leaves the reference where the pipeline reads it", async () => {
+    const image = await freshImage("jenkins");
+    const pipeline = await ci("jenkins", "--image", image, "--tag", `${registry.host}/ci/jenkins:done`);
+    const variables = Object.fromEntries(
+      [...pipeline.matchAll(/^ +(WRAP_\w+) = (".*")$/gm)].map(([, name, value]) => [name, JSON.parse(value!)]),
+    );
+    const script = /sh '''(.*?)'''/s.exec(pipeline)![1]!;
+    // Groovy would read a backslash as its own.
+    expect(script).not.toContain("\\");
+    const cwd = await workspace();
+    const ran = await run("sh", ["-xe", "-c", script], cwd, variables);
+    expect(ran.status, ran.stderr).toBe(0);
+    const { digest, entrypoints } = await readIndex(`${registry.host}/ci/jenkins:done`);
+    expect(entrypoints).toEqual(WRAPPED);
+    const read = [...pipeline.matchAll(/readFile\('(.+?)'\)/g)].map(([, name]) => readFile(join(cwd, name!), "utf8"));
+    expect(await Promise.all(read)).toEqual([`${registry.host}/ci/jenkins:done@${digest}\n`, "true\n"]);
+    await stat(join(cwd, /artifacts: '(.+?)'/.exec(pipeline)![1]!));
+  });
+
+  it("CircleCI: the command lets variables be filled in, and sets those that later steps see", async () => {
+    const image = await freshImage("circleci");
+    const config = parse(await ci("circleci", "--image", image.replace(/1$/, "$CIRCLE_SHA1")));
+    const { parameters, steps } = config.commands.initwrap;
+    const script = steps[0].run.command.replace(
+      /<< parameters\.(\w+) >>/g,
+      (_: string, name: string) => parameters[name].default,
+    );
+    expect(script).not.toContain("<<");
+    const cwd = await workspace();
+    const file = join(cwd, "bash.env");
+    await writeFile(file, "");
+    const ran = await run("bash", ["-eo", "pipefail", "-c", script], cwd, { BASH_ENV: file, CIRCLE_SHA1: "1" });
+    expect(ran.status, ran.stderr).toBe(0);
+    const { digest, entrypoints } = await readIndex(image);
+    expect(entrypoints).toEqual(WRAPPED);
+    const later = await run("bash", ["-c", 'echo "$IMAGE_REFERENCE $IMAGE_DIGEST $IMAGE_CHANGED"'], cwd, {
+      BASH_ENV: file,
+    });
+    expect(later.stdout).toBe(`${image}@${digest} ${digest} true\n`);
+    await stat(join(cwd, steps[1].store_artifacts.path));
+    expect(config.workflows.image.jobs[0]).toHaveProperty("wrap");
+  });
+
+  it("end with initwrap's own exit code, and hand nothing on", async () => {
+    const cwd = await workspace();
+    const { script } = parse(await ci("tekton")).spec.steps[0];
+    const ran = await run("sh", ["-c", script], cwd, {
+      WRAP_IMAGE: `${registry.host}/ci/absent:1`,
+      WRAP_TAGS: "",
+      WRAP_PLATFORMS: "",
+      WRAP_VERSION: version,
+      DOCKER_CONFIG: "",
+    });
+    expect([ran.status, ran.stderr]).toEqual([3, expect.stringContaining("IMAGE_NOT_FOUND")]);
+  });
+});
+
+describe("pre-commit", () => {
+  const commit = async (files: Readonly<Record<string, string>>): Promise<Run> => {
+    const cwd = await workspace();
+    for (const [name, text] of Object.entries(files)) await writeFile(join(cwd, name), text);
+    await run("git", ["init", "--quiet"], cwd);
+    await run("git", ["add", "."], cwd);
+    return run("pre-commit", ["run", "--verbose"], cwd, { PRE_COMMIT_HOME: join(cwd, ".git/pre-commit") });
+  };
+  const bare = 'FROM scratch\nENTRYPOINT ["/app"]\n';
+  beforeEach(async (context) => {
+    const found = await run("pre-commit", ["--version"], folder).catch(() => undefined);
+    requireCapability(context, "pre-commit", found?.status === 0);
+  });
+
+  it("refuses a Dockerfile without an init, and lets one with it pass", async () => {
+    const config = { ".pre-commit-config.yaml": await ci("pre-commit"), "other.txt": "FROM scratch\n" };
+    const refused = await commit({ ...config, Dockerfile: bare, "web.Dockerfile": bare });
+    expect([refused.status, refused.stdout]).toEqual([1, expect.stringMatching(/web\.Dockerfile: would change/)]);
+    expect(refused.stdout).not.toContain("other.txt");
+    const wrapped = (await initwrapOk(["dockerfile", "-"], { input: bare })).stdout.toString();
+    const passed = await commit({ ...config, Dockerfile: wrapped });
+    expect(passed.status, passed.stdout + passed.stderr).toBe(0);
+    expect(passed.stdout).toContain("nothing to do");
+  });
+
+  it("takes the hook from a repository that offers it", async () => {
+    const offering = await workspace();
+    await writeFile(join(offering, ".pre-commit-hooks.yaml"), await readFile(join(ROOT, ".pre-commit-hooks.yaml")));
+    await run("git", ["init", "--quiet"], offering);
+    await run("git", ["add", "."], offering);
+    const who = ["-c", "user.name=a", "-c", "user.email=a@example.com"];
+    await run("git", [...who, "commit", "--quiet", "--no-verify", "-m", "Offer the hook"], offering);
+    const rev = (await run("git", ["rev-parse", "HEAD"], offering)).stdout.trim();
+    const config = JSON.stringify({ repos: [{ repo: offering, rev, hooks: [{ id: "initwrap" }] }] });
+    const refused = await commit({ ".pre-commit-config.yaml": config, Dockerfile: bare });
+    expect([refused.status, refused.stdout]).toEqual([1, expect.stringContaining("Dockerfile: would change")]);
+  });
+});

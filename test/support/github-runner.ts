@@ -1,0 +1,165 @@
+/**
+ * The part of a GitHub runner that an action of our own meets: expressions by GitHub's own library, shell steps by the bash
+ * that runners start, and the files behind GITHUB_OUTPUT, GITHUB_ENV, GITHUB_PATH and GITHUB_STEP_SUMMARY. Other people's
+ * actions are functions of the test.
+ */
+import { spawn } from "node:child_process";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { data, Evaluator, Lexer, Parser } from "@actions/expressions";
+
+type Values = Readonly<Record<string, string>>;
+
+export interface Step {
+  readonly id?: string;
+  readonly if?: string;
+  readonly uses?: string;
+  readonly with?: Readonly<Record<string, unknown>>;
+  readonly run?: string;
+  readonly env?: Values;
+}
+
+export interface Action {
+  readonly inputs: Readonly<Record<string, { readonly default?: string }>>;
+  readonly outputs: Readonly<Record<string, { readonly value: string }>>;
+  readonly runs: { readonly using: string; readonly steps: readonly Step[] };
+}
+
+export interface Runner {
+  /** Where shell steps run. */
+  readonly workspace: string;
+  readonly env: NodeJS.ProcessEnv;
+  /** What `github.…` is. */
+  readonly github?: Values;
+  /** What other people's actions do, by what stands after `uses:`. */
+  readonly actions: Readonly<Record<string, (inputs: Values) => Promise<void>>>;
+}
+
+export interface Ran {
+  /** 0, or the exit code of the step that failed. */
+  readonly status: number;
+  readonly outputs: Values;
+  /** What was written to the job's summary. */
+  readonly summary: string;
+  readonly stderr: string;
+  readonly stdout: string;
+  /** Other people's actions that were used, in order. */
+  readonly used: readonly string[];
+}
+
+/** Runs a composite action; its outputs are those that action.yml names. */
+export function runAction(action: Action, inputs: Values, runner: Runner): Promise<Ran> {
+  const unknown = Object.keys(inputs).filter((name) => !Object.hasOwn(action.inputs, name));
+  if (unknown.length > 0) throw new Error(`action.yml has no input ${unknown.join(", ")}`);
+  const defaults = Object.entries(action.inputs).map(([name, input]) => [name, input.default ?? ""] as const);
+  const values = { ...Object.fromEntries(defaults), ...inputs };
+  const outputs = Object.entries(action.outputs).map(([name, { value }]) => [name, value] as const);
+  return runSteps(action.runs.steps, Object.fromEntries(outputs), values, runner);
+}
+
+/** Runs steps one after the other until one fails. `outputs` are evaluated at the end. */
+export async function runSteps(steps: readonly Step[], outputs: Values, inputs: Values, runner: Runner): Promise<Ran> {
+  const folder = await mkdtemp(join(tmpdir(), "initwrap-runner-"));
+  const done: Record<string, Values> = {};
+  const used: string[] = [];
+  let [status, stdout, stderr, summary] = [0, "", "", ""];
+  const fill = (text: string): string => fillIn(text, inputs, runner.github ?? {}, done);
+  try {
+    const names = ["OUTPUT", "ENV", "PATH", "STEP_SUMMARY"] as const;
+    for (const [at, step] of steps.entries()) {
+      if (step.if !== undefined && evaluate(step.if, inputs, runner.github ?? {}, done) !== "true") continue;
+      if (step.uses !== undefined) {
+        const action = runner.actions[step.uses];
+        if (!action) throw new Error(`the test has no ${step.uses}`);
+        used.push(step.uses);
+        await action(mapValues(step.with ?? {}, (value) => fill(String(value))));
+        continue;
+      }
+      const files = Object.fromEntries(names.map((name) => [`GITHUB_${name}`, join(folder, `${at}-${name}`)]));
+      for (const file of Object.values(files)) await writeFile(file, "");
+      const script = join(folder, `${at}.sh`);
+      await writeFile(script, fill(step.run ?? ""));
+      const env = { ...runner.env, ...files, RUNNER_TEMP: folder, ...mapValues(step.env ?? {}, fill) };
+      const result = await bash(script, runner.workspace, env);
+      stdout += result.stdout;
+      stderr += result.stderr;
+      summary += await readFile(files["GITHUB_STEP_SUMMARY"]!, "utf8");
+      if (step.id !== undefined) done[step.id] = parseOutputs(await readFile(files["GITHUB_OUTPUT"]!, "utf8"));
+      status = result.status;
+      if (status !== 0) break;
+    }
+    return { status, outputs: mapValues(outputs, fill), summary, stdout, stderr, used };
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}
+
+/** As a runner starts `shell: bash`. */
+function bash(
+  script: string,
+  cwd: string,
+  env: NodeJS.ProcessEnv,
+): Promise<{ readonly status: number; readonly stdout: string; readonly stderr: string }> {
+  const child = spawn("bash", ["--noprofile", "--norc", "-eo", "pipefail", script], {
+    cwd,
+    env,
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  let [stdout, stderr] = ["", ""];
+  child.stdout.setEncoding("utf8").on("data", (text: string) => {
+    stdout += text;
+  });
+  child.stderr.setEncoding("utf8").on("data", (text: string) => {
+    stderr += text;
+  });
+  return new Promise((resolve, reject) => {
+    child.on("error", reject);
+    child.on("close", (code) => resolve({ status: code ?? 137, stdout, stderr }));
+  });
+}
+
+/** Lines NAME=VALUE. A runner knows a form for several lines as well, and refuses every other line. */
+function parseOutputs(text: string): Values {
+  const lines = text.split("\n").filter((line) => line !== "");
+  return Object.fromEntries(
+    lines.map((line) => {
+      const at = line.indexOf("=");
+      if (at < 1) throw new Error(`a runner does not take ${JSON.stringify(line)} for an output`);
+      return [line.slice(0, at), line.slice(at + 1)];
+    }),
+  );
+}
+
+function fillIn(text: string, inputs: Values, github: Values, steps: Readonly<Record<string, Values>>): string {
+  return text.replace(/\$\{\{(.*?)\}\}/g, (_, expression: string) => evaluate(expression, inputs, github, steps));
+}
+
+function evaluate(expression: string, inputs: Values, github: Values, steps: Readonly<Record<string, Values>>): string {
+  const contexts = new data.Dictionary(
+    { key: "inputs", value: dictionary(inputs) },
+    { key: "github", value: dictionary(github) },
+    {
+      key: "steps",
+      value: new data.Dictionary(
+        ...Object.entries(steps).map(([key, outputs]) => ({
+          key,
+          value: new data.Dictionary({ key: "outputs", value: dictionary(outputs) }),
+        })),
+      ),
+    },
+  );
+  const { tokens } = new Lexer(expression.trim()).lex();
+  const parsed = new Parser(tokens, ["inputs", "github", "steps"], []).parse();
+  return new Evaluator(parsed, contexts).evaluate().coerceString();
+}
+
+function dictionary(values: Values): data.Dictionary {
+  return new data.Dictionary(
+    ...Object.entries(values).map(([key, value]) => ({ key, value: new data.StringData(value) })),
+  );
+}
+
+function mapValues<In>(values: Readonly<Record<string, In>>, change: (value: In) => string): Record<string, string> {
+  return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, change(value)]));
+}
