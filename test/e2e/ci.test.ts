@@ -1,10 +1,11 @@
 /** The files of `initwrap ci`: valid, in step with those that are committed, and run as their systems run them. */
 import { spawn } from "node:child_process";
 import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { parse } from "yaml";
+import { parse, parseAllDocuments } from "yaml";
 import { OCI_INDEX } from "../../packages/cli/src/model/media-types.ts";
 import { parseReference } from "../../packages/cli/src/model/reference.ts";
 import { RegistrySession } from "../../packages/cli/src/store/registry/session.ts";
@@ -202,6 +203,21 @@ describe("GitHub", () => {
     expect(await schemaErrors("action", action.replace("using: composite", "using: wishes"))).not.toEqual([]);
   });
 
+  it("takes the workflow in the documentation, whose inputs and outputs the action has", async () => {
+    const text = await readFile(join(ROOT, "docs/ci.md"), "utf8");
+    const blocks = [...text.matchAll(/^```yaml\n(.*?)^```$/gms)].map(([, block]) => block!);
+    expect(blocks).toHaveLength(2);
+    expect(await schemaErrors("workflow", blocks[0]!)).toEqual([]);
+    const { inputs, outputs } = await action();
+    const step = parse(blocks[0]!).jobs.image.steps.find((one: Step) => one.id === "initwrap");
+    for (const name of Object.keys(step.with)) expect(inputs).toHaveProperty(name);
+    for (const [, name] of blocks[0]!.matchAll(/initwrap\.outputs\.(\w+)/g)) expect(outputs).toHaveProperty(name!);
+    for (const name of Object.keys(inputs)) expect(text).toContain(`| \`${name}\` |`);
+    const [component] = parseAllDocuments(await ci("gitlab"));
+    const { include } = parse(blocks[1]!);
+    for (const name of Object.keys(include[0].inputs)) expect(component!.toJS().spec.inputs).toHaveProperty(name);
+  });
+
   const runner = async (more: Partial<Runner> = {}): Promise<Runner> => ({
     workspace: await workspace(),
     env: { ...env, GITHUB_ACTIONS: "true" },
@@ -298,7 +314,7 @@ describe("GitHub", () => {
     const place = await runner();
     await writeFile(join(place.workspace, "Dockerfile"), 'FROM scratch\nENTRYPOINT ["/app"]\n');
     const { runs, ...rest } = await action();
-    const look: Step = { id: "look", if: "steps.dockerfile.outputs.dockerfile", run: 'cat "$FILE"' };
+    const look: Step = { id: "look", if: "steps.dockerfile.outputs.dockerfile != ''", run: 'cat "$FILE"' };
     const steps = [...runs.steps, { ...look, env: { FILE: "${{ steps.dockerfile.outputs.dockerfile }}" } }];
     const ran = await runAction({ ...rest, runs: { ...runs, steps } }, { dockerfile: "Dockerfile" }, place);
     expect(ran.status, ran.stderr).toBe(0);
@@ -365,8 +381,9 @@ describe("the others", () => {
       await run("git", ["init", "--quiet", "--initial-branch=main"], cwd);
       await run("git", ["remote", "add", "origin", "https://gitlab.example/acme/app.git"], cwd);
       await run("git", ["add", "."], cwd);
+      // What GitLab sets in every job of a project with a registry.
       const variables = { CI_REGISTRY: guarded.host, CI_REGISTRY_USER: "user", CI_REGISTRY_PASSWORD: "U*U" };
-      const program = join(ROOT, "node_modules/gitlab-ci-local/dist/index.js");
+      const program = createRequire(import.meta.url).resolve("gitlab-ci-local");
       const flags = Object.entries(variables).flatMap(([name, value]) => ["--variable", `${name}=${value}`]);
       const ran = await run(process.execPath, [program, "--force-shell-executor", ...flags], cwd);
       expect(ran.status, ran.stdout + ran.stderr).toBe(0);
@@ -395,7 +412,7 @@ describe("the others", () => {
     const more = Object.fromEntries(
       variables.map((one: { name: string; value: string }) => [one.name, fill(one.value)]),
     );
-    const ran = await run(join(cwd, "script"), [], cwd, more);
+    const ran = await run(join(cwd, "script"), [], cwd, { ...more, TMPDIR: cwd });
     expect(ran.status, ran.stderr).toBe(0);
     const { digest, entrypoints } = await readIndex(image);
     expect(entrypoints).toEqual(WRAPPED);
@@ -458,6 +475,7 @@ describe("the others", () => {
       WRAP_PLATFORMS: "",
       WRAP_VERSION: version,
       DOCKER_CONFIG: "",
+      TMPDIR: cwd,
     });
     expect([ran.status, ran.stderr]).toEqual([3, expect.stringContaining("IMAGE_NOT_FOUND")]);
   });
