@@ -192,7 +192,11 @@ describe("GitHub", () => {
   it("takes the workflow and the action, by its own schemas", async () => {
     const workflow = await ci("github", "--tag", "ghcr.io/acme/app:1", "--platform", "linux/amd64,linux/arm64");
     expect(await schemaErrors("workflow", workflow)).toEqual([]);
-    expect(await schemaErrors("workflow", await ci("github"))).toEqual([]);
+    const usual = await ci("github");
+    expect(await schemaErrors("workflow", usual)).toEqual([]);
+    expect(usual).toContain("packages: write");
+    expect(usual).toContain("password: ${{ github.token }}");
+    expect(await schemaErrors("workflow", await ci("github", "--image", "acme/app:1"))).toEqual([]);
     const action = await ci("github-action");
     expect(await schemaErrors("action", action)).toEqual([]);
     // The schemas see what is wrong.
@@ -202,6 +206,13 @@ describe("GitHub", () => {
     ).not.toEqual([]);
     expect(await schemaErrors("action", action.replace("using: composite", "using: wishes"))).not.toEqual([]);
   });
+
+  it.each([".github/workflows/ci.yml", ".github/workflows/nightly.yml", "templates/fleet/github-actions.yml"])(
+    "takes %s",
+    async (file) => {
+      expect(await schemaErrors("workflow", await readFile(join(ROOT, file), "utf8"))).toEqual([]);
+    },
+  );
 
   it("takes the workflow in the documentation, whose inputs and outputs the action has", async () => {
     const text = await readFile(join(ROOT, "docs/ci.md"), "utf8");
@@ -267,12 +278,14 @@ describe("GitHub", () => {
         outputs,
         {},
         await runner({
-          github: { repository: "ci/workflow", sha: "0123", actor: "me", token: "secret" },
+          github: { repository: "ci/workflow" },
+          secrets: { REGISTRY_USERNAME: "user", REGISTRY_PASSWORD: "U*U" },
           actions: {
             "actions/checkout@v4": async () => {},
             "actions/setup-node@v4": async () => {},
             "docker/setup-buildx-action@v3": async () => {},
-            "docker/login-action@v3": async (inputs) => expect(inputs["registry"]).toBe(registry.host),
+            "docker/login-action@v3": async (inputs) =>
+              expect(inputs).toEqual({ registry: registry.host, username: "user", password: "U*U" }),
             "docker/build-push-action@v6": async (inputs) => {
               built.push(inputs);
               await putImage(inputs["tags"]!, twoPlatforms(), session);

@@ -1,7 +1,7 @@
 /**
  * The part of a GitHub runner that an action of our own meets: expressions by GitHub's own library, shell steps by the bash
- * that runners start, and the files behind GITHUB_OUTPUT, GITHUB_ENV, GITHUB_PATH and GITHUB_STEP_SUMMARY. Other people's
- * actions are functions of the test.
+ * that runners start, and the files behind GITHUB_OUTPUT and GITHUB_STEP_SUMMARY. Other people's actions are functions of the
+ * test.
  */
 import { spawn } from "node:child_process";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
@@ -30,8 +30,9 @@ export interface Runner {
   /** Where shell steps run. */
   readonly workspace: string;
   readonly env: NodeJS.ProcessEnv;
-  /** What `github.…` is. */
+  /** What `github.…` and `secrets.…` are. */
   readonly github?: Values;
+  readonly secrets?: Values;
   /** What other people's actions do, by what stands after `uses:`. */
   readonly actions: Readonly<Record<string, (inputs: Values) => Promise<void>>>;
 }
@@ -64,11 +65,12 @@ export async function runSteps(steps: readonly Step[], outputs: Values, inputs: 
   const done: Record<string, Values> = {};
   const used: string[] = [];
   let [status, stdout, stderr, summary] = [0, "", "", ""];
-  const fill = (text: string): string => fillIn(text, inputs, runner.github ?? {}, done);
+  const contexts = { inputs, github: runner.github ?? {}, secrets: runner.secrets ?? {} };
+  const fill = (text: string): string => fillIn(text, contexts, done);
   try {
-    const names = ["OUTPUT", "ENV", "PATH", "STEP_SUMMARY"] as const;
+    const names = ["OUTPUT", "STEP_SUMMARY"] as const;
     for (const [at, step] of steps.entries()) {
-      if (step.if !== undefined && evaluate(step.if, inputs, runner.github ?? {}, done) !== "true") continue;
+      if (step.if !== undefined && evaluate(step.if, contexts, done) !== "true") continue;
       if (step.uses !== undefined) {
         const action = runner.actions[step.uses];
         if (!action) throw new Error(`the test has no ${step.uses}`);
@@ -131,27 +133,25 @@ function parseOutputs(text: string): Values {
   );
 }
 
-function fillIn(text: string, inputs: Values, github: Values, steps: Readonly<Record<string, Values>>): string {
-  return text.replace(/\$\{\{(.*?)\}\}/g, (_, expression: string) => evaluate(expression, inputs, github, steps));
+type Contexts = Readonly<Record<string, Values>>;
+
+/** `steps` are the outputs of the steps that have run. */
+function fillIn(text: string, contexts: Contexts, steps: Contexts): string {
+  return text.replace(/\$\{\{(.*?)\}\}/g, (_, expression: string) => evaluate(expression, contexts, steps));
 }
 
-function evaluate(expression: string, inputs: Values, github: Values, steps: Readonly<Record<string, Values>>): string {
-  const contexts = new data.Dictionary(
-    { key: "inputs", value: dictionary(inputs) },
-    { key: "github", value: dictionary(github) },
-    {
-      key: "steps",
-      value: new data.Dictionary(
-        ...Object.entries(steps).map(([key, outputs]) => ({
-          key,
-          value: new data.Dictionary({ key: "outputs", value: dictionary(outputs) }),
-        })),
-      ),
-    },
+function evaluate(expression: string, contexts: Contexts, steps: Contexts): string {
+  const outputs = Object.entries(steps).map(([key, values]) => ({
+    key,
+    value: new data.Dictionary({ key: "outputs", value: dictionary(values) }),
+  }));
+  const all = new data.Dictionary(
+    ...Object.entries(contexts).map(([key, values]) => ({ key, value: dictionary(values) })),
+    { key: "steps", value: new data.Dictionary(...outputs) },
   );
   const { tokens } = new Lexer(expression.trim()).lex();
-  const parsed = new Parser(tokens, ["inputs", "github", "steps"], []).parse();
-  return new Evaluator(parsed, contexts).evaluate().coerceString();
+  const parsed = new Parser(tokens, [...Object.keys(contexts), "steps"], []).parse();
+  return new Evaluator(parsed, all).evaluate().coerceString();
 }
 
 function dictionary(values: Values): data.Dictionary {

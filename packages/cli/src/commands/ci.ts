@@ -8,14 +8,14 @@ export default class Ci extends BaseCommand {
   static override description =
     `The file goes to stdout. It runs this very version of initwrap by npx, in the registry: no Docker and no pull.
 
-  github            a workflow: build, push, wrap                          .github/workflows/image.yml
-  github-action     an action with inputs and outputs                      action.yml
-  gitlab            a CI/CD component, or a file for include:local         templates/initwrap.yml
-  tekton            a Task with the results IMAGE_URL and IMAGE_DIGEST     kubectl apply -f -
-  jenkins           a declarative pipeline                                 Jenkinsfile
-  circleci          a command, and a job that uses it                      .circleci/config.yml
-  pre-commit        a check of the Dockerfiles that are committed          .pre-commit-config.yaml
-  pre-commit-hooks  the same, for a repository that offers the hook        .pre-commit-hooks.yaml
+  github            a workflow: build, push, wrap
+  github-action     an action with inputs and outputs: action.yml
+  gitlab            a CI/CD component, or a file for include:local
+  tekton            a Task with the results IMAGE_URL and IMAGE_DIGEST
+  jenkins           a declarative pipeline: Jenkinsfile
+  circleci          a command, and a job that uses it
+  pre-commit        a check of the Dockerfiles that are committed
+  pre-commit-hooks  the same, for a repository that offers the hook
 
 Wrap first, then sign, scan and attest: the image gets another digest, which every step hands on.`;
   static override examples = [

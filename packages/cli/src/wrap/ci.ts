@@ -81,6 +81,7 @@ export function renderCi(request: CiRequest): CiFile {
     image: JSON.stringify(image),
     hasImage: image,
     registry: JSON.stringify(registryOf(image)),
+    isGithub: registryOf(image) === "ghcr.io" ? "yes" : "",
     tags: JSON.stringify(tags),
     platforms: JSON.stringify(platforms),
     buildPlatforms: JSON.stringify(platforms || "linux/amd64,linux/arm64"),
