@@ -188,6 +188,40 @@ describe("initwrap ci", () => {
   });
 });
 
+describe("the shell in them", () => {
+  it("has nothing that shellcheck finds", async (context) => {
+    const found = await run("shellcheck", ["--version"], folder).catch(() => undefined);
+    requireCapability(context, "shellcheck", found?.status === 0);
+    const [, component] = parseAllDocuments(await ci("gitlab"));
+    const [job] = Object.values(component!.toJS() as Record<string, { readonly script: readonly string[] }>);
+    const steps: readonly Step[] = [
+      ...parse(await ci("github-action")).runs.steps,
+      ...parse(await ci("github")).jobs.image.steps,
+    ];
+    const circleci: string = parse(await ci("circleci")).commands.initwrap.steps[0].run.command;
+    const tekton: string = parse(await ci("tekton")).spec.steps[0].script;
+    const scripts = [
+      ...steps.flatMap((step) => (step.run === undefined ? [] : [["bash", step.run] as const])),
+      ["bash", circleci.replace(/<< parameters\.(\w+) >>/g, "$1")],
+      ["sh", tekton.replace(/\$\(results\.(\w+)\.path\)/g, "/$1")],
+      ["sh", job!.script.join("\n")],
+      ["sh", shellOfJenkins(await ci("jenkins"))],
+    ] as const;
+    expect(scripts).toHaveLength(8);
+    const file = join(await workspace(), "script");
+    for (const [shell, script] of scripts) {
+      await writeFile(file, script);
+      const { status, stdout } = await run("shellcheck", ["--shell", shell, file], folder);
+      expect(status, stdout).toBe(0);
+    }
+  });
+});
+
+/** What is between the quotes of the pipeline's one `sh`. */
+function shellOfJenkins(pipeline: string): string {
+  return /sh '''(.*?)'''/s.exec(pipeline)![1]!;
+}
+
 describe("GitHub", () => {
   it("takes the workflow and the action, by its own schemas", async () => {
     const workflow = await ci("github", "--tag", "ghcr.io/acme/app:1", "--platform", "linux/amd64,linux/arm64");
@@ -314,6 +348,8 @@ describe("GitHub", () => {
       const inputs = { image, dockerfile: "Dockerfile", platforms: "linux/amd64, linux/arm64" };
       place.env["PATH"] = `${client}${delimiter}${place.env["PATH"]}`;
       const { status, outputs, stderr } = await runAction(await action(), inputs, place);
+      // The engine's builder keeps what it pushes.
+      await engine.docker(["rmi", "--force", image], { check: false });
       expect(status, stderr).toBe(0);
       const { digest, entrypoints } = await readIndex(image);
       const wrapped = ["/initwrap", "--", "/app"];
@@ -442,7 +478,7 @@ describe("the others", () => {
     const variables = Object.fromEntries(
       [...pipeline.matchAll(/^ +(WRAP_\w+) = (".*")$/gm)].map(([, name, value]) => [name, JSON.parse(value!)]),
     );
-    const script = /sh '''(.*?)'''/s.exec(pipeline)![1]!;
+    const script = shellOfJenkins(pipeline);
     // Groovy would read a backslash as its own.
     expect(script).not.toContain("\\");
     const cwd = await workspace();
@@ -451,7 +487,7 @@ describe("the others", () => {
     const { digest, entrypoints } = await readIndex(`${registry.host}/ci/jenkins:done`);
     expect(entrypoints).toEqual(WRAPPED);
     const read = [...pipeline.matchAll(/readFile\('(.+?)'\)/g)].map(([, name]) => readFile(join(cwd, name!), "utf8"));
-    expect(await Promise.all(read)).toEqual([`${registry.host}/ci/jenkins:done@${digest}\n`, "true\n"]);
+    expect(await Promise.all(read)).toEqual([`${registry.host}/ci/jenkins:done@${digest}\n`, `${digest}\n`, "true\n"]);
     await stat(join(cwd, /artifacts: '(.+?)'/.exec(pipeline)![1]!));
   });
 

@@ -45,6 +45,11 @@ describe("the packed packages", () => {
     expect((await stat(join(folder, "wrapped.tar"))).size).toBeLessThan(100_000);
   });
 
+  it("bring the pipelines' templates", async () => {
+    const { stdout } = await run("node_modules/.bin/initwrap", "ci", "tekton");
+    expect(stdout).toContain("IMAGE_DIGEST");
+  });
+
   it("are a library", async () => {
     const { stdout } = await node(`
       import { evaluateDockerfile, parseDockerfile, planDockerfile, wrapDockerfile } from "initwrap";
