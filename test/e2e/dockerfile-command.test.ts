@@ -71,6 +71,10 @@ describe("stdout", () => {
     expect(status).toBe(0);
     const document = JSON.parse(stdout.toString());
     expect(document.base.source).toBe("assumed");
+    expect(document.base.detail).toMatch(/^node:\S*alpine/);
+    expect((await run("--offline", "--assume-base", "--check")).stderr).toContain(
+      `is assumed to be that of ${document.base.detail}\n`,
+    );
     expect(document.after).toEqual({ entrypoint: ["/initwrap", "--", "docker-entrypoint.sh"], cmd: ["node"] });
     expect(document.diagnostics.map(({ code }: { code: string }) => code)).toContain("BASE_ASSUMED");
   });
@@ -133,6 +137,42 @@ describe("stdout", () => {
     expect((await run("--all-targets", "--target", "dev")).status).toBe(2);
   });
 
+  it("does not tell a CMD that hangs on a base which nobody was asked for", async () => {
+    await writeFile(file, 'FROM 127.0.0.1:1/none:1\nENTRYPOINT ["/e"]\n');
+    const document = JSON.parse((await initwrapOk(["dockerfile", "--json"], { cwd: folder })).stdout.toString());
+    expect([document.base, document.before, document.unknown, document.targets[0].unknown]).toEqual([
+      null,
+      { entrypoint: ["/e"], cmd: null },
+      ["cmd"],
+      ["cmd"],
+    ]);
+    expect((await run("--dry-run")).stdout.toString()).toMatch(/^cmd +as it is; /m);
+    const given = JSON.parse((await run("--json", "--base-cmd", '["x"]')).stdout.toString());
+    expect([given.before, given.unknown]).toEqual([{ entrypoint: ["/e"], cmd: null }, []]);
+  });
+
+  it("names the line of what is refused, in the file as it is", async () => {
+    await writeFile(file, `${DOCKERFILE}FROM 127.0.0.1:1/none:1\nCMD ["x"]\n`);
+    const fresh = await run("--offline");
+    expect([fresh.status, fresh.stderr]).toEqual([5, expect.stringContaining("error[BASE_UNKNOWN]: Dockerfile:4: ")]);
+    const wrapped = (await run("--target", "0", "--inject", "context")).stdout;
+    const again = await initwrap(["dockerfile", "-", "--offline", "--reporter", "github", "--check"], {
+      cwd: folder,
+      input: wrapped,
+    });
+    const line = wrapped.toString().split("\n").indexOf("FROM 127.0.0.1:1/none:1") + 1;
+    expect(line).toBeGreaterThan(4);
+    expect([again.status, again.stderr]).toEqual([5, expect.stringContaining(`::error file=Dockerfile,line=${line},`)]);
+  });
+
+  it("says which flags cannot go together", async () => {
+    const { status, stderr } = await run("--lock", "--check");
+    expect([status, stderr]).toEqual([
+      2,
+      expect.stringMatching(/^error\[USAGE\]: --check=true cannot also be provided when using --lock\n/),
+    ]);
+  });
+
   it("--replace-init says which init went and what stands for its options", async () => {
     await writeFile(file, 'FROM scratch\nENTRYPOINT ["/tini", "-w", "-g", "--", "/app"]\n');
     const left = JSON.parse((await run("--json")).stdout.toString());
@@ -155,7 +195,7 @@ describe("stdout", () => {
     const refused = await run("--replace-init");
     expect([refused.status, refused.stderr]).toEqual([
       5,
-      expect.stringContaining("error[INIT_NOT_REPLACED]: Dockerfile: tini"),
+      expect.stringContaining("error[INIT_NOT_REPLACED]: Dockerfile:2: tini"),
     ]);
   });
 

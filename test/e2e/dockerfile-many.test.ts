@@ -114,6 +114,22 @@ describe("a Compose file", () => {
     expect([written.status, written.stderr]).toEqual([3, expect.stringContaining("BUILD_FILE_UNSUPPORTED")]);
   });
 
+  it("may hold a Dockerfile with findings and faults, whose place is the service", async () => {
+    const service = (name: string, ...lines: string[]) =>
+      `  ${name}:\n    build:\n      dockerfile_inline: |\n${lines.map((line) => `        ${line}\n`).join("")}`;
+    await write({
+      "compose.yaml": `services:\n${service("a", "FROM scratch", "CMD ['x']")}${service("b", "FROM scratch", "RUNN x")}`,
+    });
+    const { status, stderr } = await run(["--compose", "compose.yaml", "--check"]);
+    expect([status, stderr]).toEqual([
+      3,
+      expect.stringContaining("error[DOCKERFILE_SYNTAX]: compose.yaml:7: the Dockerfile of b: dockerfile parse error"),
+    ]);
+    expect(stderr).toContain("compose.yaml:2: warning[JSON_FORM_MALFORMED]");
+    expect(stderr).not.toContain(">>> CMD");
+    expect(stderr).toContain(">>> RUNN x");
+  });
+
   it("is read with its override where the folder is named, and with others in the order in which they are", async () => {
     await write({
       "web/Dockerfile": 'FROM scratch AS a\nENTRYPOINT ["/app"]\nFROM nowhere.invalid/x\n',

@@ -130,6 +130,7 @@ describe("the exec form", () => {
     const junk = 'FROM a\nCMD ["a"] b\n';
     expect(parse(`# syntax=docker/dockerfile:1.8\n${junk}`).instructions.at(-1)?.exec).toBe(true);
     expect(parse(`# syntax=docker/dockerfile:1.9\n${junk}`).instructions.at(-1)?.exec).toBe(false);
+    expect(parse(junk).instructions.at(-1)?.exec).toBe(false);
   });
   it("knows where its bracket is", () => {
     const text = 'FROM a\nENTRYPOINT \\\n  ["a"]\n';

@@ -34,6 +34,23 @@ describe("an ENTRYPOINT of the stage's own", () => {
   });
   it("needs nothing of an unknown base", () =>
     expect(rewritten('FROM a\nENTRYPOINT ["e"]\n', { base: () => undefined })).toContain('"--", "e"]'));
+  it("leaves a CMD untold that a trigger or the SHELL of an unknown base decides", () => {
+    const base = () => undefined;
+    const told = (text: string) => {
+      const { before, after, targets } = planned(text, { base });
+      return [before.cmd, after.cmd, targets.at(-1)?.unknown];
+    };
+    expect(told('FROM a\nENTRYPOINT ["e"]\n')).toEqual([null, null, ["cmd"]]);
+    expect(told('FROM a\nCMD c\nENTRYPOINT ["e"]\n')).toEqual([null, null, ["cmd"]]);
+    expect(told('FROM a\nENTRYPOINT ["e"]\nCMD ["c"]\n')).toEqual([["c"], ["c"], []]);
+    expect(told('FROM a AS b\nENTRYPOINT ["x"]\nFROM b\nENTRYPOINT ["e"]\n')).toEqual([null, null, []]);
+    // What is inherited would have to be written out.
+    const child = 'FROM a AS b\nENTRYPOINT ["x"]\nFROM b\n';
+    expect(refusal(child, { base })).toBe("BASE_UNKNOWN");
+    expect(rewritten(child, { base: () => ({ onBuild: ['CMD ["t"]'] }) })).toContain('\nCMD ["t"]\n');
+    const heir = planned('FROM a AS b\nENTRYPOINT ["x"]\nFROM b AS c\n', { base, allTargets: true });
+    expect(heir.targets.map(({ after }) => after.entrypoint)).toEqual(Array(2).fill(["/initwrap", "--", "x"]));
+  });
   it("carries the init's options", () =>
     expect(rewritten('FROM a\nENTRYPOINT ["e"]\n', { init: { path: "/initwrap", options: ["-v"] } })).toContain(
       '["/initwrap", "-v", "--", "e"]',

@@ -30,6 +30,8 @@ anything is written: the container runs what it ran, behind the init. What is no
     "<%= config.bin %> dockerfile '**/Dockerfile*' --check",
     "<%= config.bin %> dockerfile --compose compose.yaml --service web --diff",
   ];
+  // oclif would list every flag, and those that exclude each other in brackets without end.
+  static override usage = "dockerfile [FILE...] [-w | -o FILE | --check | --dry-run | --undo] [FLAGS]";
   static override strict = false;
   static override args = {
     file: stringArg({
@@ -214,7 +216,7 @@ anything is written: the container runs what it ran, behind the init. What is no
     const [only] = results;
     if (results.length === 1 && only?.error !== undefined) throw only.error;
     await this.reportAll(
-      results.map(({ name, run, error, diagnostics }) => ({ file: nameOf(name), text: run?.text, diagnostics, error })),
+      results.map(({ name, error, diagnostics, text }) => ({ file: nameOf(name), text, diagnostics, error })),
       { errors: false },
     );
     await this.present(results, flags, sink.kind);

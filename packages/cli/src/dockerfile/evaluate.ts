@@ -175,6 +175,8 @@ class StageEvaluator {
   private unknown = new Set<UnknownField>();
   private cmdSet = false;
   private entrypointSet = false;
+  /** True when the stage begins with an image that nobody has described: its triggers may have set CMD. */
+  private triggersUnknown = false;
   private readonly environment = new Map<string, string>();
   private readonly part: Part;
   private readonly earlier: readonly Stage[];
@@ -276,6 +278,7 @@ class StageEvaluator {
       const known = this.around.options.base?.(origin.reference);
       if (known === undefined) {
         this.unknown = new Set(UNKNOWN_FIELDS);
+        this.triggersUnknown = true;
         if (looksLikeWindows(origin.reference)) {
           this.config.os = "windows";
           this.unknown.delete("os");
@@ -332,7 +335,8 @@ class StageEvaluator {
         if (this.config.entrypoint?.length === 0) this.config.entrypoint = null;
         if (!this.cmdSet) {
           this.config.cmd = null;
-          this.unknown.delete("cmd");
+          if (this.triggersUnknown) this.unknown.add("cmd");
+          else this.unknown.delete("cmd");
         }
         break;
       case "SHELL":

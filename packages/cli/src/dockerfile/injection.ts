@@ -191,7 +191,7 @@ function choose(request: InjectionRequest, target: Stage, offered: readonly Plat
       throw new InitwrapError(
         "NO_INIT_FOR_PLATFORM",
         `the target stage is built for ${formatPlatform(source.platform)}, and there is no init for it`,
-        { hint: `there are inits for ${offered.map(formatPlatform).join(", ")}` },
+        { hint: `there are inits for ${offered.map(formatPlatform).join(", ")}`, line: target.from.range.line },
       );
     }
     return { platforms: [fit], variable: undefined };
@@ -201,7 +201,7 @@ function choose(request: InjectionRequest, target: Stage, offered: readonly Plat
     throw new InitwrapError(
       "UNSAFE_EDIT",
       `the target stage's platform, ${source.expression}, is only known when it is built`,
-      { hint: "name the one platform to build for: --platform linux/amd64" },
+      { hint: "name the one platform to build for: --platform linux/amd64", line: target.from.range.line },
     );
   }
   const prefix = source.kind === "target" ? "TARGET" : "BUILD";
@@ -209,7 +209,7 @@ function choose(request: InjectionRequest, target: Stage, offered: readonly Plat
   if (declared !== undefined) {
     // Measured: an ARG of that name before the first FROM hides the builder's own value, even without a default.
     throw new InitwrapError("UNSAFE_EDIT", `ARG ${declared} before the first FROM hides the platform from the build`, {
-      hint: `take that ARG out (builders define it anyway), or name the one platform to build for: --platform linux/amd64`,
+      hint: "take that ARG out (builders define it anyway), or name the one platform to build for: --platform linux/amd64",
     });
   }
   return { platforms: offered, variable: { prefix } };
@@ -239,7 +239,8 @@ function requireSyntax(dockerfile: Dockerfile): void {
     "SYNTAX_TOO_OLD",
     `# syntax=${frontend.reference} is older than 1.${HEREDOC_SYNTAX} and knows no heredocs`,
     {
-      hint: `use # syntax=docker/dockerfile:1, or --inject context`,
+      hint: "use # syntax=docker/dockerfile:1, or --inject context",
+      line: dockerfile.directives.find(({ name }) => name === "syntax")?.line ?? 1,
     },
   );
 }
@@ -257,8 +258,11 @@ function refuseShiftedStages({ dockerfile, targets }: InjectionRequest): void {
       if (shifted === undefined) continue;
       throw new InitwrapError(
         "UNSAFE_EDIT",
-        `${holder.keyword} in line ${instruction.range.line} refers to stage ${shifted} by number, which new stages would change`,
-        { hint: "give that stage a name (FROM ... AS name), or use --inject context" },
+        `${holder.keyword} refers to stage ${shifted} by number, which new stages would change`,
+        {
+          hint: "give that stage a name (FROM ... AS name), or use --inject context",
+          line: instruction.range.line,
+        },
       );
     }
   }

@@ -52,6 +52,8 @@ export interface TargetPlan {
   readonly line: number;
   readonly before: Invocation;
   readonly after: Invocation;
+  /** `cmd` where it hangs on a base image that nobody has described, and is null in `before` and `after`: it stays as it is. */
+  readonly unknown: readonly "cmd"[];
 }
 
 export interface DockerfilePlan {
@@ -82,8 +84,7 @@ export function plan(text: string, request: PlanRequest): DockerfilePlan {
   const meant = findTargets(evaluation, request);
   const replaceInit = request.replaceInit === true || (undone.kind === "undone" && undone.replaced.length > 0);
   const decisions = meant.flatMap((target) => {
-    const decide = () => decideTarget(dockerfile, target, { ...request, replaceInit });
-    const decision = meant.length === 1 ? decide() : inStage(target, decide);
+    const decision = inStage(target, meant, () => decideTarget(dockerfile, target, { ...request, replaceInit }));
     // Nobody starts such a stage: it is built for its files, and an init would be one more.
     const isIdle = decision.composition.kind === "composed" && argvOf(decision.before).length === 0;
     return isIdle && target !== evaluation.stages.at(-1) && request.allTargets === true ? [] : [decision];
@@ -101,11 +102,13 @@ export function plan(text: string, request: PlanRequest): DockerfilePlan {
     return { ...common, kind, edits: [], result, diagnostics: findings };
   }
   if (undone.kind === "altered") {
-    throw new InitwrapError("UNSAFE_EDIT", `line ${undone.line}: ${undone.reason}`, {
+    throw new InitwrapError("UNSAFE_EDIT", undone.reason, {
       hint: "take out by hand what is left of initwrap's own lines",
+      line: undone.line,
     });
   }
   const wrapped = withoutHeirs(evaluation, composed);
+  for (const { target } of wrapped) inStage(target, meant, () => requireKnownCmd(target));
   const edits = editsFor({ dockerfile, evaluation, wrapped, request });
   const edited = applyEdits(source, edits);
   const after = new Map(composed.map(({ target, composition }) => [target.index, composition.invocation]));
@@ -138,9 +141,8 @@ function decideTarget(dockerfile: Dockerfile, target: Stage, request: PlanReques
     replaceInit: request.replaceInit === true,
     variable: (name) => imageVariable(target, name),
   });
-  if (composition.kind === "refused") throw composeError(composition.note);
-  if (composition.kind === "composed") requireKnownCmd(target);
-  const range = (target.entrypoint ?? target.from).range;
+  const { range } = target.entrypoint ?? target.from;
+  if (composition.kind === "refused") throw atLine(composeError(composition.note), range.line);
   const notes = composition.notes.map(
     ({ code, ...args }): Diagnostic => ({ code, severity: code === "NO_COMMAND" ? "warning" : "note", args, range }),
   );
@@ -149,19 +151,32 @@ function decideTarget(dockerfile: Dockerfile, target: Stage, request: PlanReques
 
 function planOf({ target, before, composition }: Decision): TargetPlan {
   const after = composition.kind === "composed" ? composition.invocation : before;
-  return { index: target.index, name: target.name, line: target.from.range.line, before, after };
+  const isUnknown = target.unknown.has("cmd");
+  const told = ({ entrypoint, cmd }: Invocation): Invocation => ({ entrypoint, cmd: isUnknown ? null : cmd });
+  return {
+    index: target.index,
+    name: target.name,
+    line: target.from.range.line,
+    before: told(before),
+    after: told(after),
+    unknown: isUnknown ? ["cmd"] : [],
+  };
 }
 
-/** Names the stage in what is thrown for it, when several are meant. */
-function inStage<T>(stage: Stage, work: () => T): T {
+function atLine({ code, message, hint }: InitwrapError, line: number): InitwrapError {
+  return new InitwrapError(code, message, { ...(hint === undefined ? {} : { hint }), line });
+}
+
+/** Gives what is thrown for a stage its line, and names the stage when several are meant. */
+function inStage<T>(stage: Stage, meant: readonly Stage[], work: () => T): T {
   try {
     return work();
   } catch (error) {
     if (!(error instanceof InitwrapError)) throw error;
-    const { code, message, hint, where } = error;
-    throw new InitwrapError(code, `stage ${stage.name ?? stage.index}: ${message}`, {
+    const { code, message, hint, line = stage.from.range.line } = error;
+    throw new InitwrapError(code, meant.length === 1 ? message : `stage ${stage.name ?? stage.index}: ${message}`, {
       ...(hint === undefined ? {} : { hint }),
-      ...(where === undefined ? {} : { where }),
+      line,
       cause: error,
     });
   }
@@ -232,6 +247,7 @@ function refuseForeign(dockerfile: Dockerfile, target: Stage, request: PlanReque
   if (frontend.kind === "custom" && request.force !== true) {
     throw new InitwrapError("FRONTEND_UNKNOWN", `# syntax=${frontend.reference} may give the file another meaning`, {
       hint: "if it reads Dockerfiles as docker/dockerfile does, say --force",
+      line: dockerfile.directives.find(({ name }) => name === "syntax")?.line ?? 1,
     });
   }
   if (target.error !== undefined) {
@@ -411,8 +427,9 @@ function closeContinuation(
   // become a real one.
   const line = text.slice(text.lastIndexOf("\n", openEscape) + 1, openEscape).trim();
   if (line === "" || line.endsWith(text[openEscape] as string) || text.includes("# initwrap ", openEscape)) {
-    throw new InitwrapError("UNSAFE_EDIT", `line ${last.range.line}: the instruction's continuation never ends`, {
+    throw new InitwrapError("UNSAFE_EDIT", "the instruction's continuation never ends", {
       hint: "take out the escape character that ends the file",
+      line: last.range.line,
     });
   }
   const end = openEscape + (/^.[ \t]*/.exec(text.slice(openEscape))?.[0].length ?? 1);

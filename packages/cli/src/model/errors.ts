@@ -79,6 +79,8 @@ export interface ErrorDetails {
   readonly hint?: string;
   /** The place: `file:line`, a reference, a path in an archive. */
   readonly where?: string;
+  /** A line of the file that is worked on, from 1, said by who does not know the file's name; ends up in `where`. */
+  readonly line?: number;
   /** An excerpt of the source, ready to print. */
   readonly excerpt?: string;
   readonly cause?: unknown;
@@ -91,6 +93,7 @@ export class InitwrapError extends Error {
   readonly exit: Exit;
   readonly hint: string | undefined;
   readonly where: string | undefined;
+  readonly line: number | undefined;
   readonly excerpt: string | undefined;
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
@@ -99,6 +102,7 @@ export class InitwrapError extends Error {
     this.exit = ERROR_EXIT[code];
     this.hint = details.hint;
     this.where = details.where;
+    this.line = details.line;
     this.excerpt = details.excerpt;
   }
 }

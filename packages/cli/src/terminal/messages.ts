@@ -10,7 +10,10 @@ const MESSAGES: Readonly<Record<DiagnosticCode, (args: Args) => string>> = {
   EXISTING_INIT: (a) => `${a["init"]} is already in front of the command; nothing to add`,
   INIT_REPLACED: (a) => `${a["init"]} is replaced; what it did is asked for with ${a["options"]}`,
   INIT_OPTION_DROPPED: (a) => `${a["init"]}'s ${a["option"]} has no counterpart and is left out`,
-  BASE_ASSUMED: (a) => `the command of ${a["reference"]} is assumed from the built-in table of official images`,
+  BASE_ASSUMED: (a) =>
+    a["like"] === undefined
+      ? `the command of ${a["reference"]} is assumed from the built-in table of official images`
+      : `the command of ${a["reference"]}, which is not in the built-in table of official images, is assumed to be that of ${a["like"]}`,
   BASE_RESOLVED: (a) => `the command of ${a["reference"]} was read from ${a["source"]}`,
   BASE_DRIFT: (a) =>
     `${a["field"]} of ${a["reference"]} is ${a["is"]} by now (${a["source"]}), and ${a["was"]} in the lock`,

@@ -55,8 +55,11 @@ function presentBug(error: unknown, options: PresentOptions): Exit {
 function asInitwrapError(error: unknown): InitwrapError | undefined {
   if (error instanceof InitwrapError) return error;
   if (!(error instanceof Error) || !("oclif" in error)) return undefined;
-  const [first = "", ...rest] = error.message.split("\n");
-  const detail = rest.filter((line) => line.trim() !== "" && !line.startsWith("See more help")).join("\n");
+  const lines = error.message.split("\n").filter((line) => line.trim() !== "" && !line.startsWith("See more help"));
+  // oclif announces what is in the next lines; a message has to say it itself.
+  if (/^The following errors? occurred:$/.test(lines[0] ?? "") && lines.length > 1) lines.shift();
+  const [first = "", ...rest] = lines.map((line) => line.trim());
+  const detail = rest.join("\n");
   return new InitwrapError("USAGE", first.replace(/\.$/, ""), {
     hint: `${detail === "" ? "" : `${detail}\n`}initwrap help, or the command with --help, lists what it takes`,
     cause: error,

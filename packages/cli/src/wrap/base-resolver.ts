@@ -20,7 +20,7 @@ export const PROVENANCE_SOURCES = [
   "assumed",
 ] as const;
 
-/** Where a fact came from. `detail` is an image id, a digest, a file; for `lock` the source that it was locked from. */
+/** Where a fact came from. `detail` is an image id, a digest, a file; for `lock` the source that it was locked from; for `assumed` the tag it is taken from. */
 export interface Provenance {
   readonly source: (typeof PROVENANCE_SOURCES)[number];
   readonly detail?: string;
@@ -197,7 +197,7 @@ const tableSource: BaseSource = async (reference) => {
 
 const familySource: BaseSource = async (reference) => {
   const guess = await guessBase(reference);
-  return guess && { reference, config: guess.config, provenance: { source: "assumed", detail: `as ${guess.like}` } };
+  return guess && { reference, config: guess.config, provenance: { source: "assumed", detail: guess.like } };
 };
 
 function layoutSource(location: string, options: ResolverOptions): BaseSource {

@@ -19,12 +19,14 @@ export function dockerfileDocument(
           target: { index: outcome.target.index, name: outcome.target.name ?? null, line: outcome.target.line },
           before: outcome.before,
           after: outcome.after,
-          targets: outcome.targets.map(({ index, name = null, line, before, after }) => ({
+          unknown: outcome.target.unknown,
+          targets: outcome.targets.map(({ index, name = null, line, before, after, unknown }) => ({
             index,
             name,
             line,
             before,
             after,
+            unknown,
           })),
           inject: outcome.inject,
           platforms: outcome.platforms.map(formatPlatform),
@@ -49,11 +51,12 @@ export function planLines(file: string, run: DockerfileRun): readonly string[] {
   if (outcome === undefined) return [`${file}: ${run.changed ? "initwrap's lines are taken out" : "nothing to do"}`];
   const lines: string[] = [];
   for (const target of outcome.targets) {
-    const { name, index, line, before, after } = target;
+    const { name, index, line, before, after, unknown } = target;
     lines.push(`${file}: stage ${name ?? index}, line ${line}`);
     if (target === outcome.target) lines.push(...outcome.bases.map(baseLine));
     lines.push(`entrypoint  ${JSON.stringify(before.entrypoint)} -> ${JSON.stringify(after.entrypoint)}`);
-    lines.push(`cmd         ${JSON.stringify(after.cmd)}`);
+    const cmd = unknown.includes("cmd") ? "as it is; the base image was not asked for it" : JSON.stringify(after.cmd);
+    lines.push(`cmd         ${cmd}`);
   }
   if (!run.changed) return [...lines, "nothing to do"];
   lines.push(`init        ${outcome.inject}, for ${outcome.platforms.map(formatPlatform).join(", ")}`);
@@ -64,6 +67,10 @@ export function planLines(file: string, run: DockerfileRun): readonly string[] {
 }
 
 function baseLine({ reference, provenance: { source, detail } }: BaseAnswer): string {
-  const origin = source === "table" ? "assumed from the table of official images" : source;
+  const words: Partial<Record<typeof source, string>> = {
+    table: "assumed from the table of official images",
+    assumed: "assumed to run what is run by",
+  };
+  const origin = words[source] ?? source;
   return `base        ${reference}: ${origin}${detail === undefined ? "" : ` ${detail}`}`;
 }

@@ -7,7 +7,7 @@ import { relative } from "node:path";
 import { encode, toBytes } from "../dockerfile/text.ts";
 import type { Diagnostic } from "../model/diagnostics.ts";
 import { InitwrapError } from "../model/errors.ts";
-import type { BuildUnit, Variables } from "./build-unit.ts";
+import { type BuildUnit, isRemote, type Variables } from "./build-unit.ts";
 import { evaluateDockerfile, parseDockerfile } from "./dockerfile.ts";
 import { readInput } from "./dockerfile-file.ts";
 import { type DockerfileRequest, type DockerfileRun, runDockerfile } from "./dockerfile-run.ts";
@@ -27,6 +27,8 @@ export interface SubjectResult {
   readonly error: InitwrapError | undefined;
   /** Findings of the run, and of the Compose file that builds it. */
   readonly diagnostics: readonly Diagnostic[];
+  /** The source that their lines count in; undefined where it was not read. */
+  readonly text: string | undefined;
 }
 
 export interface SubjectsRequest {
@@ -74,9 +76,13 @@ async function isFolder(path: string): Promise<boolean> {
 
 function subjectOf(unit: BuildUnit): Subject {
   const { dockerfile } = unit;
-  const inside = dockerfile.kind === "file" ? relative(process.cwd(), dockerfile.path) : "";
-  const path = dockerfile.kind === "file" ? (inside.startsWith("..") ? dockerfile.path : inside) : unit.definedIn;
-  return { name: path, unit };
+  return { name: dockerfile.kind === "file" ? fromHere(dockerfile.path) : unit.definedIn, unit };
+}
+
+/** A path below the working folder as people name it; another one as it is. */
+function fromHere(path: string): string {
+  const inside = relative(process.cwd(), path);
+  return inside.startsWith("..") || isRemote(path) ? path : inside || ".";
 }
 
 /** Runs them all; the results are in the order of the subjects. Throws only what is nobody's fault but the program's. */
@@ -92,7 +98,8 @@ export async function runSubjects(
   for (const subject of subjects) {
     const own = requestOf(subject, shared);
     // Services that share a build share its run: a file must not be written by two at once.
-    const identity = JSON.stringify([subject.name, own.target, own.buildArgs, own.platforms, subject.unit?.dockerfile]);
+    const { target, buildArgs, platforms, context } = own;
+    const identity = JSON.stringify([subject.name, target, buildArgs, platforms, context, subject.unit?.dockerfile]);
     let result = done.get(identity);
     if (result === undefined) {
       if (slots.length >= AT_ONCE) await slots.shift();
@@ -151,7 +158,7 @@ function requestOf({ name, unit }: Subject, request: DockerfileRequest): Dockerf
     target: request.allTargets === true ? undefined : (request.target ?? unit.target),
     buildArgs: [...args, ...request.buildArgs],
     platforms: request.platforms.length > 0 ? request.platforms : unit.platforms,
-    context: request.context ?? unit.context,
+    context: request.context ?? fromHere(unit.context),
   };
 }
 
@@ -164,11 +171,35 @@ async function settle(subject: Subject, request: DockerfileRequest): Promise<Sub
   try {
     if (unit !== undefined) await refuseUnit(unit, request);
     const run = await runDockerfile(request);
-    return { name, run, error: undefined, diagnostics: run.diagnostics };
+    const text = unit?.dockerfile.kind === "inline" ? undefined : run.text;
+    return { name, run, error: undefined, diagnostics: inUnit(run.diagnostics, unit), text };
   } catch (error) {
     if (request.signal.aborted || !(error instanceof InitwrapError)) throw error;
-    return { name, run: undefined, error, diagnostics: [] };
+    const isInline = unit?.dockerfile.kind === "inline" && error.code !== "BUILD_FILE_UNSUPPORTED";
+    return {
+      name,
+      run: undefined,
+      error: isInline ? errorInUnit(error, unit) : error,
+      diagnostics: [],
+      text: undefined,
+    };
   }
+}
+
+/** Findings in a Dockerfile that stands in a build file are at the build that holds it: its lines are not the file's. */
+function inUnit(diagnostics: readonly Diagnostic[], unit: BuildUnit | undefined): readonly Diagnostic[] {
+  if (unit?.dockerfile.kind !== "inline") return diagnostics;
+  const range = { line: unit.line, endLine: unit.line };
+  return diagnostics.map((diagnostic) => (diagnostic.range === undefined ? diagnostic : { ...diagnostic, range }));
+}
+
+function errorInUnit({ code, message, hint, excerpt, cause }: InitwrapError, unit: BuildUnit): InitwrapError {
+  return new InitwrapError(code, `the Dockerfile of ${unit.name}: ${message}`, {
+    where: `${unit.definedIn}:${unit.line}`,
+    ...(hint === undefined ? {} : { hint }),
+    ...(excerpt === undefined ? {} : { excerpt }),
+    cause,
+  });
 }
 
 /** What stands against a build that a file describes. Throws BUILD_FILE_UNSUPPORTED. */

@@ -36,6 +36,7 @@ import {
 } from "./base-resolver.ts";
 import { choosePlatforms, inlineInits, inlineStandIns } from "./dockerfile-inits.ts";
 import { dockerfileSnippets } from "./dockerfile-snippets.ts";
+import { placeLine } from "./finding-lines.ts";
 
 /** A Dockerfile as bytes, or as text that is encoded as UTF-8. */
 export type DockerfileInput = Uint8Array | string;
@@ -240,7 +241,7 @@ async function withBases(
   const configs = new Map<string, BaseConfig>();
   const notes: Diagnostic[] = [];
   const obstacles: string[] = [];
-  for (const root of roots) {
+  for (const { root } of roots) {
     const reference = root.origin.kind === "image" ? root.origin.reference : undefined;
     if (reference === undefined || configs.has(reference)) continue;
     const resolution = await askFor(reference, platformOf(root, platforms), options);
@@ -253,10 +254,11 @@ async function withBases(
     answers.set(reference, { reference, provenance: base.provenance });
     notes.push(baseNote(reference, base.provenance, root), ...(await driftFindings(base, root, platforms, options)));
   }
-  const last = roots.at(-1)?.origin;
-  const base = last?.kind === "image" ? answers.get(last.reference) : undefined;
   try {
-    return { outcome: attempt(configs), base, bases: [...answers.values()], notes };
+    const outcome = attempt(configs);
+    const origin = roots.find(({ target }) => target.index === outcome.target.index)?.root.origin;
+    const base = origin?.kind === "image" ? answers.get(origin.reference) : undefined;
+    return { outcome, base, bases: [...answers.values()], notes };
   } catch (error) {
     if (!(error instanceof InitwrapError) || error.code !== "BASE_UNKNOWN" || obstacles.length === 0) throw error;
     const { code, message, where, hint } = error;
@@ -309,7 +311,8 @@ async function driftFindings(
 function baseNote(reference: string, { source, detail }: Provenance, root: Stage): Diagnostic {
   const { range } = root.from;
   if (source === "table" || source === "assumed") {
-    return { code: "BASE_ASSUMED", severity: "note", args: { reference }, range };
+    const like = detail === undefined ? {} : { like: detail };
+    return { code: "BASE_ASSUMED", severity: "note", args: { reference, ...like }, range };
   }
   const origin = [source, detail].filter(Boolean).join(" ");
   return { code: "BASE_RESOLVED", severity: "note", args: { reference, source: origin }, range };
@@ -325,8 +328,11 @@ function meant(
   };
 }
 
-/** The stages that the chains of parents begin with, of those targets whose command hangs on their base. */
-function rootStages(text: string, options: DockerfileOptions): readonly Stage[] {
+/** The targets whose command hangs on their base, each with the stage that its chain of parents begins with. */
+function rootStages(
+  text: string,
+  options: DockerfileOptions,
+): readonly { readonly target: Stage; readonly root: Stage }[] {
   const undone = undoText(text);
   const request = meant(options);
   const dockerfile = parseText(undone.kind === "undone" ? undone.text : text);
@@ -335,9 +341,9 @@ function rootStages(text: string, options: DockerfileOptions): readonly Stage[] 
   // What the user says of a base counts in any case.
   const dependent = options.base === undefined ? targets.filter((target) => reliesOnBase(dockerfile, target)) : targets;
   return dependent.map((target) => {
-    let stage = target;
-    while (stage.origin.kind === "stage") stage = evaluation.stages[stage.origin.parent] as Stage;
-    return stage;
+    let root = target;
+    while (root.origin.kind === "stage") root = evaluation.stages[root.origin.parent] as Stage;
+    return { target, root };
   });
 }
 
@@ -435,11 +441,18 @@ function named<T>(name: string, text: string, work: () => T): T {
       });
     }
     if (error instanceof InitwrapError && error.where === undefined) {
-      const { code, message, hint } = error;
-      throw new InitwrapError(code, message, { where: name, ...(hint === undefined ? {} : { hint }), cause: error });
+      const { code, message, hint, line } = error;
+      const where = line === undefined ? name : `${name}:${lineIn(text, line)}`;
+      throw new InitwrapError(code, message, { where, ...(hint === undefined ? {} : { hint }), cause: error });
     }
     throw error;
   }
+}
+
+/** A line of the plan, which is made without initwrap's own lines, in the text as it is. */
+function lineIn(text: string, line: number): number {
+  const undone = undoText(text);
+  return undone.kind === "undone" ? placeLine(line, undone.text, text) : line;
 }
 
 /** The lines around a fault, numbered, those at fault marked, as BuildKit shows them. */

@@ -19,6 +19,11 @@ export function placeFindings(diagnostics: readonly Diagnostic[], source: string
   });
 }
 
+/** As `placeFindings`, for one line. */
+export function placeLine(line: number, source: string, text: string): number {
+  return source === text ? line : lineMap(source.split("\n"), text.split("\n"))(line);
+}
+
 /** Lines outside of initwrap's blocks are those of the source but for an edited instruction, somewhere in the middle. */
 function lineMap(source: readonly string[], text: readonly string[]): (line: number) => number {
   const kept: number[] = [];
