@@ -31,7 +31,7 @@ anything is written: the container runs what it ran, behind the init. What is no
     "<%= config.bin %> dockerfile --compose compose.yaml --service web --diff",
   ];
   // oclif would list every flag, and those that exclude each other in brackets without end.
-  static override usage = "dockerfile [FILE...] [-w | -o FILE | --check | --dry-run | --undo] [FLAGS]";
+  static override usage = "dockerfile [FILE...] [-w | -o FILE | --check | --dry-run] [--undo] [FLAGS]";
   static override strict = false;
   static override args = {
     file: stringArg({

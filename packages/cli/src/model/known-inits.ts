@@ -17,6 +17,10 @@ const TRANSPARENT: Readonly<Record<string, string>> = {
   pid1: "pid1",
 };
 
+/**
+ * supervisord is not among them: nothing in it asks for being PID 1, no configuration does, and behind an init it ends its
+ * programs, and itself, as it does alone (test/init/supervisord). What must be PID 1 is refused wherever it is named.
+ */
 const SUPERVISOR: Readonly<Record<string, string>> = {
   systemd: "systemd",
   my_init: "my_init",

@@ -138,7 +138,7 @@ export function replaceInit(name: string, invocation: Invocation, value: ImageVa
 
 interface Found {
   readonly meaning: Meaning;
-  /** The option as it was written, without its value. */
+  /** The option by its letter, for it may stand among others in one word. */
   readonly word: string;
   readonly value: string;
 }
@@ -170,7 +170,7 @@ function readOptions(grammar: Grammar, words: readonly string[]): Read | string 
         if (!one.option.value.test(text)) return `${text} is no value for ${word}`;
         value = text;
       }
-      found.push({ meaning: one.option.meaning, word, value });
+      found.push({ meaning: one.option.meaning, word: `-${one.option.letter}`, value });
     }
   }
   return { found, end: words.length, closed: false };
