@@ -64,6 +64,26 @@ describe("stdout", () => {
     expect(cleared.stdout.equals((await run()).stdout)).toBe(true);
   });
 
+  it("wrapped again it keeps the platforms that were named until others are; an empty one means all", async () => {
+    for (const way of ["inline", "context"]) {
+      await writeFile(file, DOCKERFILE);
+      await run("--write", "--inject", way, "--platform", "linux/amd64,linux/arm64");
+      const wrapped = await readFile(file, "latin1");
+      expect(wrapped).toContain('\n# initwrap for "linux/amd64,linux/arm64"\n');
+      const document = JSON.parse((await run("--json")).stdout.toString());
+      expect([document.changed, document.platforms]).toEqual([false, ["linux/amd64", "linux/arm64"]]);
+      expect((await run("--check")).status).toBe(0);
+      expect((await run("--check", "--platform", "linux/amd64")).status).toBe(1);
+      expect((await run("--check", "--platform=")).status).toBe(1);
+      await run("--write", "--platform=");
+      expect(await readFile(file, "latin1")).not.toContain("# initwrap for");
+      expect((await run("--check")).status).toBe(0);
+      await run("--write", "--platform", "linux/arm64");
+      await run("--undo", "--write");
+      expect(await readFile(file, "utf8")).toBe(DOCKERFILE);
+    }
+  });
+
   it("--assume-base wraps an unknown tag of an official image, and says that it was assumed", async () => {
     await writeFile(file, "FROM node:999-alpine\n");
     expect((await run("--offline", "--json")).status).toBe(5);

@@ -37,6 +37,8 @@ describe("initwrap generate", () => {
     for (const arch of ["amd64", "arm64"]) {
       expect((await stat(join(folder, `.initwrap/linux-${arch}/initwrap`))).mode & 0o777).toBe(0o755);
     }
+    // What was generated needs nothing more.
+    expect((await initwrap(["dockerfile", "--check", "--offline"], { cwd: folder })).status).toBe(0);
   });
 
   it("refuses to replace a Dockerfile unless told to, and then gives the same bytes", async () => {

@@ -254,7 +254,7 @@ describe("another init in front", () => {
       `FROM a\nENTRYPOINT ["/initwrap", "-g", "--", "app"]\nCMD ["c"]\n# initwrap begin\n# initwrap was entrypoint "[\\"/sbin/tini\\", \\"-g\\",  \\"--\\", \\"app\\"]"\n# initwrap was init "tini as -g"\n${BLOCK}\n# initwrap end\n`,
     );
     expect(plan.after).toEqual({ entrypoint: ["/initwrap", "-g", "--", "app"], cmd: ["c"] });
-    expect(undoText(plan.result)).toEqual({ kind: "undone", text: TINI, replaced: [["-g"]] });
+    expect(undoText(plan.result)).toMatchObject({ kind: "undone", text: TINI, replaced: [["-g"]] });
   });
   it("is replaced once: a later plan is not told to, and changes nothing", () => {
     const { result } = planned(TINI, { replaceInit });

@@ -65,7 +65,8 @@ anything is written: the container runs what it ran, behind the init. What is no
       multiple: true,
     }),
     platform: string({
-      description: "Carry the init for this platform only; may be repeated or hold a list.",
+      description:
+        "Carry the init for this platform only; may be repeated or hold a list. As an earlier wrap has it unless given; an empty one means all.",
       helpValue: "OS/ARCH[/VARIANT]",
       multiple: true,
       delimiter: ",",
@@ -194,7 +195,7 @@ anything is written: the container runs what it ran, behind the init. What is no
       allTargets: flags["all-targets"],
       replaceInit: flags["replace-init"],
       buildArgs: flags["build-arg"] ?? [],
-      platforms: flags.platform ?? [],
+      platforms: flags.platform,
       initOptions: flags["init-arg"],
       inject: flags.inject as "inline" | "context" | "image" | undefined,
       initImage: flags["init-image"],

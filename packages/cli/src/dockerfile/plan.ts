@@ -40,6 +40,8 @@ export interface PlanRequest extends EvaluateOptions {
   /** Replace tini, dumb-init, catatonit or docker-init in front; once done, a later plan keeps it without being told. */
   readonly replaceInit?: boolean;
   readonly injection: Injection;
+  /** The platforms that were asked for, as they are written; remembered in the file. Empty or absent: all. */
+  readonly asked?: readonly string[];
   readonly snippets: Snippets;
   /** Go on although the file's `# syntax=` names a frontend that nobody knows. */
   readonly force?: boolean;
@@ -334,7 +336,8 @@ function editsFor({ dockerfile, evaluation, wrapped, request }: Draft): readonly
     edits.push({ start, end: start, text: block, purpose: "init-stages" });
   }
   wrapped.forEach((one, index) => {
-    edits.push(...stageEdits(dockerfile, one, injected.copies[index] as string, keywords, request.snippets));
+    const asked = index === 0 ? (request.asked ?? []) : [];
+    edits.push(...stageEdits(dockerfile, one, { copy: injected.copies[index] as string, asked, keywords, request }));
   });
   return edits;
 }
@@ -343,22 +346,26 @@ function lastOf(stage: Stage): Instruction {
   return stage.instructions.at(-1) ?? stage.from;
 }
 
+interface StageDraft {
+  /** The lines that bring the init in. */
+  readonly copy: string;
+  /** The platforms to remember. */
+  readonly asked: readonly string[];
+  readonly keywords: Keywords;
+  readonly request: PlanRequest;
+}
+
 /** The edits of one stage: its ENTRYPOINT, and the marked lines behind its last instruction. */
-function stageEdits(
-  dockerfile: Dockerfile,
-  one: Composed,
-  copy: string,
-  keywords: Keywords,
-  snippets: Snippets,
-): readonly Edit[] {
+function stageEdits(dockerfile: Dockerfile, one: Composed, draft: StageDraft): readonly Edit[] {
   const { text } = dockerfile;
+  const { copy, asked, keywords } = draft;
   const { target, composition } = one;
   const last = lastOf(target);
   const edits: Edit[] = [];
   const memories: Memory[] = [];
   let command = "";
   if (target.entrypoint === undefined) {
-    command = snippets.command({
+    command = draft.request.snippets.command({
       k: keywords,
       entrypoint: execText(composition.invocation.entrypoint),
       ...(target.cmdSet ? {} : { cmd: execText(composition.invocation.cmd) }),
@@ -375,6 +382,7 @@ function stageEdits(
     edits.push(close.edit);
     memories.push(close.memory);
   }
+  if (asked.length > 0) memories.push({ what: "platforms", text: asked.join(",") });
   const indentation = indentationOf(text, last);
   const lines = [BEGIN_MARKER, ...memories.map(formatMemory), ...`${copy}${command}`.trimEnd().split("\n"), END_MARKER];
   const indented = lines.map((line) => indentation + line);

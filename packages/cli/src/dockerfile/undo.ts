@@ -19,6 +19,8 @@ export type Undone =
       readonly text: string;
       /** For each block that replaced another init, the options that stand for that one's. */
       readonly replaced: readonly (readonly string[])[];
+      /** The platforms that were asked for; empty when none were. */
+      readonly platforms: readonly string[];
     }
   | { readonly kind: "altered"; readonly line: number; readonly reason: string };
 
@@ -54,7 +56,9 @@ export function undoText(text: string): Undone {
     }
     edits.push(edit);
   }
-  return { kind: "undone", text: applyEdits(text, merged(edits)).text, replaced };
+  const asked = blocks.flatMap((block) => ("memories" in block ? block.memories : []));
+  const platforms = asked.find(({ what }) => what === "platforms")?.text.split(",") ?? [];
+  return { kind: "undone", text: applyEdits(text, merged(edits)).text, replaced, platforms };
 }
 
 /** The memory of an init that is replaced: its name, and the options of ours that do what its own did. */

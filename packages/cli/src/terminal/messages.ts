@@ -53,7 +53,8 @@ export function messageOf(diagnostic: Diagnostic): string {
 /** What to do about a finding, where something can be done. Absent for notes that only tell a fact. */
 const HINTS: Readonly<Partial<Record<DiagnosticCode, string>>> = {
   NO_COMMAND: "add a CMD, or name the program when the container is run",
-  EXISTING_INIT: "say --replace-init to have initwrap's instead, with the same options, where it is ENTRYPOINT's first word",
+  EXISTING_INIT:
+    "say --replace-init to have initwrap's instead, with the same options, where it is ENTRYPOINT's first word",
   INIT_OPTION_DROPPED: "with -v the init says what it reaps",
   BASE_ASSUMED: "let the engine or the registry be asked, or describe the base with --base-entrypoint and --base-cmd",
   BASE_DRIFT: "say --update-lock, and wrap the Dockerfile again",

@@ -49,7 +49,8 @@ export interface DockerfileRequest {
   readonly allTargets?: boolean | undefined;
   readonly replaceInit?: boolean | undefined;
   readonly buildArgs: readonly string[];
-  readonly platforms: readonly string[];
+  /** Undefined: as an earlier wrap has them. Empty words are dropped, so that one alone asks for all. */
+  readonly platforms?: readonly string[] | undefined;
   /** Undefined: as an earlier wrap has them. Empty words are dropped, so that one alone clears them. */
   readonly initOptions?: readonly string[] | undefined;
   readonly inject?: InjectKind | undefined;
@@ -232,7 +233,7 @@ async function optionsOf(request: DockerfileRequest, name: string, text: string)
     ...(request.allTargets === undefined ? {} : { allTargets: request.allTargets }),
     ...(request.replaceInit === undefined ? {} : { replaceInit: request.replaceInit }),
     buildArgs: buildArgs(request),
-    platforms: request.platforms,
+    ...(request.platforms === undefined ? {} : { platforms: request.platforms.filter((word) => word !== "") }),
     ...(request.initOptions === undefined ? {} : { initOptions: request.initOptions.filter((word) => word !== "") }),
     ...(request.baseLayout === undefined ? {} : { baseLayout: request.baseLayout }),
     ...(request.assumeBase === undefined ? {} : { assumeBase: request.assumeBase }),

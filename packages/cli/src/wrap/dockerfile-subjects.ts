@@ -157,7 +157,7 @@ function requestOf({ name, unit }: Subject, request: DockerfileRequest): Dockerf
     // With all of them the build's own is among them.
     target: request.allTargets === true ? undefined : (request.target ?? unit.target),
     buildArgs: [...args, ...request.buildArgs],
-    platforms: request.platforms.length > 0 ? request.platforms : unit.platforms,
+    platforms: request.platforms ?? (unit.platforms.length > 0 ? unit.platforms : undefined),
     context: request.context ?? fromHere(unit.context),
   };
 }

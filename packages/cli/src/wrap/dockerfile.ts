@@ -51,7 +51,7 @@ export interface DockerfileOptions {
   /** Every stage that a build can be asked for by name, and the last. */
   readonly allTargets?: boolean;
   readonly buildArgs?: Readonly<Record<string, string>>;
-  /** `linux/amd64` and the like; every platform that has an init unless given. */
+  /** `linux/amd64` and the like. Unless given, those of an earlier wrap are kept; an empty list means every one with an init. */
   readonly platforms?: readonly string[];
   /** The init's own options. Unless given, those of an earlier wrap are kept; an empty list clears them. */
   readonly initOptions?: readonly string[];
@@ -162,7 +162,8 @@ async function planned(
 ): Promise<Omit<DockerfileOutcome, "result"> & { readonly result: string }> {
   const name = options.name ?? "Dockerfile";
   const text = textOf(input);
-  const platforms = choosePlatforms(options.platforms ?? []);
+  const asked = options.platforms ?? named(name, text, () => presentPlatforms(text));
+  const platforms = choosePlatforms(asked);
   const init = initOf(options.initOptions ?? named(name, text, () => presentOptions(text, options)));
   const injection = named(name, text, () => injectionFor(text, options, platforms, verdictOnly));
   const attempt = (bases: ReadonlyMap<string, BaseConfig>) =>
@@ -175,6 +176,7 @@ async function planned(
         base: (reference) => bases.get(reference),
         init,
         injection,
+        asked,
         snippets: dockerfileSnippets(),
       }),
     );
@@ -372,6 +374,12 @@ function initOf(options: readonly string[]): Init {
     }
   }
   return { path: INIT_PATH, options };
+}
+
+/** The platforms that an earlier run of initwrap was asked to carry the init for; none when it was not told. */
+function presentPlatforms(text: string): readonly string[] {
+  const undone = undoText(text);
+  return undone.kind === "undone" ? undone.platforms : [];
 }
 
 /** The init's options as an earlier run of initwrap wrote them into a target stage, without those of an init it replaced. */
