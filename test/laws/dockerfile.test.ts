@@ -61,7 +61,8 @@ const mutated = fc
 
 const injection = fc.constantFrom(INLINE, CONTEXT, IMAGE);
 
-const extra = fc.record({ allTargets: fc.boolean(), replaceInit: fc.boolean() });
+const asked = fc.constantFrom<readonly string[]>([], ["linux/amd64"], ["linux/arm64", "linux/arm/v7"]);
+const extra = fc.record({ allTargets: fc.boolean(), replaceInit: fc.boolean(), asked });
 
 function attempt(text: string, way: typeof INLINE, more: Partial<PlanRequest> = {}) {
   const request = {
@@ -98,7 +99,8 @@ describe("any Dockerfile", () => {
         );
         if (planned.edits.length > 0) {
           expect(again(planned.result).kind).toBe("unchanged");
-          expect(undoText(planned.result)).toMatchObject({ kind: "undone", text: planned.source });
+          const platforms = more.asked;
+          expect(undoText(planned.result)).toMatchObject({ kind: "undone", text: planned.source, platforms });
         }
       }),
       { numRuns: 3000 },
