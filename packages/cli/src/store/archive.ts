@@ -35,6 +35,7 @@ import { isIndexType, OCI_LAYER_GZIP, OCI_LAYER_TAR } from "../model/media-types
 import { familiarReference, formatReference, parseReference } from "../model/reference.ts";
 import { NewFile } from "./atomic-file.ts";
 import type { Receipt, Region, Root, Sink, SinkOptions, Source, SourceOptions } from "./contract.ts";
+import { splitLocation } from "./location.ts";
 import { type Chosen, chooseFromIndex, replaceInIndex } from "./oci-index.ts";
 import { recoverTail, spliceTail } from "./splice.ts";
 import { synthesizeManifest } from "./synthesized-manifest.ts";
@@ -88,7 +89,8 @@ export class ArchiveSource implements Source {
   readonly metadata: { readonly index?: Buffer; readonly manifest?: Buffer };
   /** Content by digest: where it lies in the file, or bytes that were made up. */
   readonly #blobs = new Map<Digest, TarEntry | Uint8Array>();
-  readonly #wanted: string | undefined;
+  /** What chose the image among several. */
+  readonly wanted: string | undefined;
   readonly #options: SourceOptions;
   readonly #spool: string | undefined;
   #root: Root | undefined;
@@ -107,7 +109,7 @@ export class ArchiveSource implements Source {
     this.codec = spool?.codec;
     this.#spool = spool?.folder;
     this.#options = options;
-    this.#wanted = wanted;
+    this.wanted = wanted;
     this.window = new Window(fd, fstatSync(fd).size);
     this.index = indexTar(this.window);
     const index = this.#document("index.json");
@@ -191,7 +193,7 @@ export class ArchiveSource implements Source {
         const match = /^blobs\/sha256\/([0-9a-f]{64})$/.exec(entry.name);
         if (match) this.#blobs.set(`sha256:${match[1]}`, entry);
       }
-      const chosen: Chosen = chooseFromIndex(index, this.#wanted, this.path);
+      const chosen: Chosen = chooseFromIndex(index, this.wanted, this.path);
       this.#isWhole = chosen.isWhole;
       if (chosen.isWhole) this.#blobs.set(chosen.descriptor.digest, index);
       this.#root = { descriptor: chosen.descriptor, names: this.#namesBeside(chosen) };
@@ -412,13 +414,13 @@ export class ArchiveSource implements Source {
   }
 
   #chooseDocker(entries: readonly DockerEntry[]): DockerEntry {
-    const wanted = this.#wanted === undefined ? undefined : fullName(this.#wanted);
+    const wanted = this.wanted === undefined ? undefined : fullName(this.wanted);
     const matching =
       wanted === undefined ? entries : entries.filter((entry) => entry.tags.map(fullName).includes(wanted));
     if (matching.length === 1) return matching[0]!;
     const known = entries.map((entry) => entry.tags[0] ?? entry.config).join(", ");
     if (matching.length === 0) {
-      throw new InitwrapError("IMAGE_NOT_FOUND", this.#wanted ? `no image ${this.#wanted}` : "manifest.json is empty", {
+      throw new InitwrapError("IMAGE_NOT_FOUND", this.wanted ? `no image ${this.wanted}` : "manifest.json is empty", {
         where: this.path,
         ...(known ? { hint: `It holds ${known}.` } : {}),
       });
@@ -457,10 +459,13 @@ export class ArchiveSink implements Sink {
   #file: NewFile | undefined;
   #closed = false;
 
-  constructor(path: string, kind: "docker-archive" | "oci-archive", options: SinkOptions) {
+  constructor(path: string, name: string | undefined, kind: "docker-archive" | "oci-archive", options: SinkOptions) {
     this.#path = path;
-    this.#options = options;
     const from = options.from instanceof ArchiveSource ? options.from : undefined;
+    // What chose the image in this very file is no new name: it may be a digest or a bare tag, and other names stay.
+    const isChoice = from?.path === path && from.wanted === name;
+    this.#options =
+      options.names.length > 0 || name === undefined || isChoice ? options : { ...options, names: [name] };
     this.#isInPlace =
       from !== undefined && from.path === path && path !== "-" && !from.codec && from.tail() !== undefined;
     // A layout of Docker alone has its blobs under other names than OCI's readers look for.
@@ -678,6 +683,17 @@ function blobName(digest: Digest): string {
 function legacyName(digest: Digest, images: readonly HeldImage[]): string {
   const isConfig = images.some((image) => image.manifest.config.digest === digest);
   return isConfig ? `${digestHex(digest)}.json` : `${digestHex(digest)}.tar.gz`;
+}
+
+/** The names of a result in an archive: see Medium.namesFor. */
+export async function archiveNames(
+  location: string,
+  asked: readonly string[],
+  kept: readonly string[],
+): Promise<readonly string[]> {
+  const { name } = await splitLocation(location);
+  const given = asked.length > 0 || name === undefined ? asked : [name];
+  return given.length > 0 ? given.map(fullName) : kept;
 }
 
 function fullName(name: string): string {

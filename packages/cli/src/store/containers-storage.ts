@@ -13,7 +13,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { InitwrapError } from "../model/errors.ts";
 import type { Medium, StoreContext } from "./contract.ts";
-import { podmanSink, podmanSource } from "./podman.ts";
+import { podmanNames, podmanSink, podmanSource } from "./podman.ts";
 import { ownPlatform, PodmanEngine } from "./podman-engine.ts";
 
 export const containersStorageMedium: Medium = {
@@ -27,6 +27,7 @@ export const containersStorageMedium: Medium = {
     return podmanSink(await engineFor(store, options), name, options);
   },
   isSameStore: (from, to) => split(from).store === split(to).store,
+  namesFor: async (location, asked, kept) => podmanNames(split(location).name, asked, kept),
   onlyPlatform: async () => ownPlatform(),
 };
 

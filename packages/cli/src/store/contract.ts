@@ -121,6 +121,11 @@ export interface Medium {
   /** True when an image at `from` can be changed into one at `to` without its layers: the sink has what the source has. */
   isSameStore?(from: string, to: string): boolean;
   /**
+   * The full names that an image put there gets: `asked` for, else what the location says, else `kept`, those that it has at
+   * its source. A bare tag in an OCI layout is no name.
+   */
+  namesFor(location: string, asked: readonly string[], kept: readonly string[]): Promise<readonly string[]>;
+  /**
    * The platform (`linux/amd64`) whose image a sink would keep, where the medium keeps configs and no manifests: the image
    * is then known by its config. Undefined for a medium that keeps what it is given.
    */

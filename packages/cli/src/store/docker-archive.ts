@@ -1,5 +1,5 @@
 /** `docker-archive:PATH[:NAME]`: what docker save writes; `-` is standard input or output. Compressed ones too. */
-import { ArchiveSink, ArchiveSource } from "./archive.ts";
+import { ArchiveSink, ArchiveSource, archiveNames } from "./archive.ts";
 import type { Medium } from "./contract.ts";
 import { splitLocation } from "./location.ts";
 
@@ -11,7 +11,7 @@ export const dockerArchiveMedium: Medium = {
   },
   sink: async (location, options) => {
     const { path, name } = await splitLocation(location);
-    const names = options.names.length > 0 || name === undefined ? options.names : [name];
-    return new ArchiveSink(path, "docker-archive", { ...options, names });
+    return new ArchiveSink(path, name, "docker-archive", options);
   },
+  namesFor: archiveNames,
 };

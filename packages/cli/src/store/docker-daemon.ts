@@ -12,7 +12,7 @@ import type { Medium, SinkOptions, Source, SourceOptions, StoreContext } from ".
 import { engineEndpoint } from "./docker-endpoint.ts";
 import { collect, DockerEngine, type EngineFacts } from "./docker-engine.ts";
 import { type Documents, descriptorOf, mountedDocuments, pushedDocuments } from "./engine-documents.ts";
-import { EngineSink } from "./engine-sink.ts";
+import { EngineSink, engineNames } from "./engine-sink.ts";
 import { EngineSource } from "./engine-source.ts";
 import { layersOfConfig, synthesizeManifest } from "./synthesized-manifest.ts";
 
@@ -24,6 +24,7 @@ export const dockerDaemonMedium: Medium = {
     return new EngineSink(engine, await engine.facts(), location, options);
   },
   isSameStore: () => true,
+  namesFor: async (location, asked, kept) => engineNames(location, asked, kept, parseReference).map(formatReference),
   onlyPlatform: async (_location, context) => {
     const engine = engineFor(context);
     const { keepsManifests, platform } = await engine.facts().finally(() => engine.close());

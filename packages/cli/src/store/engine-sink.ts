@@ -72,7 +72,7 @@ export class EngineSink implements Sink {
     const names = await this.#names();
     const temporary = `initwrap.invalid/loading:${randomBytes(8).toString("hex")}`;
     const images = await this.#imagesUnder(root);
-    const image = images.find((one) => one.platform.startsWith(this.#facts.platform)) ?? images[0];
+    const image = images.find((one) => one.platform === this.#facts.platform) ?? images[0];
     if (!image) throw new InitwrapError("IMAGE_INVALID", "there is no image to load");
     const { config, layers } = image.manifest;
     const encode = (value: unknown): Buffer => Buffer.from(JSON.stringify(value));
@@ -124,17 +124,8 @@ export class EngineSink implements Sink {
   }
 
   async #names(): Promise<readonly Reference[]> {
-    // The name under which the source was found: podman finds a short one in several registries.
-    const short = /:[^/]*$/.test(this.#location) ? this.#location : `${this.#location}:latest`;
-    const same = (await this.#from?.root())?.names.find((name) => name === short || name.endsWith(`/${short}`));
-    const given = this.#options.names.length > 0 ? this.#options.names : [same ?? this.#location];
-    return given.map((name) => {
-      const reference = this.#engine.referenceOf(name);
-      if (reference && !reference.digest) return reference;
-      throw new InitwrapError("TAG_REQUIRED", `${name} is no name that the engine can give the result`, {
-        hint: "Name it with -t NAME:TAG.",
-      });
-    });
+    const kept = (await this.#from?.root())?.names ?? [];
+    return engineNames(this.#location, this.#options.names, kept, (name) => this.#engine.referenceOf(name));
   }
 
   /** Creates a container, and removes it: the one call that fails when the image's layers are not really there. */
@@ -183,6 +174,26 @@ export class EngineSink implements Sink {
       hint: "The tag was left as it was. A base image whose layers were removed must be pulled again.",
     });
   }
+}
+
+/** The names of a result in an engine, of which `referenceOf` says what they mean. Throws TAG_REQUIRED. */
+export function engineNames(
+  location: string,
+  asked: readonly string[],
+  kept: readonly string[],
+  referenceOf: (name: string) => Reference | undefined,
+): readonly Reference[] {
+  // The name under which the source was found: podman finds a short one in several registries.
+  const short = /:[^/]*$/.test(location) ? location : `${location}:latest`;
+  const same = kept.find((name) => name === short || name.endsWith(`/${short}`));
+  const given = asked.length > 0 ? asked : [same ?? location];
+  return given.map((name) => {
+    const reference = referenceOf(name);
+    if (reference && !reference.digest) return reference;
+    throw new InitwrapError("TAG_REQUIRED", `${name} is no name that the engine can give the result`, {
+      hint: "Name it with -t NAME:TAG.",
+    });
+  });
 }
 
 /** A platform's image, as far as loading it goes. */

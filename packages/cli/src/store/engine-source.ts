@@ -3,7 +3,7 @@ import type { Descriptor } from "../model/descriptor.ts";
 import type { Digest } from "../model/digest.ts";
 import { InitwrapError } from "../model/errors.ts";
 import type { ArchiveSource } from "./archive.ts";
-import type { Root, Source } from "./contract.ts";
+import type { Region, Root, Source } from "./contract.ts";
 import type { DockerEngine } from "./docker-engine.ts";
 import type { Documents } from "./engine-documents.ts";
 import { once, verifiedBytes } from "./verify.ts";
@@ -38,6 +38,16 @@ export class EngineSource implements Source {
   async open(descriptor: Descriptor): Promise<AsyncIterable<Uint8Array>> {
     if (this.#saved && !this.#documents.has(descriptor.digest)) return this.#saved.open(descriptor);
     return once(await this.read(descriptor));
+  }
+
+  /** In what the engine saved. */
+  async region(descriptor: Descriptor): Promise<Region | undefined> {
+    return this.#saved?.region(descriptor);
+  }
+
+  /** True where the image was saved, so that its layers can be opened whether they were asked for or not. */
+  get hasLayers(): boolean {
+    return this.#saved !== undefined;
   }
 
   /** True for a blob of the image that the engine holds already: what its documents list, and they themselves. */

@@ -15,6 +15,7 @@ export class MemoryStore {
       scheme: "memory",
       source: async (location) => this.source(location),
       sink: async (location, options) => new MemorySink(this, location, options),
+      namesFor: async (_location, asked) => asked,
     };
   }
 

@@ -1,5 +1,5 @@
 /** `oci-archive:PATH[:NAME]`: an OCI layout in a tar, as skopeo, podman and buildx write it. */
-import { ArchiveSink, ArchiveSource } from "./archive.ts";
+import { ArchiveSink, ArchiveSource, archiveNames } from "./archive.ts";
 import type { Medium } from "./contract.ts";
 import { splitLocation } from "./location.ts";
 
@@ -11,7 +11,7 @@ export const ociArchiveMedium: Medium = {
   },
   sink: async (location, options) => {
     const { path, name } = await splitLocation(location);
-    const names = options.names.length > 0 || name === undefined ? options.names : [name];
-    return new ArchiveSink(path, "oci-archive", { ...options, names });
+    return new ArchiveSink(path, name, "oci-archive", options);
   },
+  namesFor: archiveNames,
 };

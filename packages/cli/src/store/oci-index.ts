@@ -55,6 +55,11 @@ export function chooseFromIndex(bytes: Uint8Array, wanted: string | undefined, w
   });
 }
 
+/** The digests of what goes by a tag, name or digest. */
+export function namedIn(bytes: Uint8Array, name: string): readonly string[] {
+  return listed(bytes, "index.json").flatMap((entry) => (goesBy(entry, name) ? [entry.digest] : []));
+}
+
 /**
  * index.json with `before` replaced by `after`. Without names the entries keep theirs; with names they are written anew,
  * and a name that another entry had is taken from it.

@@ -3,16 +3,19 @@
  *
  * Source: OCI image-spec, image-layout.md.
  */
+import { randomBytes } from "node:crypto";
 import { constants, createReadStream } from "node:fs";
 import { copyFile, link, mkdir, open, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import type { Descriptor } from "../model/descriptor.ts";
 import { digestHex, digestOf } from "../model/digest.ts";
 import { InitwrapError } from "../model/errors.ts";
+import { formatReference, parseReference } from "../model/reference.ts";
 import type { Medium, Receipt, Region, Root, Sink, SinkOptions, Source, SourceOptions } from "./contract.ts";
 import { splitLocation } from "./location.ts";
-import { type Chosen, chooseFromIndex, replaceInIndex } from "./oci-index.ts";
-import { MAX_DOCUMENT, readFailure, verified, verifiedBytes, writeFailure } from "./verify.ts";
+import { whileLocked } from "./lock-file.ts";
+import { type Chosen, chooseFromIndex, namedIn, replaceInIndex } from "./oci-index.ts";
+import { MAX_DOCUMENT, once, readFailure, verified, verifiedBytes, writeFailure } from "./verify.ts";
 
 export const ociLayoutMedium: Medium = {
   scheme: "oci",
@@ -23,6 +26,11 @@ export const ociLayoutMedium: Medium = {
   sink: async (location, options) => {
     const { path, name } = await splitLocation(location);
     return new LayoutSink(path, name, options);
+  },
+  namesFor: async (location, asked, kept) => {
+    const { name } = await splitLocation(location);
+    const given = asked.length > 0 ? asked.map(fullName) : name === undefined ? kept : [name];
+    return given.filter(isFull).map(fullName);
   },
 };
 
@@ -57,6 +65,13 @@ export class LayoutSource implements Source {
     return this.#chosen?.isWhole ?? false;
   }
 
+  /** True when the image goes by that tag, name or digest in the layout. */
+  goesBy(name: string): boolean {
+    if (name === this.#wanted) return true;
+    const digest = this.#chosen?.descriptor.digest;
+    return this.#index !== undefined && digest !== undefined && namedIn(this.#index, name).includes(digest);
+  }
+
   async read(descriptor: Descriptor): Promise<Uint8Array> {
     if (this.#index && this.isWhole && digestOf(this.#index) === descriptor.digest) return this.#index;
     const path = blobPath(this.folder, descriptor);
@@ -72,6 +87,7 @@ export class LayoutSource implements Source {
   }
 
   async open(descriptor: Descriptor): Promise<AsyncIterable<Uint8Array>> {
+    if (this.#index && this.isWhole && digestOf(this.#index) === descriptor.digest) return once(this.#index);
     const path = blobPath(this.folder, descriptor);
     try {
       await stat(path);
@@ -124,7 +140,7 @@ class LayoutSink implements Sink {
   async put(descriptor: Descriptor, content: AsyncIterable<Uint8Array>): Promise<void> {
     await this.#prepare();
     const path = blobPath(this.#folder, descriptor);
-    const temporary = `${path}.initwrap-${process.pid}`;
+    const temporary = temporaryFor(path);
     try {
       const file = await open(temporary, "w");
       try {
@@ -151,34 +167,40 @@ class LayoutSink implements Sink {
     this.#options.signal?.throwIfAborted();
     const source = await this.#options.from?.root();
     const target = join(this.#folder, "index.json");
-    const given =
-      this.#options.names.length > 0
-        ? this.#options.names
-        : this.#name === undefined || this.#isInPlace
-          ? []
-          : [this.#name];
+    const asked = this.#options.names.map(fullName);
+    // Behind the colon of the layout that is changed is what chose the image, or a new name for the result.
+    const isChoice = this.#name === undefined || (this.#isInPlace && this.#from!.goesBy(this.#name));
+    const given = asked.length > 0 || isChoice ? asked : [this.#name!];
     const names = given.length > 0 ? given : (source?.names ?? []);
     try {
-      const present = await readFile(target).catch(() => undefined);
-      let bytes: Uint8Array;
-      if (this.#isInPlace && this.#from?.isWhole) {
-        // index.json was the image: the new index takes its place.
-        const path = blobPath(this.#folder, root);
-        bytes = await readFile(path);
-        await rm(path);
-      } else {
-        const before = this.#isInPlace && given.length === 0 ? source?.descriptor.digest : undefined;
-        bytes = replaceInIndex(present, before, root, before === undefined ? names : []);
-      }
-      const temporary = `${target}.initwrap-${process.pid}`;
-      await writeFile(temporary, bytes);
-      await rename(temporary, target);
-      this.#moved += bytes.length;
+      // Another process may be writing to the same layout: no entry of its may be lost.
+      await whileLocked(join(this.#folder, LOCK), this.#options.signal, async () => {
+        const present = await readFile(target).catch(absent);
+        let bytes: Uint8Array;
+        if (this.#isInPlace && this.#from?.isWhole && given.length === 0) {
+          // index.json was the image: the new index takes its place.
+          const path = blobPath(this.#folder, root);
+          bytes = await readFile(path);
+          await rm(path);
+        } else {
+          const before = this.#isInPlace && given.length === 0 ? source?.descriptor.digest : undefined;
+          bytes = replaceInIndex(present, before, root, before === undefined ? names : []);
+        }
+        const temporary = temporaryFor(target);
+        try {
+          await writeFile(temporary, bytes);
+          await rename(temporary, target);
+        } catch (cause) {
+          await rm(temporary, { force: true });
+          throw cause;
+        }
+        this.#moved += bytes.length;
+      });
     } catch (cause) {
       throw writeFailure(cause, target);
     }
     this.#committed = true;
-    return { digest: root.digest, names: names.filter((name) => /[/:]/.test(name)), bytesMoved: this.#moved };
+    return { digest: root.digest, names: names.filter(isFull).map(fullName), bytesMoved: this.#moved };
   }
 
   async close(): Promise<void> {
@@ -224,6 +246,31 @@ class LayoutSink implements Sink {
     })();
     return this.#ready;
   }
+}
+
+/** Beside index.json while it is exchanged. */
+const LOCK = ".initwrap-lock";
+
+/** A bare tag has no repository, and is no name. */
+function isFull(name: string): boolean {
+  return /[/:]/.test(name);
+}
+
+function fullName(name: string): string {
+  const reference = parseReference(name);
+  if (!reference) throw new InitwrapError("LOCATOR_INVALID", `${name} is no image reference`);
+  return formatReference(reference);
+}
+
+/** Of this run alone, also where two containers with one volume have the same process IDs. */
+function temporaryFor(path: string): string {
+  return `${path}.initwrap-${randomBytes(6).toString("hex")}`;
+}
+
+/** Undefined for a file that is not there; another error is thrown again. */
+function absent(cause: unknown): undefined {
+  if ((cause as { code?: string }).code === "ENOENT") return undefined;
+  throw cause;
 }
 
 /** The digest's grammar is checked when a descriptor is read, so its path cannot leave the folder. */

@@ -57,10 +57,7 @@ export class PodmanEngine extends DockerEngine {
   }
 
   override referenceOf(name: string): Reference | undefined {
-    const reference = parseReference(name);
-    const isShort = reference?.registry === "docker.io" && !/^(index\.)?docker\.io\//.test(name);
-    if (!reference || !isShort) return reference;
-    return { ...reference, registry: "localhost", repository: /^[^:@]*/.exec(name)![0] };
+    return podmanReference(name);
   }
 
   override async tag(name: string, { registry, repository, tag }: Reference): Promise<void> {
@@ -92,6 +89,14 @@ export class PodmanEngine extends DockerEngine {
     await super.close();
     await this.#release?.();
   }
+}
+
+/** What a name means to podman when it gives it to an image: one without a registry is in `localhost/`. */
+export function podmanReference(name: string): Reference | undefined {
+  const reference = parseReference(name);
+  const isShort = reference?.registry === "docker.io" && !/^(index\.)?docker\.io\//.test(name);
+  if (!reference || !isShort) return reference;
+  return { ...reference, registry: "localhost", repository: /^[^:@]*/.exec(name)![0] };
 }
 
 /** The platform of images that run on this machine, or in a virtual one on it. */

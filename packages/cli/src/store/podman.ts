@@ -16,9 +16,9 @@ import { ArchiveSource } from "./archive.ts";
 import { startCaptureRegistry } from "./capture-registry.ts";
 import type { Medium, Sink, SinkOptions, Source, SourceOptions, StoreContext } from "./contract.ts";
 import { collect } from "./docker-engine.ts";
-import { EngineSink } from "./engine-sink.ts";
+import { EngineSink, engineNames } from "./engine-sink.ts";
 import { EngineSource } from "./engine-source.ts";
-import { PodmanEngine, type PodmanImage, podmanEndpoint } from "./podman-engine.ts";
+import { PodmanEngine, type PodmanImage, podmanEndpoint, podmanReference } from "./podman-engine.ts";
 import { layersOfConfig, synthesizeManifest } from "./synthesized-manifest.ts";
 
 export const podmanMedium: Medium = {
@@ -26,6 +26,7 @@ export const podmanMedium: Medium = {
   source: (location, options) => podmanSource(engineFor(options), location, options),
   sink: (location, options) => podmanSink(engineFor(options), location, options),
   isSameStore: () => true,
+  namesFor: async (location, asked, kept) => podmanNames(location, asked, kept),
   onlyPlatform: async (_location, context) => {
     const engine = engineFor(context);
     return (await engine.facts().finally(() => engine.close())).platform;
@@ -34,6 +35,11 @@ export const podmanMedium: Medium = {
 
 function engineFor(context: StoreContext): PodmanEngine {
   return new PodmanEngine(podmanEndpoint(context.env), context);
+}
+
+/** The names that podman gives an image: short ones are `localhost/`'s. */
+export function podmanNames(location: string, asked: readonly string[], kept: readonly string[]): readonly string[] {
+  return engineNames(location, asked, kept, podmanReference).map(formatReference);
 }
 
 /** Opens an image; the engine is closed with the source, or here when there is none. */

@@ -75,12 +75,18 @@ export function metadataDocument(result: WrapImageResult): Record<string, unknow
 export function imagePlanLines(result: WrapImageResult): readonly string[] {
   const { plan, receipt } = result;
   const lines = plan.platforms.flatMap(platformLines);
-  if (plan.changed) lines.push(`digest ${plan.before.digest}`, `    -> ${result.digest}`);
+  if (plan.changed) lines.push(`digest ${oldDigest(result)}`, `    -> ${result.digest}`);
   if (receipt) {
     const { put, skipped, bytesMoved } = receipt;
     lines.push(`${put.length} blobs written, ${skipped.length} kept, ${size(bytesMoved)} moved`);
   } else if (plan.changed) lines.push(costLine(planMoves(result)));
   return lines;
+}
+
+/** What the result's digest takes the place of: a digest, or an image ID where the place knows images by their configs. */
+function oldDigest({ plan, digest }: WrapImageResult): string {
+  const kept = plan.platforms.find(({ after }) => after.config === digest);
+  return kept?.before.config ?? plan.before.digest;
 }
 
 const WAY_WORDS: Readonly<Record<Way, string>> = {

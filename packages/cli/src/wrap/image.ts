@@ -12,6 +12,7 @@ import type { Digest } from "../model/digest.ts";
 import { InitwrapError } from "../model/errors.ts";
 import type { Platform } from "../model/platform.ts";
 import type { Attachment, Medium, Root, Source, StoreContext } from "../store/contract.ts";
+import { EngineSource } from "../store/engine-source.ts";
 import { type Locator, parseLocator } from "../store/locator.ts";
 import { mediumOf } from "../store/media.ts";
 import { type Cargo, type TransferOutcome, transfer } from "../store/transfer.ts";
@@ -120,12 +121,11 @@ export async function wrapImage(request: WrapImageRequest): Promise<WrapImageRes
       verify: request.verifyPath ?? false,
       ...(request.signal ? { signal: request.signal } : {}),
     });
-    const names = request.names?.length ? request.names : root.names;
     const sink = target ?? opened.target;
     const isSamePlace = samePlace(opened.locator, sink);
     const planned = {
       plan,
-      names,
+      names: await futureNames(request.names ?? [], root, opened, sink),
       source: opened.locator,
       target: sink,
       sameStore: opened.sameStore,
@@ -139,7 +139,11 @@ export async function wrapImage(request: WrapImageRequest): Promise<WrapImageRes
       ? undefined
       : await carryOut(plan, source, await mediumOf(sink.scheme), sink, request.names ?? [], context);
     const attachments = await attached;
-    const result = { ...planned, attachments, diagnostics: [...plan.diagnostics, ...staleFinding(plan, attachments)] };
+    const result = {
+      ...planned,
+      attachments,
+      diagnostics: [...plan.diagnostics, ...staleFinding(plan, root, attachments)],
+    };
     return receipt
       ? { ...result, receipt, digest: receipt.digest, names: receipt.names }
       : { ...result, digest: await futureDigest(plan, root, opened.locator, sink, context) };
@@ -193,7 +197,7 @@ async function openSource(
       const inPlace = samePlace(locator, sink) && apply;
       const source = await medium.source(locator.location, { ...context, layers, inPlace });
       try {
-        const canRead = layers || !ENGINES.has(locator.scheme);
+        const canRead = layers || !(source instanceof EngineSource) || source.hasLayers;
         return { source, root: await source.root(), locator, layers: canRead, sameStore, target: otherwise };
       } catch (cause) {
         await source.close();
@@ -251,8 +255,10 @@ async function attachmentsOf(source: Source): Promise<readonly Attachment[] | nu
 }
 
 /** A warning that names what is stale; a note where nobody can say whether anything is; nothing where nothing is. */
-function staleFinding(plan: ImagePlan, attachments: readonly Attachment[] | null): readonly Diagnostic[] {
-  const { digest } = plan.before;
+function staleFinding(plan: ImagePlan, root: Root, attachments: readonly Attachment[] | null): readonly Diagnostic[] {
+  // A digest that was made up is nobody's: there the image ID says which image is meant.
+  const id = root.synthesized ? plan.platforms[0]?.before.config : undefined;
+  const digest = id ?? plan.before.digest;
   if (attachments === null) return [{ code: "SIGNATURE_STALE", severity: "note", args: { digest } }];
   if (attachments.length === 0) return [];
   const kinds = [...new Set(attachments.map(({ kind }) => kind))].slice(0, 5).join(", ");
@@ -299,6 +305,19 @@ async function readOrAbsent(source: Source, descriptor: Descriptor): Promise<Uin
   }
 }
 
+/** The names that a run will give the result. */
+async function futureNames(
+  asked: readonly string[],
+  root: Root,
+  { locator, sameStore }: Opened,
+  target: Locator,
+): Promise<readonly string[]> {
+  if (asked.length === 0 && samePlace(locator, target)) return root.names;
+  const medium = await mediumOf(target.scheme);
+  // An engine keeps the names of its own images; what comes from elsewhere is named by where it goes.
+  return medium.namesFor(target.location, asked, medium.isSameStore && !sameStore ? [] : root.names);
+}
+
 /** A medium without manifests knows the image by its config: the image ID. */
 async function futureDigest(
   plan: ImagePlan,
@@ -311,8 +330,9 @@ async function futureDigest(
   const platform = await medium.onlyPlatform?.(target.location, context);
   const keepsNone = platform !== undefined || (root.synthesized && source.scheme === target.scheme);
   if (!keepsNone) return plan.after.digest;
-  const kept = plan.platforms.find((one) => platform !== undefined && one.platform.startsWith(platform));
-  return (kept ?? plan.platforms[0])?.after.config ?? plan.after.digest;
+  const held = plan.platforms.filter(({ after }) => after.config !== null);
+  const kept = held.find((one) => one.platform === platform || one.platform.startsWith(`${platform}/`));
+  return (kept ?? held[0])?.after.config ?? plan.after.digest;
 }
 
 function samePlace(a: Locator, b: Locator): boolean {

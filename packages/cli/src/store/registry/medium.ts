@@ -2,7 +2,7 @@
 
 import type { Digest } from "../../model/digest.ts";
 import { InitwrapError } from "../../model/errors.ts";
-import { parseReference, type Reference } from "../../model/reference.ts";
+import { formatReference, parseReference, type Reference } from "../../model/reference.ts";
 import type { Medium, StoreContext } from "../contract.ts";
 import { RegistryClient } from "./client.ts";
 import { RegistrySession } from "./session.ts";
@@ -25,6 +25,8 @@ export const registryMedium: Medium = {
       ...(options.from ? { from: options.from } : {}),
     });
   },
+  namesFor: async (location, asked) =>
+    (asked.length > 0 ? asked : [location]).map((name) => formatReference(referenceOf(name))),
 };
 
 /** What a use-case knows, as the client takes it. */
