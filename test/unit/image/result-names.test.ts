@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { mediumOf } from "../../../packages/cli/src/store/media.ts";
 import { ociLayoutMedium } from "../../../packages/cli/src/store/oci-layout.ts";
 import { type WrapImageRequest, wrapImage } from "../../../packages/cli/src/wrap/image.ts";
+import { planMoves } from "../../../packages/cli/src/wrap/image-moves.ts";
 import { sampleImage } from "../../contract/sample-image.ts";
 import { again } from "../../support/sample-image.ts";
 
@@ -26,7 +27,7 @@ async function layout(names: readonly string[] = [NAME], text = "names\n"): Prom
 }
 
 async function add(path: string, names: readonly string[], text: string): Promise<void> {
-  const image = sampleImage({ layers: [text] });
+  const image = sampleImage({ layers: [text, "second\n"] });
   const sink = await ociLayoutMedium.sink(path, { env, names });
   for (const { descriptor, bytes } of image.blobs) await sink.put(descriptor, again(bytes));
   await sink.commit(image.root);
@@ -72,6 +73,8 @@ describe("a layout", () => {
     expect(Object.keys(after)).toEqual([NAME, "new"]);
     expect(after[NAME]).toBe(before[NAME]);
     expect(after["new"]).not.toBe(before[NAME]);
+    const again = await wrapImage({ source: `oci:${path}:1`, output: `oci:${path}:newer`, env, apply: false });
+    expect(planMoves(again).map(({ way }) => way)).toEqual(["skip", "skip", "write", "write", "write"]);
   });
 
   it.each(["1", "app:1", NAME])("keeps its names when %s chose the image", async (wanted) => {

@@ -4,7 +4,6 @@
  * The pure core plans with what it is told of base images; here is where that is found out. A file that sets its own
  * ENTRYPOINT needs nothing of its base, so a base is asked for only when the plan cannot be made without it.
  */
-import { InitCoreError, parseOptions } from "@initwrap/init-core";
 import type { Edit } from "../dockerfile/edit.ts";
 import {
   type BaseConfig,
@@ -37,6 +36,7 @@ import {
 import { choosePlatforms, inlineInits, inlineStandIns } from "./dockerfile-inits.ts";
 import { dockerfileSnippets } from "./dockerfile-snippets.ts";
 import { placeLine } from "./finding-lines.ts";
+import { checkInitOptions } from "./init-options.ts";
 
 /** A Dockerfile as bytes, or as text that is encoded as UTF-8. */
 export type DockerfileInput = Uint8Array | string;
@@ -355,24 +355,9 @@ function platformOf(root: Stage, platforms: readonly Platform[]): Platform {
   return constant ?? only ?? { os: "linux", architecture: "amd64" };
 }
 
-/** The init with its options. They must be the init's own and must not hold `--`, which ends them. Throws USAGE. */
+/** The init with its options. Throws USAGE. */
 function initOf(options: readonly string[]): Init {
-  if (options.length > 0) {
-    try {
-      parseOptions([INIT_PATH, ...options, "--", "program"]);
-    } catch (error) {
-      // Without the addon for this machine the init itself will judge them.
-      if (!(error instanceof InitCoreError) || error.code !== "E_NO_ADDON") {
-        const reason = error instanceof Error ? error.message : String(error);
-        throw new InitwrapError("USAGE", `the init does not take these options: ${reason}`, { cause: error });
-      }
-    }
-    if (options.includes("--")) {
-      throw new InitwrapError("USAGE", "-- ends the init's options and is added anyway", {
-        hint: "leave --init-arg=-- out",
-      });
-    }
-  }
+  checkInitOptions(options);
   return { path: INIT_PATH, options };
 }
 

@@ -8,6 +8,7 @@ import { EXIT, type Exit, InitwrapError } from "../model/errors.ts";
 import { openSession } from "../store/registry/medium.ts";
 import { type WrapImageRequest, type WrapImageResult, wrapImage } from "./image.ts";
 import type { ListedImage } from "./image-list.ts";
+import { checkInitOptions } from "./init-options.ts";
 
 export interface FleetRequest
   extends Omit<WrapImageRequest, "source" | "output" | "names" | "session" | "skipPresent"> {
@@ -29,9 +30,10 @@ export type FleetOutcome = { readonly image: ListedImage } & (
   | { readonly kind: "not-started" }
 );
 
-/** Runs the list; the outcomes are in its order. Never throws for an image. */
+/** Runs the list; the outcomes are in its order. Throws USAGE for what is wrong with all of them, and nothing for one. */
 export async function wrapFleet(request: FleetRequest): Promise<readonly FleetOutcome[]> {
   const { images, jobs, failFast, onOutcome, ...shared } = request;
+  checkInitOptions(request.initOptions ?? []);
   const { signal } = request;
   const session = openSession(
     {

@@ -136,7 +136,8 @@ async function fieldsOf(locator: Locator): Promise<Fields> {
     const stem = basename(path).replace(/(\.tar)?(\.(gz|zst)|\.tgz|\.tzst)?$/, "");
     return { scheme, location, name: name === undefined ? stem : `${stem}-${name}`.replace(/[^\w.-]/g, "-") };
   }
-  const reference = parseReference(location);
+  // Before the name of containers-storage: there may be the store, `[overlay@/root+/run]`.
+  const reference = parseReference(location.replace(/^\[[^\]]*\]/, ""));
   if (!reference) return { scheme, location };
   const { registry, repository, digest } = reference;
   const tag = reference.tag ?? (digest === undefined ? "latest" : undefined);

@@ -18,7 +18,7 @@ interface Planned {
   readonly plan: ImagePlan;
   readonly source: Locator;
   readonly target: Locator;
-  /** The layers stay in the store of one engine. */
+  /** The layers stay in the store of one engine, or in one layout. */
   readonly sameStore: boolean;
 }
 

@@ -2,6 +2,7 @@
  * The use-case behind `initwrap image`: open the source, read its small documents, plan, and either give the plan or
  * apply it.
  */
+import { resolve } from "node:path";
 import { initFor } from "@initwrap/init-core";
 import type { InitLayer } from "../image/mutate.ts";
 import { type ImagePlan, planImage } from "../image/plan.ts";
@@ -13,10 +14,12 @@ import { InitwrapError } from "../model/errors.ts";
 import type { Platform } from "../model/platform.ts";
 import type { Attachment, Medium, Root, Source, StoreContext } from "../store/contract.ts";
 import { EngineSource } from "../store/engine-source.ts";
+import { splitLocation } from "../store/location.ts";
 import { type Locator, parseLocator } from "../store/locator.ts";
 import { mediumOf } from "../store/media.ts";
 import { type Cargo, type TransferOutcome, transfer } from "../store/transfer.ts";
 import { ENGINES } from "./image-moves.ts";
+import { checkInitOptions } from "./init-options.ts";
 import { checkPath } from "./path-taken.ts";
 
 export interface WrapImageRequest {
@@ -61,7 +64,7 @@ export interface WrapImageResult {
   readonly names: readonly string[];
   readonly source: Locator;
   readonly target: Locator;
-  /** True when the layers stay in the store of one engine, and are never read. */
+  /** True when the layers stay in the store of one engine, or in one layout, and are never read. */
   readonly sameStore: boolean;
   /** True when no layer was left out in looking for another file where the init goes. */
   readonly pathVerified: boolean;
@@ -85,6 +88,7 @@ export function shippedInit(platform: Platform): InitLayer | undefined {
 
 /** Plans, and unless `apply` is false carries out, the wrapping of one image. Throws InitwrapError. */
 export async function wrapImage(request: WrapImageRequest): Promise<WrapImageResult> {
+  checkInitOptions(request.initOptions ?? []);
   const env = request.env ?? process.env;
   const context: StoreContext = {
     env,
@@ -128,7 +132,7 @@ export async function wrapImage(request: WrapImageRequest): Promise<WrapImageRes
       names: await futureNames(request.names ?? [], root, opened, sink),
       source: opened.locator,
       target: sink,
-      sameStore: opened.sameStore,
+      sameStore: opened.sameStore || (await sameLayout(opened.locator, sink)),
       pathVerified,
       present: request.skipPresent === true && (await isPresent(plan, sink, request.names ?? [], context)),
     };
@@ -337,6 +341,13 @@ async function futureDigest(
 
 function samePlace(a: Locator, b: Locator): boolean {
   return a.scheme === b.scheme && a.location === b.location;
+}
+
+/** True for two images of one OCI layout: the result lies beside the original, and its layers are there. */
+async function sameLayout(a: Locator, b: Locator): Promise<boolean> {
+  if (a.scheme !== "oci" || b.scheme !== "oci") return false;
+  const [from, to] = await Promise.all([a, b].map(({ location }) => splitLocation(location)));
+  return resolve(from!.path) === resolve(to!.path);
 }
 
 /** SOURCE_DATE_EPOCH, seconds since 1970, as RFC 3339. Source: reproducible-builds.org, SOURCE_DATE_EPOCH specification. */
