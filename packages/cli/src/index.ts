@@ -23,3 +23,4 @@ export {
   wrapDockerfile,
 } from "./wrap/dockerfile.ts";
 export { type WrapImageRequest, type WrapImageResult, wrapImage } from "./wrap/image.ts";
+export { type VerifyRequest, type VerifyResult, verifyImage } from "./wrap/verify.ts";

@@ -35,7 +35,7 @@ import {
   platformOf,
   type Snapshot,
 } from "./snapshot.ts";
-import { checkImage, invocationOf, proveConfig } from "./validate.ts";
+import { checkImage, invocationOf, proveConfig, variableOf } from "./validate.ts";
 
 export interface ImagePlanRequest {
   readonly action: "wrap" | "undo";
@@ -384,12 +384,6 @@ class Planner {
     const { digest } = blob.descriptor;
     if (!this.#blobs.has(digest)) this.#blobs.set(digest, blob);
   }
-}
-
-/** A variable of the image's environment; of several the last counts. */
-function variableOf(config: ImageConfig, name: string): string | undefined {
-  const line = config.config?.Env?.findLast((one) => one.startsWith(`${name}=`));
-  return line?.slice(name.length + 1);
 }
 
 function stateOf(node: ManifestNode, invocation: Invocation): ImageState {

@@ -81,6 +81,7 @@ export interface ImageConfig {
     readonly Env?: readonly string[] | null;
     readonly Labels?: Readonly<Record<string, string>> | null;
     readonly ArgsEscaped?: boolean;
+    readonly StopSignal?: string;
   } | null;
   readonly rootfs: { readonly type: string; readonly diff_ids?: readonly string[] | null };
   readonly history?: readonly { readonly created_by?: string; readonly empty_layer?: boolean }[] | null;

@@ -59,6 +59,12 @@ export function invocationOf(config: ImageConfig): Invocation {
   return { entrypoint: config.config?.Entrypoint ?? null, cmd: config.config?.Cmd ?? null };
 }
 
+/** A variable of the image's environment; of several the last counts. */
+export function variableOf(config: ImageConfig, name: string): string | undefined {
+  const line = config.config?.Env?.findLast((one) => one.startsWith(`${name}=`));
+  return line?.slice(name.length + 1);
+}
+
 /** Proves `entrypoint' = prefix + entrypoint`, `cmd' = cmd`, and that nothing else differs. Throws PROOF_FAILED. */
 export function proveConfig(before: ImageConfig, after: ImageConfig, expected: Invocation, diffId: string): void {
   const got = invocationOf(after);

@@ -57,6 +57,7 @@ export const ERROR_EXIT = Object.freeze({
   UNSUPPORTED_IMAGE: EXIT.refused,
   CONTEXT_IGNORED: EXIT.refused,
   TAG_REQUIRED: EXIT.refused,
+  NOT_VERIFIED: EXIT.refused,
   STACK_UNKNOWN: EXIT.refused,
   STACK_AMBIGUOUS: EXIT.refused,
   START_UNKNOWN: EXIT.refused,

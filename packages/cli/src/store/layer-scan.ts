@@ -25,6 +25,8 @@ export type PathFinding =
   | {
       readonly kind: "present";
       readonly type: "file" | "directory" | "symlink" | "hardlink" | "other";
+      /** Permission bits, where the header's field can be read. */
+      readonly mode?: number;
       /** A small file's content; undefined for anything else. */
       readonly content?: Buffer;
       /** The SHA-256 of `content`, in hexadecimal. */
@@ -76,6 +78,15 @@ export async function readLayer(
   }
 }
 
+/** Looks through a tar that comes as a stream; undefined when it cannot be read as one. */
+export function readTar(
+  content: AsyncIterable<Uint8Array>,
+  name: string,
+  signal?: AbortSignal,
+): Promise<PathFinding | undefined> {
+  return lax(scan(streaming(content[Symbol.asyncIterator]()), name, signal));
+}
+
 async function lax(finding: Promise<PathFinding>): Promise<PathFinding | undefined> {
   try {
     return await finding;
@@ -100,6 +111,7 @@ async function scan(bytes: Bytes, wanted: string, signal: AbortSignal | undefine
     if (block.length < BLOCK) throw new InitwrapError("ARCHIVE_TRUNCATED", "the layer ends in the middle of an entry");
     const header = readHeader(block);
     if (header === undefined) return found;
+    const mode = modeIn(block);
     if (header.kind === "x" || header.kind === "g" || header.kind === "L" || header.kind === "K") {
       if (header.size > MAX_RECORDS) throw new InitwrapError("ARCHIVE_INVALID", "an extended header beyond reason");
       const content = Buffer.from(await bytes.read(header.size));
@@ -118,10 +130,11 @@ async function scan(bytes: Bytes, wanted: string, signal: AbortSignal | undefine
       if (type === "file" && length <= MAX_CONTENT) {
         const content = Buffer.from(await bytes.read(length));
         await bytes.skip(padded(length) - length);
-        found = { kind: "present", type, content, sha256: createHash("sha256").update(content).digest("hex") };
+        const sha256 = createHash("sha256").update(content).digest("hex");
+        found = { kind: "present", type, ...mode, content, sha256 };
         continue;
       }
-      found = { kind: "present", type };
+      found = { kind: "present", type, ...mode };
     } else if (first === wanted && second !== undefined) {
       // A file in it makes it a folder, also without an entry of its own.
       found = { kind: "present", type: "directory" };
@@ -130,6 +143,11 @@ async function scan(bytes: Bytes, wanted: string, signal: AbortSignal | undefine
     }
     await bytes.skip(padded(length));
   }
+}
+
+function modeIn(block: Buffer): { mode?: number } {
+  const text = /^\s*([0-7]{1,7})/.exec(block.toString("latin1", 100, 108))?.[1];
+  return text === undefined ? {} : { mode: Number.parseInt(text, 8) & 0o7777 };
 }
 
 const TYPES: Readonly<Record<string, "file" | "directory" | "symlink" | "hardlink" | "other">> = {

@@ -6,7 +6,7 @@ import { InitwrapError } from "../model/errors.ts";
 import { paintFor } from "./colour.ts";
 import { type Interrupt, listenForInterrupt } from "./interrupt.ts";
 import { presentError } from "./present-error.ts";
-import { chooseReporter, REPORTER_NAMES } from "./reporters/index.ts";
+import { chooseReporter, isDocument, REPORTER_NAMES } from "./reporters/index.ts";
 import { checkReporting, type Reporting, writeReports } from "./reporters/output.ts";
 import { findingOf, findingOfError } from "./reporters/report.ts";
 import { writeLine, writeProduct } from "./streams.ts";
@@ -135,6 +135,12 @@ export abstract class BaseCommand extends Command {
 
   private get pretty(): boolean {
     return chooseReporter(this.reporting.reporter, process.env) === "pretty" && this.reporting.file === undefined;
+  }
+
+  /** True when the reporter that was chosen writes a document to stdout. */
+  protected get documentOnStdout(): boolean {
+    const { reporter, file } = this.reporting;
+    return file === undefined && isDocument(chooseReporter(reporter, process.env));
   }
 
   /** True under `--quiet` and `--json`. */

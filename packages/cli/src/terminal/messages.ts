@@ -43,6 +43,22 @@ const MESSAGES: Readonly<Record<DiagnosticCode, (args: Args) => string>> = {
     `${a["path"]}: service ${a["service"]} replaces the image's entrypoint, and with it the init`,
   COMPOSE_INIT: (a) =>
     `${a["path"]}: service ${a["service"]} has init: true, so the engine puts a second init in front`,
+  PID1_NO_INIT: (a) =>
+    a["program"] === ""
+      ? `${a["platform"]} has no entrypoint, no command and no init`
+      : `PID 1 of ${a["platform"]} is ${a["program"]}, which is no init`,
+  INIT_NOT_COMPOSED: (a) => `the entrypoint of ${a["platform"]} is not an init in front of a command: ${a["problem"]}`,
+  INIT_FILE: (a) => `/initwrap of ${a["platform"]} cannot be the init: ${a["problem"]}`,
+  INIT_UNKNOWN: (a) => `/initwrap of ${a["platform"]} is no init of this version; its sha256 is ${a["sha256"]}`,
+  INIT_FOREIGN: (a) => `PID 1 of ${a["platform"]} is ${a["init"]}, whose bytes are not checked`,
+  COMMAND_CHANGED: (a) => `${a["platform"]} runs ${a["is"]}, and ${a["was"]} was recorded when it was wrapped`,
+  COMMAND_UNRECORDED: (a) =>
+    `nothing in ${a["platform"]} records what it ran before: a Dockerfile set its entrypoint, or layers were added`,
+  RECORD_BROKEN: (a) => `the config of ${a["platform"]} was changed after it was wrapped`,
+  RUN_SKIPPED: (a) => `${a["platform"]} was not started: ${a["reason"]}`,
+  RUN_ENDED: (a) => `the container of ${a["platform"]} ended before it was asked to: ${a["how"]}`,
+  RUN_PID1: (a) => `PID 1 of the running container of ${a["platform"]} is ${a["program"]}`,
+  STOP_LATE: (a) => `the container of ${a["platform"]} did not end within ${a["seconds"]} s of ${a["signal"]}`,
 };
 
 /** The sentence for a finding, without severity, place or code. */
@@ -74,6 +90,17 @@ const HINTS: Readonly<Partial<Record<DiagnosticCode, string>>> = {
   INIT_ONE_ARCHITECTURE: "use TARGETARCH in the address, or let initwrap bring its own init",
   COMPOSE_ENTRYPOINT: "use command:, which leaves the image's entrypoint",
   COMPOSE_INIT: "remove init: true; the image has an init of its own",
+  PID1_NO_INIT:
+    "wrap it as the last step: `initwrap image`, or the Dockerfile that is built, with a builder that knows it",
+  INIT_NOT_COMPOSED: "take the entrypoint back to what it was, and wrap it again",
+  INIT_FILE: "wrap the image again; no later layer may touch the file",
+  INIT_UNKNOWN: "wrap the image again, or say --accept-init SHA256 when it is another release that you trust",
+  COMMAND_CHANGED: "wrap the image again, after the last tool that sets its command",
+  RECORD_BROKEN: "wrap the image again, after the last tool that changes its config",
+  RUN_SKIPPED: "start it where it can run, or leave out --run",
+  RUN_ENDED: "leave out --run for an image that ends by itself or needs arguments",
+  RUN_PID1: "the engine or the entrypoint puts something else there",
+  STOP_LATE: "the program does not end on that signal: name another with STOPSIGNAL, or give it --timeout",
 };
 
 export function hintOf(diagnostic: Diagnostic): string | undefined {

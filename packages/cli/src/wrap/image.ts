@@ -300,7 +300,7 @@ function findInit(platform: Platform): ReturnType<typeof initFor> | undefined {
   }
 }
 
-async function readOrAbsent(source: Source, descriptor: Descriptor): Promise<Uint8Array | undefined> {
+export async function readOrAbsent(source: Source, descriptor: Descriptor): Promise<Uint8Array | undefined> {
   try {
     return await source.read(descriptor);
   } catch (cause) {

@@ -47,7 +47,7 @@ export async function checkPath(snapshot: Snapshot, check: PathCheck): Promise<b
   return isSure;
 }
 
-function* manifestsUnder(node: ImageNode): Generator<ManifestNode> {
+export function* manifestsUnder(node: ImageNode): Generator<ManifestNode> {
   if (node.kind === "manifest") yield node;
   if (node.kind === "index") for (const child of node.children) yield* manifestsUnder(child);
 }
