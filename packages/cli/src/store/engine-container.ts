@@ -22,8 +22,19 @@ export interface ContainerRequest {
 export interface ContainerState {
   readonly running: boolean;
   readonly exitCode: number;
-  /** Of PID 1, on the engine's machine. */
-  readonly pid: number;
+}
+
+/** PID 1 of a running container. */
+export interface FirstProcess {
+  readonly commandLine: string;
+  /** `top`: as the process table has it; `inspect`: as the engine says that it started it, where it has no `ps`. */
+  readonly seenBy: "top" | "inspect";
+}
+
+interface Inspected {
+  readonly State?: { readonly Running?: boolean; readonly ExitCode?: number; readonly Pid?: number };
+  readonly Path?: string;
+  readonly Args?: readonly string[] | null;
 }
 
 /** How long an engine may take to make a container, in milliseconds: it may have to unpack the image first. */
@@ -89,27 +100,31 @@ export class EngineContainer {
   }
 
   async state(): Promise<ContainerState> {
-    const found = await this.#engine.json<{ State?: { Running?: boolean; ExitCode?: number; Pid?: number } }>(
-      `/containers/${this.name}/json`,
-    );
-    const { Running = false, ExitCode = -1, Pid = 0 } = found?.State ?? {};
-    return { running: Running, exitCode: ExitCode, pid: Pid };
+    const { Running = false, ExitCode = -1 } = (await this.#inspect()).State ?? {};
+    return { running: Running, exitCode: ExitCode };
   }
 
-  /** The command line of PID 1, as `ps` shows it; undefined where the engine cannot tell. */
-  async pid1(): Promise<string | undefined> {
-    const { pid } = await this.state();
+  async firstProcess(): Promise<FirstProcess> {
+    const { State, Path = "", Args } = await this.#inspect();
     const response = await this.#engine.request(`/containers/${this.name}/top`, { query: { ps_args: "-eo pid,args" } });
     const said = await collect(response, 1 << 20);
-    if (response.statusCode !== 200) return undefined;
-    const { Processes } = JSON.parse(new TextDecoder().decode(said)) as { Processes?: readonly string[][] };
-    const found = Processes?.find(([first]) => first === String(pid) || first === "1");
-    return found?.slice(1).join(" ").trim();
+    const { Processes } =
+      response.statusCode === 200
+        ? (JSON.parse(new TextDecoder().decode(said)) as { Processes?: readonly string[][] })
+        : {};
+    // Its number on the engine's machine, or in the container itself.
+    const found = Processes?.find(([pid]) => pid === String(State?.Pid) || pid === "1");
+    if (found) return { commandLine: found.slice(1).join(" ").trim(), seenBy: "top" };
+    return { commandLine: [Path, ...(Args ?? [])].join(" "), seenBy: "inspect" };
   }
 
   /** Sends PID 1 a signal, by name or number. */
   async kill(signal: string): Promise<void> {
     await this.#engine.expect(204, `/containers/${this.name}/kill`, { method: "POST", query: { signal } });
+  }
+
+  async #inspect(): Promise<Inspected> {
+    return (await this.#engine.json<Inspected>(`/containers/${this.name}/json`)) ?? {};
   }
 
   /** Ends and removes it with its volumes; never fails. */

@@ -17,7 +17,7 @@ import { formatPlatform } from "../model/platform.ts";
 import type { Root, Source, StoreContext } from "../store/contract.ts";
 import { engineEndpoint } from "../store/docker-endpoint.ts";
 import { DockerEngine } from "../store/docker-engine.ts";
-import { EngineContainer } from "../store/engine-container.ts";
+import { EngineContainer, type FirstProcess } from "../store/engine-container.ts";
 import { EngineSource } from "../store/engine-source.ts";
 import { mediumOf } from "../store/media.ts";
 import { transfer } from "../store/transfer.ts";
@@ -34,8 +34,8 @@ export interface RunRequest {
 export interface RunVerdict {
   readonly platform: string;
   readonly signal: string;
-  /** The command line of PID 1; null where the engine cannot tell it, or it had ended. */
-  readonly pid1: string | null;
+  /** PID 1 while it ran; null when it had ended. */
+  readonly pid1: FirstProcess | null;
   /** From the signal to the end, in milliseconds; null when it did not end in time or had ended before. */
   readonly stoppedAfter: number | null;
   readonly exitCode: number | null;
@@ -125,8 +125,8 @@ async function observe(place: Place, context: StoreContext, request: RunRequest)
       note("RUN_ENDED", "error", { how: `exit code ${early.exitCode}` });
       return { ...verdict, exitCode: early.exitCode };
     }
-    const pid1 = (await container.pid1()) ?? null;
-    if (pid1 !== null && !isExpected(pid1, request.pid1)) note("RUN_PID1", "error", { program: pid1 });
+    const pid1 = await container.firstProcess();
+    if (!isExpected(pid1, request.pid1)) note("RUN_PID1", "error", { program: pid1.commandLine });
     if (/^(?:SIG)?(?:KILL|9)$/i.test(signal)) note("STOPSIGNAL_KILL", "warning", { signal });
     const sent = performance.now();
     try {
@@ -150,8 +150,10 @@ async function observe(place: Place, context: StoreContext, request: RunRequest)
 }
 
 /** Supervisors replace themselves by programs of other names; the inits that are known stay what they are. */
-function isExpected(commandLine: string, pid1: Pid1): boolean {
+function isExpected({ commandLine, seenBy }: FirstProcess, pid1: Pid1): boolean {
   const words = commandLine.split(/\s+/);
   if (pid1.kind === "initwrap") return words[0] === INIT_PATH;
+  // What the engine started may be a shell that has become the init since.
+  if (seenBy === "inspect") return true;
   return pid1.kind === "known" && (knownInit(words) !== undefined || knownInit([pid1.name])?.kind !== "transparent");
 }
