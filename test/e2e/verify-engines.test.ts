@@ -1,11 +1,12 @@
 /** `initwrap verify` on images in real engines: by their files, and by starting and stopping them. */
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { spawn } from "node:child_process";
+import { mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { initFor } from "@initwrap/init-core";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { requireCapability } from "../support/capability.ts";
-import { initwrap, initwrapOk } from "../support/cli.ts";
+import { CLI, initwrapOk } from "../support/cli.ts";
 import { type Engine, requireEngine } from "../support/engine.ts";
 import { buildContext, freshTag, removeContext } from "../support/images.ts";
 import { podmanAvailable, startPodman, type TestPodman } from "../support/podman.ts";
@@ -89,6 +90,25 @@ describe.each(["modern", "modern-graph", "classic", "newest"] as const)("an imag
     expect(await inventory(engine)).toBe("");
   });
 
+  it("from an archive is run under a name of its own that is gone afterwards", async () => {
+    const tag = await built(`${HANDLER}LABEL only=${name}\n`);
+    const archive = join(folder, `${name}.tar`);
+    await engine.docker(["save", "--output", archive, tag]);
+    await engine.docker(["rmi", "--force", tag]);
+    await initwrapOk(["image", archive], { env: engine.env });
+    const document = await verifyDocumentOf([archive, "--run"], { env: engine.env });
+    expect(document.platforms).toMatchObject([{ command: "as-recorded", run: { exitCode: 7 } }]);
+    expect(await inventory(engine)).toBe("");
+    const left = await engine.docker(["inspect", document.platforms[0]!.config], { check: false });
+    expect(left.status).not.toBe(0);
+    // An image that the engine has under a tag of the user's keeps that tag.
+    await engine.docker(["load", "--input", archive]);
+    await verifyDocumentOf([archive, "--run"], { env: engine.env });
+    expect((await engine.docker(["inspect", "--format", "{{.Id}}", tag])).stdout).toMatch(/^sha256:/);
+  });
+
+  if (name !== "modern") return;
+
   it("is verified by its bytes when a Dockerfile put the init there", async () => {
     const tag = await built(`${HANDLER}COPY initwrap /initwrap\nENTRYPOINT ["/initwrap", "--", "/handler"]\n`);
     const document = await verifyDocumentOf([tag, "--run"], { env: engine.env });
@@ -131,27 +151,8 @@ describe.each(["modern", "modern-graph", "classic", "newest"] as const)("an imag
     expect(await inventory(engine)).toBe("");
   });
 
-  it("from an archive is run under a name of its own that is gone afterwards", async () => {
-    const tag = await built(`${HANDLER}LABEL only=${name}\n`);
-    const archive = join(folder, `${name}.tar`);
-    await engine.docker(["save", "--output", archive, tag]);
-    await engine.docker(["rmi", "--force", tag]);
-    await initwrapOk(["image", archive], { env: engine.env });
-    const document = await verifyDocumentOf([archive, "--run"], { env: engine.env });
-    expect(document.platforms).toMatchObject([{ command: "as-recorded", run: { exitCode: 7 } }]);
-    expect(await inventory(engine)).toBe("");
-    const left = await engine.docker(["inspect", document.platforms[0]!.config], { check: false });
-    expect(left.status).not.toBe(0);
-    // An image that the engine has under a tag of the user's keeps that tag.
-    await engine.docker(["load", "--input", archive]);
-    await verifyDocumentOf([archive, "--run"], { env: engine.env });
-    expect((await engine.docker(["inspect", "--format", "{{.Id}}", tag])).stdout).toMatch(/^sha256:/);
-  });
-
   it("is left without a container when the run is interrupted", async () => {
     const tag = await built(`${HANDLER}COPY initwrap /initwrap\nENTRYPOINT ["/initwrap", "--", "/handler"]\n`);
-    const { spawn } = await import("node:child_process");
-    const { CLI } = await import("../support/cli.ts");
     const child = spawn(process.execPath, [CLI, "verify", tag, "--run"], { env: engine.env, stdio: "ignore" });
     const ended = new Promise<number | null>((resolve) => child.on("exit", resolve));
     for (let tries = 0; tries < 400; tries++) {
@@ -192,19 +193,11 @@ describe("an image in podman", () => {
         {
           init: { sha256: init.sha256, intact: true },
           command: "as-recorded",
-          run: { exitCode: 7, pid1: { commandLine: "/initwrap -- /handler serve" } },
+          run: { exitCode: 7, pid1: { commandLine: "/initwrap -- /handler serve", seenBy: "top" } },
         },
       ]);
     }
     expect(await podman!.podman(["ps", "--all", "--quiet"])).toBe("");
     expect(await podman!.podman(["images", "--format", "{{.Repository}}:{{.Tag}}"])).toBe(`${name}\n`);
   });
-});
-
-it("is an engine's failure, not the image's, when there is no engine to run it in", async () => {
-  const place = join(folder, "nothing.tar");
-  await writeFile(place, "");
-  const none = await initwrap(["verify", place, "--run"], { env: { DOCKER_HOST: "unix:///nonexistent/docker.sock" } });
-  expect(none.status).toBe(3);
-  await rm(place);
 });

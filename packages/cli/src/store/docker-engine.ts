@@ -136,6 +136,8 @@ export class DockerEngine {
   readonly start: string = "Start the engine";
   /** The call that loads an archive of images. */
   readonly loadPath: string = "/images/load";
+  /** How its `top` is asked for each process's number and command line. */
+  readonly topArguments: string = "-eo pid,args";
   readonly #options: Partial<EngineOptions>;
   #agent: Agent | undefined;
 

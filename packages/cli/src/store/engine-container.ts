@@ -106,14 +106,9 @@ export class EngineContainer {
 
   async firstProcess(): Promise<FirstProcess> {
     const { State, Path = "", Args } = await this.#inspect();
-    const response = await this.#engine.request(`/containers/${this.name}/top`, { query: { ps_args: "-eo pid,args" } });
-    const said = await collect(response, 1 << 20);
-    const { Processes } =
-      response.statusCode === 200
-        ? (JSON.parse(new TextDecoder().decode(said)) as { Processes?: readonly string[][] })
-        : {};
+    const processes = await this.#processes();
     // Its number on the engine's machine, or in the container itself.
-    const found = Processes?.find(([pid]) => pid === String(State?.Pid) || pid === "1");
+    const found = processes.find(([pid]) => pid === String(State?.Pid) || pid === "1");
     if (found) return { commandLine: found.slice(1).join(" ").trim(), seenBy: "top" };
     return { commandLine: [Path, ...(Args ?? [])].join(" "), seenBy: "inspect" };
   }
@@ -121,6 +116,16 @@ export class EngineContainer {
   /** Sends PID 1 a signal, by name or number. */
   async kill(signal: string): Promise<void> {
     await this.#engine.expect(204, `/containers/${this.name}/kill`, { method: "POST", query: { signal } });
+  }
+
+  /** Each process's number and command line; none where the engine has no `ps`. */
+  async #processes(): Promise<readonly (readonly string[])[]> {
+    const query = { ps_args: this.#engine.topArguments };
+    const response = await this.#engine.request(`/containers/${this.name}/top`, { query });
+    const said = new TextDecoder().decode(await collect(response, 1 << 20));
+    // podman answers 200 and nothing when it fails.
+    if (response.statusCode !== 200 || said.trim() === "") return [];
+    return (JSON.parse(said) as { Processes?: readonly string[][] | null }).Processes ?? [];
   }
 
   async #inspect(): Promise<Inspected> {

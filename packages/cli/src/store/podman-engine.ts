@@ -31,6 +31,8 @@ export class PodmanEngine extends DockerEngine {
   override readonly start: string =
     "Start its service with `systemctl start podman.socket`, read the storage itself with containers-storage:NAME";
   override readonly loadPath: string = `${LIBPOD}/images/load`;
+  /** Fields that podman reads itself, so that no `ps` has to be in the image. */
+  override readonly topArguments: string = "pid,args";
   readonly #release: (() => Promise<void>) | undefined;
   #isClosed = false;
 
