@@ -102,7 +102,7 @@ export function judgePlatform(
     const problem = compositionProblem(present, pid1);
     if (problem !== undefined) note("INIT_NOT_COMPOSED", "error", { problem });
     if (argvOf(pid1.command).length === 0) note("NO_COMMAND", "warning");
-    command = judgeCommand(node, present, pid1.init, note);
+    command = judgeCommand(node, present, pid1, note);
   } else if (pid1.kind === "known") {
     note("INIT_FOREIGN", "note", { init: pid1.name });
     init = { name: pid1.name, version: null, sha256: null, layer: null, intact: false };
@@ -164,7 +164,12 @@ function compositionProblem(present: Invocation, { init, command }: Extract<Pid1
   return composition.kind === "refused" ? `${behind} is behind it, and must be PID 1 itself` : `${behind} is behind it`;
 }
 
-function judgeCommand(node: ManifestNode, present: Invocation, init: Init, note: Note): PlatformVerdict["command"] {
+function judgeCommand(
+  node: ManifestNode,
+  present: Invocation,
+  { init, command }: Extract<Pid1, { kind: "initwrap" }>,
+  note: Note,
+): PlatformVerdict["command"] {
   if (!ownershipOf(node.config.bytes)) {
     note("COMMAND_UNRECORDED", "note");
     return "unrecorded";
@@ -179,7 +184,7 @@ function judgeCommand(node: ManifestNode, present: Invocation, init: Init, note:
   }
   if (isComposedOf(present, init, original)) return "as-recorded";
   note("COMMAND_CHANGED", "error", {
-    is: JSON.stringify(argvOf(present)),
+    is: JSON.stringify(argvOf(command)),
     was: JSON.stringify(argvOf(invocationOf(original))),
   });
   return "changed";
