@@ -5,12 +5,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { initFor } from "@initwrap/init-core";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { ociArchiveMedium } from "../../packages/cli/src/store/oci-archive.ts";
+import { sampleIndex } from "../contract/sample-image.ts";
 import { requireCapability } from "../support/capability.ts";
 import { CLI, initwrapOk } from "../support/cli.ts";
 import { type Engine, requireEngine } from "../support/engine.ts";
 import { buildContext, freshTag, removeContext } from "../support/images.ts";
 import { podmanAvailable, startPodman, type TestPodman } from "../support/podman.ts";
 import { compileProgram } from "../support/programs.ts";
+import { again } from "../support/sample-image.ts";
 import { verifyDocumentOf } from "../support/verify.ts";
 
 const native = process.arch === "x64" ? "amd64" : process.arch;
@@ -148,6 +151,32 @@ describe.each(["modern", "modern-graph", "classic", "newest"] as const)("an imag
       "note COMMAND_UNRECORDED",
       "error RUN_ENDED",
     ]);
+    expect(await inventory(engine)).toBe("");
+  });
+
+  it("is looked at for each platform that the engine keeps, and started for its own", async () => {
+    const tag = freshTag("verify-index");
+    tags.push(tag);
+    const archive = join(folder, "index.tar");
+    const sink = await ociArchiveMedium.sink(archive, { env: engine.env, names: [`docker.io/${tag}`] });
+    const { blobs, root } = sampleIndex();
+    for (const { descriptor, bytes } of blobs) await sink.put(descriptor, again(bytes));
+    await sink.commit(root);
+    await sink.close();
+    await initwrapOk(["image", archive, "-o", `docker:${tag}`, "--platform", "linux/arm64"], { env: engine.env });
+    const partly = await verifyDocumentOf([`docker:${tag}`], { env: engine.env, status: 5 });
+    expect(partly.platforms.map(({ verified }) => verified)).toEqual([false, true]);
+    expect(partly.platforms[1]!.init).toMatchObject({
+      sha256: initFor({ os: "linux", architecture: "arm64" }).sha256,
+      intact: true,
+    });
+    await initwrapOk(["image", `docker:${tag}`], { env: engine.env });
+    const document = await verifyDocumentOf([`docker:${tag}`], { env: engine.env });
+    expect(codes(document)).toEqual(["warning PLATFORM_ABSENT"]);
+    expect(document.platforms.map(({ command }) => command)).toEqual(["as-recorded", "as-recorded"]);
+    // Of the two only the engine's own is started; there is no program in it.
+    const run = await verifyDocumentOf([`docker:${tag}`, "--run"], { env: engine.env, status: 5 });
+    expect(codes(run).toSorted()).toEqual(["error RUN_ENDED", "note RUN_SKIPPED", "warning PLATFORM_ABSENT"]);
     expect(await inventory(engine)).toBe("");
   });
 
