@@ -1,10 +1,11 @@
 /** `initwrap verify` on images in real engines: by their files, and by starting and stopping them. */
 import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
 import { mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { initFor } from "@initwrap/init-core";
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { ociArchiveMedium } from "../../packages/cli/src/store/oci-archive.ts";
 import { sampleIndex } from "../contract/sample-image.ts";
 import { requireCapability } from "../support/capability.ts";
@@ -18,6 +19,11 @@ import { verifyDocumentOf } from "../support/verify.ts";
 
 const native = process.arch === "x64" ? "amd64" : process.arch;
 const init = initFor({ os: "linux", architecture: native });
+
+const TINI = "/usr/bin/tini-static";
+
+// Each test makes and starts several images, on engines that other tests use at the same time.
+vi.setConfig({ testTimeout: 180_000 });
 
 let folder: string;
 const contexts: string[] = [];
@@ -178,6 +184,18 @@ describe.each(["modern", "modern-graph", "classic", "newest"] as const)("an imag
     const run = await verifyDocumentOf([`docker:${tag}`, "--run"], { env: engine.env, status: 5 });
     expect(codes(run).toSorted()).toEqual(["error RUN_ENDED", "note RUN_SKIPPED", "warning PLATFORM_ABSENT"]);
     expect(await inventory(engine)).toBe("");
+  });
+
+  it("with an init of others is verified with a note, and stopped through it", async (context) => {
+    requireCapability(context, "tini-static", existsSync(TINI));
+    const tag = await built(`${HANDLER}COPY tini-static /sbin/tini\nENTRYPOINT ["/sbin/tini", "--", "/handler"]\n`, [
+      TINI,
+    ]);
+    const document = await verifyDocumentOf([tag, "--run"], { env: engine.env });
+    expect(codes(document)).toEqual(["note INIT_FOREIGN"]);
+    expect(document.platforms).toMatchObject([
+      { verified: true, init: { name: "tini", sha256: null, intact: false }, run: { exitCode: 7 } },
+    ]);
   });
 
   it("is left without a container when the run is interrupted", async () => {
