@@ -61,6 +61,11 @@ export function undoText(text: string): Undone {
   return { kind: "undone", text: applyEdits(text, merged(edits)).text, replaced, platforms };
 }
 
+/** The ranges of what initwrap has put in, where its markers are whole; edits of an ENTRYPOINT in place are not among them. */
+export function ownBlocks(dockerfile: Dockerfile): readonly { readonly start: number; readonly end: number }[] {
+  return findBlocks(dockerfile).flatMap((block) => ("reason" in block ? [] : [block]));
+}
+
 /** The memory of an init that is replaced: its name, and the options of ours that do what its own did. */
 export function replacedInit(name: string, options: readonly string[]): Memory {
   return { what: "init", text: `${name} as ${options.join(" ")}` };

@@ -81,10 +81,13 @@ export interface ImageConfig {
     readonly Env?: readonly string[] | null;
     readonly Labels?: Readonly<Record<string, string>> | null;
     readonly ArgsEscaped?: boolean;
+    readonly User?: string;
     readonly StopSignal?: string;
   } | null;
   readonly rootfs: { readonly type: string; readonly diff_ids?: readonly string[] | null };
-  readonly history?: readonly { readonly created_by?: string; readonly empty_layer?: boolean }[] | null;
+  readonly history?:
+    | readonly { readonly created?: string; readonly created_by?: string; readonly empty_layer?: boolean }[]
+    | null;
 }
 
 /** Reads a document by its descriptor; undefined when the medium does not hold it. */

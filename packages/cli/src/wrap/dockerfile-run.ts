@@ -262,7 +262,7 @@ function defaultInject(request: DockerfileRequest, text: string): InjectKind {
 }
 
 /** `NAME=value`, or `NAME` for the environment's value, as the build takes them. Throws USAGE. */
-function buildArgs(request: DockerfileRequest): Readonly<Record<string, string>> {
+export function buildArgs(request: Pick<DockerfileRequest, "buildArgs" | "env">): Readonly<Record<string, string>> {
   const values: Record<string, string> = {};
   for (const argument of request.buildArgs) {
     const equals = argument.indexOf("=");
@@ -274,7 +274,10 @@ function buildArgs(request: DockerfileRequest): Readonly<Record<string, string>>
   return values;
 }
 
-async function givenBase(request: DockerfileRequest): Promise<BaseConfig | undefined> {
+/** What the `--base-*` flags say of the base image; undefined when they say nothing. Throws USAGE. */
+export async function givenBase(
+  request: Pick<DockerfileRequest, "baseConfig" | "baseEntrypoint" | "baseCmd">,
+): Promise<BaseConfig | undefined> {
   const { baseConfig, baseEntrypoint, baseCmd } = request;
   if (baseConfig === undefined && baseEntrypoint === undefined && baseCmd === undefined) return undefined;
   const read = baseConfig === undefined ? { os: "linux" } : await configFile(baseConfig);

@@ -271,7 +271,8 @@ async function withBases(
   }
 }
 
-async function askFor(reference: string, platform: Platform, options: DockerfileOptions): Promise<Resolution> {
+/** Asks what a base image runs, as the options say whom to ask; a lock that takes new answers gets this one. */
+export async function askFor(reference: string, platform: Platform, options: DockerfileOptions): Promise<Resolution> {
   const resolution = await resolveBase(reference, platform, resolverOptions(options));
   if (resolution.base !== undefined) options.lock?.record(resolution.base, platform);
   return resolution;
@@ -349,7 +350,8 @@ function rootStages(
   });
 }
 
-function platformOf(root: Stage, platforms: readonly Platform[]): Platform {
+/** The platform whose base image is meant: that of the stage's FROM, else the only one that was asked for, else linux/amd64. */
+export function platformOf(root: Stage, platforms: readonly Platform[]): Platform {
   const constant = root.platform === undefined || /\$/.test(root.platform) ? undefined : parsePlatform(root.platform);
   const [only] = platforms.length === 1 ? platforms : [];
   return constant ?? only ?? { os: "linux", architecture: "amd64" };

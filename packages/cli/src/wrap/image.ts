@@ -300,6 +300,7 @@ function findInit(platform: Platform): ReturnType<typeof initFor> | undefined {
   }
 }
 
+/** A document of the source; undefined when the medium names it and does not hold it. */
 export async function readOrAbsent(source: Source, descriptor: Descriptor): Promise<Uint8Array | undefined> {
   try {
     return await source.read(descriptor);
