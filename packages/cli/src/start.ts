@@ -3,9 +3,10 @@
  * docs/exit-codes.md. oclif's own handler is not used: it exits 1 whatever the error, and prints stacks at people.
  */
 import { fileURLToPath } from "node:url";
+import { Config } from "@oclif/core/config";
 import { run } from "@oclif/core/run";
 import { EXIT } from "./model/errors.ts";
-import { presentError } from "./terminal/present-error.ts";
+import { presentError, unknownCommand } from "./terminal/present-error.ts";
 import { ignoreClosedPipe } from "./terminal/streams.ts";
 
 /**
@@ -15,11 +16,13 @@ import { ignoreClosedPipe } from "./terminal/streams.ts";
 export async function start(argv: readonly string[], entry: string): Promise<void> {
   ignoreClosedPipe();
   try {
-    await run([...argv], fileURLToPath(entry));
+    // `initwrap help image` is what people try first.
+    await run(argv[0] === "help" ? [...argv.slice(1), "--help"] : [...argv], fileURLToPath(entry));
   } catch (error) {
     // process.exitCode may hold a leftover of a command that failed half-way; the error that ended the run decides.
     const passThrough = exitRequest(error);
-    process.exitCode = passThrough ?? presentError(error, { json: wantsJson(argv) });
+    process.exitCode =
+      passThrough ?? presentError((await withoutCommand(error, entry)) ?? error, { json: wantsJson(argv) });
   }
   process.exitCode ??= EXIT.done;
 }
@@ -33,4 +36,12 @@ function exitRequest(error: unknown): number | undefined {
 function wantsJson(argv: readonly string[]): boolean {
   const end = argv.indexOf("--");
   return (end < 0 ? argv : argv.slice(0, end)).includes("--json");
+}
+
+/** The error for a command that does not exist, in place of oclif's, which joins its name and arguments by colons. */
+async function withoutCommand(error: unknown, entry: string): Promise<Error | undefined> {
+  const name = /^command ([^:\s]+)\S* not found$/i.exec((error as Error).message ?? "")?.[1];
+  if (name === undefined || !("oclif" in (error as object))) return undefined;
+  const { commandIDs } = await Config.load(fileURLToPath(entry));
+  return unknownCommand(name, commandIDs);
 }

@@ -1,7 +1,7 @@
 /** What `initwrap inspect` finds out: values only. Its words are in terminal/inspect-tree, its schema in schemas/inspect.schema.json. */
 import type { Diagnostic } from "./diagnostics.ts";
 import type { ErrorCode } from "./errors.ts";
-import type { FirstProcess } from "./first-process.ts";
+import type { FirstProcess } from "./pid-one.ts";
 
 export interface Inspection {
   readonly kind: "dockerfile" | "image";

@@ -1,6 +1,7 @@
 /** What `initwrap inspect` shows to people: one tree, its facts and their reasons. It words; it decides nothing. */
-import type { FirstProcess } from "../model/first-process.ts";
+
 import type { Change, Inspected, Inspection, Origin, Setting } from "../model/inspection.ts";
+import type { FirstProcess } from "../model/pid-one.ts";
 import type { Paint } from "./colour.ts";
 import { messageOf } from "./messages.ts";
 

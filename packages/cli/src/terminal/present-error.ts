@@ -4,6 +4,7 @@
  */
 import { EXIT, type Exit, InitwrapError } from "../model/errors.ts";
 import { type Paint, paintFor } from "./colour.ts";
+import { nearest } from "./did-you-mean.ts";
 import { writeLine } from "./streams.ts";
 
 export interface PresentOptions {
@@ -59,9 +60,28 @@ function asInitwrapError(error: unknown): InitwrapError | undefined {
   // oclif announces what is in the next lines; a message has to say it itself.
   if (/^The following errors? occurred:$/.test(lines[0] ?? "") && lines.length > 1) lines.shift();
   const [first = "", ...rest] = lines.map((line) => line.trim());
-  const detail = rest.join("\n");
+  const guess = flagMeant(error);
+  const detail = [...rest, ...(guess === undefined ? [] : [`did you mean ${guess}?`])].join("\n");
   return new InitwrapError("USAGE", first.replace(/\.$/, ""), {
     hint: `${detail === "" ? "" : `${detail}\n`}initwrap help, or the command with --help, lists what it takes`,
     cause: error,
+  });
+}
+
+/** The flag that an unknown one is most like. Undefined for any other complaint. */
+function flagMeant(error: Error): string | undefined {
+  const { flags, parse } = error as { flags?: unknown; parse?: { input?: { flags?: object } } };
+  const known = parse?.input?.flags;
+  if (!Array.isArray(flags) || typeof flags[0] !== "string" || known === undefined) return undefined;
+  const name = nearest(flags[0].replace(/^-+/, "").split("=", 1)[0] as string, Object.keys(known));
+  return name === undefined ? undefined : `--${name}`;
+}
+
+/** What is thrown for a command that is none of `commands`. */
+export function unknownCommand(name: string, commands: readonly string[]): InitwrapError {
+  const guess = nearest(name, commands);
+  const question = guess === undefined ? `there are ${commands.join(", ")}` : `did you mean initwrap ${guess}?`;
+  return new InitwrapError("USAGE", `there is no command ${name}`, {
+    hint: `${question}\ninitwrap help, or the command with --help, lists what it takes`,
   });
 }

@@ -13,7 +13,6 @@ import { ownBlocks, undoText } from "../dockerfile/undo.ts";
 import { decompose } from "../model/compose.ts";
 import type { Diagnostic } from "../model/diagnostics.ts";
 import { EXIT, InitwrapError } from "../model/errors.ts";
-import { commandForm, firstProcess } from "../model/first-process.ts";
 import {
   type Change,
   type Inspected,
@@ -23,6 +22,7 @@ import {
   type Setting,
 } from "../model/inspection.ts";
 import { type Invocation, sameArgv } from "../model/invocation.ts";
+import { commandForm, firstProcess } from "../model/pid-one.ts";
 import { formatPlatform } from "../model/platform.ts";
 import type { Resolution } from "./base-resolver.ts";
 import {
