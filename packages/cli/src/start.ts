@@ -40,7 +40,7 @@ function wantsJson(argv: readonly string[]): boolean {
 
 /** The error for a command that does not exist, in place of oclif's, which joins its name and arguments by colons. */
 async function withoutCommand(error: unknown, entry: string): Promise<Error | undefined> {
-  const name = /^command ([^:\s]+)\S* not found$/i.exec((error as Error).message ?? "")?.[1];
+  const name = /^command ([^:\s]+)\S* not found\.?$/i.exec((error as Error).message ?? "")?.[1];
   if (name === undefined || !("oclif" in (error as object))) return undefined;
   const { commandIDs } = await Config.load(fileURLToPath(entry));
   return unknownCommand(name, commandIDs);

@@ -11,7 +11,7 @@ import { ownershipOf } from "./mutate.ts";
 import type { ImageConfig, ManifestNode } from "./snapshot.ts";
 
 /** A field of the config, and the instruction that sets it. */
-export const FIELDS = {
+const FIELDS = {
   entrypoint: { field: "Entrypoint", keyword: "ENTRYPOINT" },
   cmd: { field: "Cmd", keyword: "CMD" },
   user: { field: "User", keyword: "USER" },

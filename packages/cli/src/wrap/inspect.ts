@@ -77,7 +77,7 @@ function looksLikeDockerfile(subject: string): boolean {
 const GZIP = Buffer.from([0x1f, 0x8b]);
 const ZSTD = Buffer.from([0x28, 0xb5, 0x2f, 0xfd]);
 
-/** A tar's header is padded with NUL, which no Dockerfile holds. */
+/** Compressed, or a tar. That a file is not text says nothing: a wrapped Dockerfile may carry the init's bytes. */
 async function isArchive(path: string): Promise<boolean> {
   let file: Awaited<ReturnType<typeof open>>;
   try {
@@ -89,10 +89,22 @@ async function isArchive(path: string): Promise<boolean> {
   try {
     const { buffer, bytesRead } = await file.read(Buffer.alloc(512), 0, 512, 0);
     const head = buffer.subarray(0, bytesRead);
-    return head.includes(0) || head.subarray(0, GZIP.length).equals(GZIP) || head.subarray(0, ZSTD.length).equals(ZSTD);
+    const startsWith = (magic: Buffer) => head.subarray(0, magic.length).equals(magic);
+    return startsWith(GZIP) || startsWith(ZSTD) || isTarHeader(head);
   } finally {
     await file.close();
   }
+}
+
+/** Where a tar's header has its checksum: the sum of its bytes, with those eight as blanks. Source: tar(5). */
+const CHECKSUM = { start: 148, end: 156 };
+
+function isTarHeader(head: Buffer): boolean {
+  if (head.length < 512) return false;
+  let sum = 0;
+  for (const [at, byte] of head.entries()) sum += at >= CHECKSUM.start && at < CHECKSUM.end ? 0x20 : byte;
+  const said = /^ *([0-7]+)[\0 ]/.exec(head.toString("latin1", CHECKSUM.start, CHECKSUM.end))?.[1];
+  return said !== undefined && Number.parseInt(said, 8) === sum;
 }
 
 function exists(path: string): Promise<boolean> {
