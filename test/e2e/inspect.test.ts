@@ -231,7 +231,7 @@ describe("a Dockerfile", () => {
       expect(validate(document), `${name}: ${JSON.stringify(validate.errors?.slice(0, 5))}`).toBe(true);
       for (const { firstProcess } of result.subjects) roles.add(firstProcess?.role ?? "unknown");
     }
-    expect([...roles].sort()).toEqual(["init", "program", "script", "shell", "supervisor", "unknown"]);
+    expect([...roles].sort()).toEqual(["init", "none", "program", "script", "shell", "supervisor", "unknown"]);
   });
 });
 
@@ -447,6 +447,8 @@ describe("the tree", () => {
    │               CMD ["/bin/sh","-c","npm start; true"]
    └─ findings     note: line 3: CMD in shell form leaves a shell in front of the program; signals are sent to the whole group (SHELL_FORM_NO_EXEC)
 `);
+    const page = await readFile(join(ROOT, "docs/inspect.md"), "utf8");
+    expect(page).toContain(`$ initwrap inspect Dockerfile\n${text.replace("FILE", "Dockerfile")}\`\`\`\n`);
   });
 
   it("has colours on a terminal, and none without, or when they are not wanted", async () => {
