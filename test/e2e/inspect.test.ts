@@ -190,6 +190,15 @@ describe("a Dockerfile", () => {
     });
   });
 
+  it("of an unknown frontend is described all the same, and planned with --force", async () => {
+    const file = await dockerfile("# syntax=example.com/other:1", "FROM scratch", 'CMD ["x"]');
+    expect(await only([file])).toMatchObject({
+      firstProcess: { role: "program", program: "x" },
+      change: { action: "refused", code: "FRONTEND_UNKNOWN" },
+    });
+    expect((await only([file, "--force"])).change).toMatchObject({ action: "wrap" });
+  });
+
   it("is read from standard input, a folder, and the working directory", async () => {
     const file = await dockerfile("FROM scratch", 'CMD ["x"]');
     const cwd = join(file, "..");

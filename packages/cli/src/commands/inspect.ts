@@ -9,14 +9,14 @@ import { inspectionTree } from "../terminal/inspect-tree.ts";
 
 export default class Inspect extends BaseCommand {
   static override summary = "Show who is PID 1 in a Dockerfile's or an image's container, and why.";
-  static override description =
-    `Tells for each stage of a Dockerfile, or each platform of an image, what the first process is and whether it forwards the
-stop signal; ENTRYPOINT, CMD, stop signal and user, with the line or the history entry that sets them; an init that is there
-already; and what initwrap would change, or why it would refuse. Nothing is run, and nothing is written.
-
-FILE|LOCATOR is a Dockerfile, a folder that holds one, - for one on standard input, or an image as initwrap image takes it: an
-archive, an OCI layout, a name, or SCHEME:LOCATION. Dockerfile unless given. A name that no engine has is looked up in its
-registry.`;
+  static override description = [
+    "Tells for each stage of a Dockerfile, or each platform of an image, what the first process is and whether it",
+    "forwards the stop signal; ENTRYPOINT, CMD, stop signal and user, with the line or the history entry that sets them;",
+    "an init that is there already; and what initwrap would change, or why it would refuse. Nothing is run, and nothing",
+    "is written.\n\nThe subject is a Dockerfile, a folder that holds one, - for one on standard input, or an image as",
+    "initwrap image takes it: an archive, an OCI layout, a name, or SCHEME:LOCATION. Dockerfile unless given. A name that",
+    "no engine has is looked up in its registry.",
+  ].join(" ");
   static override examples = [
     "<%= config.bin %> inspect",
     "<%= config.bin %> inspect docker/web.Dockerfile --target release",
@@ -26,7 +26,6 @@ registry.`;
   ];
   static override args = {
     subject: stringArg({
-      name: "FILE|LOCATOR",
       description: "A Dockerfile, or an image.",
       default: "Dockerfile",
       ignoreStdin: true,
@@ -68,6 +67,7 @@ registry.`;
       helpValue: "FILE",
     }),
     offline: boolean({ description: "Ask neither an engine nor a registry what a Dockerfile's base image runs." }),
+    force: boolean({ description: "Go on although # syntax= names an unknown frontend." }),
     "insecure-registry": string({
       description: "A registry that may be reached over plain HTTP or with an unknown certificate; may be repeated.",
       helpValue: "HOST[:PORT]",
@@ -93,6 +93,7 @@ registry.`;
       baseConfig: flags["base-config"],
       lock: await BaseLock.open(flags["lock-file"] ?? LOCK_NAME, "use", flags["lock-file"] !== undefined),
       offline: flags.offline,
+      force: flags.force,
       assumeBase: flags["assume-base"],
       insecureRegistries: flags["insecure-registry"] ?? [],
       env: process.env,

@@ -88,6 +88,7 @@ async function optionsOf(name: string, request: InspectRequest): Promise<Dockerf
     ...(request.baseLayout === undefined ? {} : { baseLayout: request.baseLayout }),
     ...(request.assumeBase === undefined ? {} : { assumeBase: request.assumeBase }),
     ...(request.offline === undefined ? {} : { offline: request.offline }),
+    ...(request.force === undefined ? {} : { force: request.force }),
     ...(request.lock === undefined ? {} : { lock: request.lock }),
   };
 }

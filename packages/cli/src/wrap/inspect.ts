@@ -13,7 +13,7 @@ export interface InspectRequest
       DockerfileRequest,
       "stdin" | "buildArgs" | "baseEntrypoint" | "baseCmd" | "baseConfig" | "env" | "signal"
     >,
-    Pick<DockerfileOptions, "baseLayout" | "assumeBase" | "offline" | "lock"> {
+    Pick<DockerfileOptions, "baseLayout" | "assumeBase" | "offline" | "lock" | "force"> {
   /** A Dockerfile, a folder that holds one, `-` for one on `stdin`, or an image's locator. */
   readonly subject: string;
   /** A stage's name or number; every stage that a build can name unless given. */
