@@ -1,0 +1,44 @@
+/**
+ * The process that BuildKit starts in a container for each build. Standard output is the connection; what is written to
+ * standard error ends up in the daemon's log. A build that is refused is told to BuildKit, and is no failure of this process.
+ */
+import { InitwrapError } from "../../cli/src/model/errors.ts";
+import { helpOf } from "../../cli/src/terminal/messages.ts";
+import { build } from "./build.ts";
+import { Gateway, SERVICE, statusOf } from "./gateway.ts";
+import { GrpcError, grpcClient } from "./grpc.ts";
+import { readRequest } from "./request.ts";
+import { afterLauncher, standardStreams } from "./transport.ts";
+
+/** google.rpc.Code */
+const FAILED_PRECONDITION = 9;
+const INTERNAL = 13;
+
+const streams = standardStreams();
+// The launcher names itself by this argument: it has opened the connection.
+const isOpened = process.argv.includes("--opened");
+const gateway = new Gateway(grpcClient(isOpened ? afterLauncher(streams) : streams, SERVICE, statusOf));
+try {
+  try {
+    await build(gateway, readRequest(process.env));
+  } catch (error) {
+    await gateway.fail(statusFor(error));
+  }
+  // The other side keeps the connection open.
+  process.exit(0);
+} catch (error) {
+  process.stderr.write(`initwrap: the connection to BuildKit broke: ${(error as Error).message}\n`);
+  process.exit(1);
+}
+
+function statusFor(error: unknown): Uint8Array {
+  if (error instanceof GrpcError) return error.status;
+  if (error instanceof InitwrapError) {
+    const { code, message, hint, where } = error;
+    const place = where === undefined ? "" : `${where}: `;
+    const advice = hint === undefined ? "" : `. ${hint}`;
+    return statusOf(FAILED_PRECONDITION, `initwrap: ${place}${message} [${code}]${advice} ${helpOf(code)}`);
+  }
+  process.stderr.write(`${(error as Error).stack}\n`);
+  return statusOf(INTERNAL, `initwrap: ${(error as Error).message}`);
+}
