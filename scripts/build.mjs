@@ -1,6 +1,6 @@
 /**
- * Builds both packages: one esbuild bundle each, type declarations, and the manifest that spares oclif loading every
- * command at start. The inits are not built here: they are committed, and packages/init-core/build.mjs makes them.
+ * Builds the packages: one esbuild bundle each, type declarations, and the manifest that spares oclif loading every
+ * command at start. The BuildKit frontend is one file and goes into the CLI's package. The inits are not built here: they are committed, and packages/init-core/build.mjs makes them.
  */
 import { spawnSync } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
@@ -22,6 +22,8 @@ function newerThan(time) {
     "packages/cli/package.json",
     "packages/init-core/lib",
     "packages/init-core/package.json",
+    "packages/buildkit-frontend/src",
+    "packages/buildkit-frontend/launcher",
     "templates",
     "scripts",
   ];
@@ -68,6 +70,16 @@ async function main() {
     external: ["@initwrap/init-core", "typescript"],
     define: { "process.env.NODE_ENV": '"production"' },
   });
+  const frontend = join(ROOT, "packages/buildkit-frontend");
+  await bundled({
+    entryPoints: { frontend: join(frontend, "src/main.ts") },
+    outdir: join(cli, "dist/frontend"),
+    outExtension: { ".js": ".mjs" },
+  });
+  for (const architecture of ["amd64", "arm64"]) {
+    const launcher = `linux-${architecture}`;
+    cpSync(join(frontend, "launcher", launcher), join(cli, "dist/frontend", `launcher-${launcher}`));
+  }
   // Findings name their page in the package, and documents their schema.
   for (const folder of ["templates", "docs", "schemas"]) {
     rmSync(join(cli, folder), { recursive: true, force: true });

@@ -161,6 +161,9 @@ function tar(bytes) {
   header.write("        ", 148);
   header.write("0", 156);
   header.write("ustar\x0000", 257, "latin1");
+  // No device: zeros in the form that Go writes, so that a layer that BuildKit packs has the same diff_id.
+  octal(0, 329, 8);
+  octal(0, 337, 8);
   const sum = header.reduce((total, byte) => total + byte, 0);
   header.write(`${sum.toString(8).padStart(6, "0")}\x00 `, 148, "latin1");
   const padding = Buffer.alloc((512 - (bytes.length % 512)) % 512);

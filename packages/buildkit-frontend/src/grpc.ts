@@ -19,9 +19,14 @@ export class GrpcError extends Error {
   }
 }
 
+/** The connection ended before an answer came. */
+export class ConnectionLost extends Error {
+  override readonly name = "ConnectionLost";
+}
+
 /** A client of one service. */
 export interface GrpcClient {
-  /** Sends one message and resolves with the answer's bytes. Rejects with GrpcError, or with an Error when the line is cut. */
+  /** Sends one message and resolves with the answer's bytes. Rejects with GrpcError or ConnectionLost. */
   call(method: string, message: Uint8Array): Promise<Uint8Array>;
   close(): void;
 }
@@ -71,10 +76,12 @@ function call(
       headers = { ...headers, ...received };
     });
     request.on("data", (chunk: Buffer) => chunks.push(chunk));
-    request.on("error", reject);
+    request.on("error", (cause) => reject(new ConnectionLost(cause.message, { cause })));
     request.on("close", () => {
       const status = headers["grpc-status"];
-      if (typeof status !== "string") return reject(new Error(`BuildKit ended ${path} without a status`));
+      if (typeof status !== "string") {
+        return reject(new ConnectionLost(`it ended ${path} without a status`));
+      }
       const code = Number(status);
       if (code === 0) return resolve(unframed(Buffer.concat(chunks)));
       const text = decodeURIComponent(String(headers["grpc-message"] ?? ""));

@@ -6,13 +6,12 @@ import { InitwrapError } from "../../cli/src/model/errors.ts";
 import { helpOf } from "../../cli/src/terminal/messages.ts";
 import { build } from "./build.ts";
 import { Gateway, SERVICE, statusOf } from "./gateway.ts";
-import { GrpcError, grpcClient } from "./grpc.ts";
+import { ConnectionLost, GrpcError, grpcClient } from "./grpc.ts";
 import { readRequest } from "./request.ts";
 import { afterLauncher, standardStreams } from "./transport.ts";
 
-/** google.rpc.Code */
-const FAILED_PRECONDITION = 9;
-const INTERNAL = 13;
+/** google.rpc.Code: the one that BuildKit prints no word for. */
+const UNKNOWN = 2;
 
 const streams = standardStreams();
 // The launcher names itself by this argument: it has opened the connection.
@@ -22,6 +21,7 @@ try {
   try {
     await build(gateway, readRequest(process.env));
   } catch (error) {
+    if (error instanceof ConnectionLost) throw error;
     await gateway.fail(statusFor(error));
   }
   // The other side keeps the connection open.
@@ -36,9 +36,9 @@ function statusFor(error: unknown): Uint8Array {
   if (error instanceof InitwrapError) {
     const { code, message, hint, where } = error;
     const place = where === undefined ? "" : `${where}: `;
-    const advice = hint === undefined ? "" : `. ${hint}`;
-    return statusOf(FAILED_PRECONDITION, `initwrap: ${place}${message} [${code}]${advice} ${helpOf(code)}`);
+    const advice = hint === undefined ? "" : `; ${hint}`;
+    return statusOf(UNKNOWN, `initwrap: ${place}${message} [${code}]${advice} (${helpOf(code)})`);
   }
   process.stderr.write(`${(error as Error).stack}\n`);
-  return statusOf(INTERNAL, `initwrap: ${(error as Error).message}`);
+  return statusOf(UNKNOWN, `initwrap: ${(error as Error).message}`);
 }

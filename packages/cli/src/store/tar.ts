@@ -194,12 +194,12 @@ export function resolveEntry(index: TarIndex, name: string): TarEntry | undefine
   return undefined;
 }
 
-/** A ustar header and padding for a regular file: root-owned, mode 0644, time 0, so that equal input gives equal bytes. */
-export function tarHeader(name: string, size: number): Buffer {
+/** A ustar header and padding for a regular file: root-owned, time 0, so that equal input gives equal bytes. */
+export function tarHeader(name: string, size: number, mode: 0o644 | 0o755 = 0o644): Buffer {
   const header = Buffer.alloc(BLOCK);
   if (Buffer.byteLength(name) > 100) throw new TypeError(`a name of more than 100 bytes: ${name}`);
   header.write(name, 0, "utf8");
-  header.write("0000644\0", 100, "latin1");
+  header.write(`0000${mode.toString(8)}\0`, 100, "latin1");
   header.write("0000000\0", 108, "latin1");
   header.write("0000000\0", 116, "latin1");
   writeSize(header, size);
