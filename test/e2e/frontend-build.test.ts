@@ -1,0 +1,347 @@
+/** Builds through the frontend beside the same builds without it, on Docker 26.1 with both of its image stores. */
+import { execFile } from "node:child_process";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { initFor } from "@initwrap/init-core";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { requireCapability } from "../support/capability.ts";
+import { initwrapOk } from "../support/cli.ts";
+import { type Engine, type EngineName, findEngine, requireEngine } from "../support/engine.ts";
+import { buildFrontendImage, nodeModules } from "../support/frontend-image.ts";
+import { BASE_IMAGE, buildContext, freshTag, provideBaseImage, removeContext } from "../support/images.ts";
+import { compileProgram } from "../support/programs.ts";
+import { registryAvailable, startRegistry, type TestRegistry } from "../support/registry.ts";
+
+let registry: TestRegistry | undefined;
+let modules: string | undefined;
+let reference = "";
+const contexts: string[] = [];
+const tags: string[] = [];
+const { diffId } = initFor({ os: "linux", architecture: "amd64" });
+
+beforeAll(async () => {
+  modules = await nodeModules();
+  if (!registryAvailable || modules === undefined) return;
+  registry = await startRegistry();
+  reference = `${registry.host}/tools/frontend:1`;
+  await buildFrontendImage(modules, ["--push", reference, "--platform", "linux/amd64"]);
+});
+afterAll(async () => {
+  for (const name of ["modern", "modern-graph", "newest"] as const) {
+    await findEngine(name)?.docker(["rmi", "-f", ...tags, reference], { check: false });
+  }
+  await registry?.stop();
+  await Promise.all(contexts.map(removeContext));
+  if (modules !== undefined) await rm(modules, { recursive: true, force: true });
+});
+beforeEach((context) => {
+  requireCapability(context, "docker-registry", registryAvailable);
+  requireCapability(context, "Node.js for the other architecture", modules !== undefined);
+});
+
+const tagOf = (purpose: string): string => {
+  const tag = freshTag(purpose);
+  tags.push(tag);
+  return tag;
+};
+const contextOf = async (dockerfile: string): Promise<string> => {
+  const folder = await buildContext(dockerfile, [await compileProgram("say")]);
+  contexts.push(folder);
+  return folder;
+};
+const through = (frontend = reference): string[] => ["--build-arg", `BUILDKIT_SYNTAX=${frontend}`];
+
+interface Inspected {
+  readonly Id: string;
+  readonly Config: { readonly Entrypoint?: readonly string[] | null; readonly Cmd?: readonly string[] | null };
+  readonly RootFS: { readonly Layers: readonly string[] | null };
+}
+const inspect = async (engine: Engine, image: string): Promise<Inspected> =>
+  (JSON.parse((await engine.docker(["inspect", image])).stdout) as [Inspected])[0];
+const historyOf = async (engine: Engine, image: string): Promise<string[]> => {
+  const words = ["history", "--no-trunc", "--format", "{{.CreatedBy}}", image];
+  return (await engine.docker(words)).stdout.trimEnd().split("\n");
+};
+
+/** Builds with and without the frontend, and gives both images. */
+async function both(engine: Engine, dockerfile: string, args: readonly string[] = []) {
+  const folder = await contextOf(dockerfile);
+  const [plain, wrapped] = [tagOf("plain"), tagOf("wrapped")];
+  await engine.docker(["build", "-q", ...args, "-t", plain, folder]);
+  await engine.docker(["build", "-q", ...args, ...through(), "-t", wrapped, folder], { timeoutMs: 300_000 });
+  return { folder, plain, wrapped, before: await inspect(engine, plain), after: await inspect(engine, wrapped) };
+}
+
+const STAGES = `FROM scratch AS base
+COPY say /say
+ENV A=1
+FROM base AS one
+ARG WHO=nobody
+LABEL who=$WHO
+USER 1000:1000
+VOLUME /v
+EXPOSE 80
+WORKDIR /w
+STOPSIGNAL SIGINT
+HEALTHCHECK --interval=9s CMD ["/say"]
+ONBUILD COPY . /
+SHELL ["/bin/x", "-c"]
+ENTRYPOINT ["/say", "é \\"quoted\\" <&>"]
+CMD ["b"]
+FROM base
+CMD ["/say", "last"]
+`;
+
+/** What a Dockerfile can be faulty in: the words, a missing file, stage or argument, a build that fails. */
+const FAULTY: Readonly<Record<string, string>> = {
+  "an unknown instruction": "FROM scratch\nCOPPY a b\n",
+  "a missing file": "FROM scratch\nCOPY absent /x\n",
+  "no instruction at all": "# nothing\n",
+  "no FROM": "RUN true\n",
+  "a stage that is not there": "FROM scratch\nCOPY --from=9 /a /b\n",
+  "an unknown flag": "FROM scratch\nCOPY --what=1 say /x\n",
+  "too few arguments": "FROM scratch\nCOPY say\n",
+  "an empty FROM": "ARG X\nFROM $X\n",
+  "a heredoc without an end": "FROM scratch\nCOPY <<EOF /x\nab\n",
+  "a program that cannot be run": 'FROM scratch\nCOPY say /say\nRUN --network=none ["/absent"]\n',
+};
+
+describe.each(["modern", "modern-graph"] as const)("a build through the frontend, on %s", (name: EngineName) => {
+  it("differs from the plain build in Entrypoint, one history entry and one layer", async (context) => {
+    const engine = requireEngine(context, name);
+    for (const args of [[], ["--target", "one", "--build-arg", "WHO=me"]]) {
+      const { plain, wrapped, before, after } = await both(engine, STAGES, args);
+      const entrypoint = ["/initwrap", "--", ...(before.Config.Entrypoint ?? [])];
+      expect(after.Config).toEqual({ ...before.Config, Entrypoint: entrypoint });
+      expect(after.RootFS.Layers).toEqual([...(before.RootFS.Layers ?? []), diffId]);
+      const history = await historyOf(engine, wrapped);
+      expect(history[0]).toMatch(/^initwrap \d/);
+      expect(history.slice(1)).toEqual(await historyOf(engine, plain));
+    }
+  });
+
+  it("runs the same program with the same arguments, behind the init", async (context) => {
+    const engine = requireEngine(context, name);
+    const { plain, wrapped } = await both(engine, STAGES, ["--target", "one"]);
+    for (const args of [[], ["of my own", "-x"]]) {
+      const [first, second] = await Promise.all(
+        [plain, wrapped].map((image) => engine.docker(["run", "--rm", "--network=none", image, ...args])),
+      );
+      expect(second!.stdout).toBe(first!.stdout);
+      expect(second!.stdout).toContain("uid 1000\n");
+    }
+  });
+
+  it("is taken from the cache as a whole the second time", async (context) => {
+    const engine = requireEngine(context, name);
+    const folder = await contextOf(STAGES);
+    const args = ["build", "--progress=plain", "--provenance=false", ...through(), "-t", tagOf("cached"), folder];
+    await engine.docker(args);
+    const { stderr } = await engine.docker(args);
+    const steps = [...stderr.matchAll(/^(#\d+) \[(?:initwrap\]|base \d|stage-\d \d).*$/gm)];
+    expect(steps.length).toBeGreaterThanOrEqual(2);
+    // The init's own file needs no making when what it is merged into is there.
+    for (const [line, step] of steps) if (!line.endsWith("/initwrap")) expect(stderr).toContain(`${step} CACHED`);
+    expect(stderr).toMatch(/\[initwrap\] merge\n#\d+ CACHED/);
+  });
+
+  it.each(Object.entries(FAULTY))("says of %s what the plain build says", async (_fault, dockerfile) => {
+    const engine = requireEngine({ skip: () => {} }, name);
+    const folder = await contextOf(dockerfile);
+    const said = async (args: readonly string[]): Promise<string> => {
+      const { status, stderr } = await engine.docker(["build", ...args, folder], { check: false });
+      expect(status).not.toBe(0);
+      return verdict(stderr);
+    };
+    const plain = await said([]);
+    expect(plain).toContain("ERROR");
+    expect(await said(through())).toBe(plain);
+  });
+
+  it("leaves an init that is there, and refuses to go before one that must be PID 1", async (context) => {
+    const engine = requireEngine(context, name);
+    const tini = await both(engine, 'FROM scratch\nCOPY say /tini\nENTRYPOINT ["/tini", "--"]\nCMD ["/x"]\n');
+    expect(tini.after.Config).toEqual(tini.before.Config);
+    expect(tini.after.RootFS).toEqual(tini.before.RootFS);
+    const folder = await contextOf('FROM scratch\nCOPY say /init\nENTRYPOINT ["/init"]\n');
+    const { status, stderr } = await engine.docker(["build", ...through(), folder], { check: false });
+    expect(status).not.toBe(0);
+    expect(stderr).toMatch(/initwrap: linux\/amd64: s6-overlay has to be PID 1 itself \[MUST_BE_PID1\]/);
+  });
+
+  it("takes options from the syntax line and from build arguments, and another frontend below it", async (context) => {
+    const engine = requireEngine(context, name);
+    const body = 'FROM scratch\nCOPY say /say\nENTRYPOINT ["/say"]\n';
+    const entrypointOf = async (dockerfile: string, args: readonly string[]) => {
+      const tag = tagOf("options");
+      await engine.docker(["build", "-q", ...args, "-t", tag, await contextOf(dockerfile)]);
+      return (await inspect(engine, tag)).Config.Entrypoint;
+    };
+    const line = `# syntax=${reference} init="-g --grace=5s"\n${body}`;
+    const options = ["/initwrap", "-g", "--grace=5s", "--", "/say"];
+    expect(await entrypointOf(line, [])).toEqual(options);
+    expect(await entrypointOf(line, ["--build-arg", "INITWRAP_INIT=-v"])).toEqual(["/initwrap", "-v", "--", "/say"]);
+    const below = ["--build-arg", `INITWRAP_UPSTREAM=${reference}`, "--build-arg", "INITWRAP_INIT=-g --grace=5s"];
+    expect(await entrypointOf(body, [...through(), ...below])).toEqual(options);
+    // The Dockerfile's own syntax line is honoured below it.
+    expect(await entrypointOf(line, through())).toEqual(["/initwrap", "--", "/say"]);
+    const other = ["--build-arg", "INITWRAP_PLATFORMS=linux/arm64"];
+    expect(await entrypointOf(body, [...through(), ...other])).toEqual(["/say"]);
+  });
+
+  it("reads the Dockerfile from standard input, named contexts and secrets", async (context) => {
+    const engine = requireEngine(context, name);
+    await provideBaseImage(engine);
+    const folder = await contextOf("");
+    const more = await contextOf("");
+    await mkdir(join(more, "data"));
+    await writeFile(join(more, "data/word"), "from another place\n");
+    await writeFile(join(folder, "secret"), "hush\n");
+    const dockerfile = `FROM ${BASE_IMAGE}
+COPY --from=more data/word /word
+RUN --network=none --mount=type=secret,id=s wc -c < /run/secrets/s >> /word
+ENTRYPOINT ["cat"]
+CMD ["/word"]
+`;
+    const tag = tagOf("stdin");
+    const secret = ["--secret", `id=s,src=${join(folder, "secret")}`];
+    const args = ["--build-context", `more=${more}`, ...secret, ...through(), "-t", tag, "-f", "-", folder];
+    await engine.docker(["build", ...args], { input: dockerfile, timeoutMs: 300_000 });
+    expect((await engine.docker(["run", "--rm", "--network=none", tag])).stdout).toBe("from another place\n5\n");
+    expect((await inspect(engine, tag)).Config.Entrypoint).toEqual(["/initwrap", "--", "cat"]);
+  });
+
+  it("can be done six times at once", async (context) => {
+    const engine = requireEngine(context, name);
+    const folder = await contextOf('FROM scratch\nCOPY say /say\nENTRYPOINT ["/say"]\n');
+    const images = Array.from({ length: 6 }, () => tagOf("at-once"));
+    await Promise.all(
+      images.map((tag, index) =>
+        engine.docker(["build", "-q", ...through(), "--label", `n=${index}`, "-t", tag, folder], {
+          timeoutMs: 300_000,
+        }),
+      ),
+    );
+    for (const tag of images) {
+      expect((await inspect(engine, tag)).Config.Entrypoint).toEqual(["/initwrap", "--", "/say"]);
+    }
+  });
+
+  it("has the same layer as a wrapped image and as a Dockerfile that copies the init's image", async (context) => {
+    const engine = requireEngine(context, name);
+    const { folder, plain, after } = await both(engine, STAGES, ["--no-cache"]);
+    const image = tagOf("image");
+    await initwrapOk(["image", `docker:${plain}`, "-t", image], { env: engine.env });
+    const asImage = await inspect(engine, image);
+    expect(asImage.Config.Entrypoint).toEqual(after.Config.Entrypoint);
+    expect(asImage.RootFS.Layers?.at(-1)).toBe(diffId);
+
+    const place = (await initwrapOk(["init-image", "--push", `${registry!.host}/tools/init:1`])).stdout
+      .toString()
+      .trim();
+    for (const [inject, isSame] of [
+      [["--inject", "image", "--init-image", place], true],
+      // A heredoc has no file whose time could be kept: BuildKit writes the time of the build, and nothing else differs.
+      [["--inject", "inline"], false],
+    ] as const) {
+      const { stdout } = await initwrapOk(["dockerfile", join(folder, "Dockerfile"), ...inject]);
+      const tag = tagOf("dockerfile");
+      await engine.docker(["build", "-q", "--no-cache", "-t", tag, "-f", "-", folder], { input: stdout });
+      const built = await inspect(engine, tag);
+      expect(built.Config.Entrypoint).toEqual(after.Config.Entrypoint);
+      expect(built.RootFS.Layers?.at(-1) === diffId, inject.join(" ")).toBe(isSame);
+    }
+  });
+});
+
+describe("the frontend", () => {
+  it("makes an index with the init of each platform, twice bit for bit, and keeps provenance", async (context) => {
+    const engine = requireEngine(context, "modern");
+    const folder = await contextOf('FROM scratch\nCOPY say /say\nENTRYPOINT ["/say"]\n');
+    const out = await mkdtemp(join(tmpdir(), "initwrap-index-"));
+    contexts.push(out);
+    const digests: string[] = [];
+    for (const provenance of ["false", "false", "mode=max"]) {
+      const archive = join(out, "index.tar");
+      const args = ["--platform", "linux/amd64,linux/arm64", "--no-cache", `--provenance=${provenance}`];
+      const epoch = ["--build-arg", "SOURCE_DATE_EPOCH=86400"];
+      const to = ["--output", `type=oci,dest=${archive}`];
+      await engine.docker(["build", ...args, ...epoch, ...to, ...through(), folder], { timeoutMs: 300_000 });
+      await promisify(execFile)("tar", ["-xf", archive, "-C", out]);
+      const read = async (digest: string) =>
+        JSON.parse(await readFile(join(out, "blobs/sha256", digest.slice("sha256:".length)), "utf8"));
+      const top = JSON.parse(await readFile(join(out, "index.json"), "utf8")).manifests[0].digest as string;
+      digests.push(top);
+      const kinds = new Set<string>();
+      for (const entry of (await read(top)).manifests) {
+        const kind = entry.annotations?.["vnd.docker.reference.type"] ?? entry.platform.architecture;
+        kinds.add(kind);
+        if (kind === "attestation-manifest") continue;
+        const config = await read((await read(entry.digest)).config.digest);
+        expect(config.config.Entrypoint).toEqual(["/initwrap", "--", "/say"]);
+        expect(config.rootfs.diff_ids.at(-1)).toBe(initFor(entry.platform).diffId);
+        expect(config.history.at(-1).created).toBe("1970-01-02T00:00:00Z");
+      }
+      const attested = provenance === "false" ? [] : ["attestation-manifest"];
+      expect([...kinds].sort()).toEqual(["amd64", "arm64", ...attested].sort());
+    }
+    expect(digests[1]).toBe(digests[0]);
+    expect(digests[2]).not.toBe(digests[0]);
+  });
+
+  it("answers queries about a Dockerfile as BuildKit does", async (context) => {
+    const engine = requireEngine(context, "newest");
+    const folder = await contextOf("from scratch AS a\nARG X=1\nCOPY say /say\nCMD /say\nFROM a AS b\n");
+    for (const call of ["check", "outline", "targets"]) {
+      const ask = (args: readonly string[]) =>
+        engine.docker(["build", "--progress=quiet", `--call=${call}`, ...args, folder], { check: false });
+      const [plain, asked] = [await ask([]), await ask(through())];
+      expect(asked.status, asked.stderr).toBe(plain.status);
+      // Nothing but that argument itself is new in an outline.
+      expect(asked.stdout).toBe(plain.stdout);
+      expect(plain.stdout.length).toBeGreaterThan(10);
+    }
+  });
+
+  it("may start later than BuildKit waits for a frontend", async (context) => {
+    const engine = requireEngine(context, "modern-graph");
+    const slow = `${registry!.host}/tools/slow:1`;
+    tags.push(slow);
+    const folder = await buildContext(
+      `FROM ${reference}\nCOPY --from=${reference} /node /real/node\nCOPY slow-node /node\n`,
+      [await compileProgram("slow-node")],
+    );
+    contexts.push(folder);
+    await engine.docker(["build", "-q", "-t", slow, folder]);
+    await engine.docker(["push", slow]);
+    const tag = tagOf("slow");
+    const body = await contextOf('FROM scratch\nCOPY say /say\nENTRYPOINT ["/say"]\n');
+    await engine.docker(["build", "-q", ...through(slow), "-t", tag, body]);
+    expect((await inspect(engine, tag)).Config.Entrypoint).toEqual(["/initwrap", "--", "/say"]);
+  });
+});
+
+describe("the frontend's image", () => {
+  it("is at most 40 MB for each platform, and the same when it is built again", async () => {
+    const out = await mkdtemp(join(tmpdir(), "initwrap-frontend-"));
+    contexts.push(out);
+    const first = await buildFrontendImage(modules!, ["-o", join(out, "layout")]);
+    expect(first.platforms.map(({ platform }) => platform)).toEqual(["linux/amd64", "linux/arm64"]);
+    for (const { size } of first.platforms) expect(size).toBeLessThan(40_000_000);
+    const again = await buildFrontendImage(modules!, ["-o", join(out, "again"), "--platform", "linux/arm64"]);
+    expect(again.platforms[0]).toEqual(first.platforms[1]);
+  });
+});
+
+/** What a failed build ends with, the excerpt of the source first; names that each build makes up are taken out. */
+function verdict(stderr: string): string {
+  const lines = stderr.split("\n");
+  const start = lines.findIndex((line) => /^\S+:\d+$|^ERROR: /.test(line));
+  return lines
+    .slice(start)
+    .join("\n")
+    .replace(/\bref \w+(?:-\w+)*::\w+/g, "ref R")
+    .trim();
+}
