@@ -57,6 +57,19 @@ describe("imports", () => {
     expect(wrong).toEqual([]);
   });
 
+  it("let the BuildKit frontend share the rule and the words, and nothing that would make its bundle large", async () => {
+    const folder = join(ROOT, "packages/buildkit-frontend/src");
+    const outside = new Set<string>();
+    for (const name of await readdir(folder)) {
+      const source = await readFile(join(folder, name), "utf8");
+      for (const [, specifier] of source.matchAll(/\bfrom "(\.\.\/[^"]+)"/g)) outside.add(specifier as string);
+    }
+    const shared =
+      /^\.\.\/\.\.\/(?:cli\/src\/(?:model\/[\w-]+|terminal\/messages|wrap\/split-words)|init-core\/lib\/(?:init|errors))\.ts$/;
+    expect([...outside].filter((specifier) => !shared.test(specifier))).toEqual([]);
+    expect(outside).toContain("../../cli/src/model/compose.ts");
+  });
+
   it("leave the pure core without I/O, clock or environment", async () => {
     const wrong = (await imports()).filter(
       ({ folder, specifier }) => PURE.has(folder) && !specifier.startsWith(".") && !PURE_MODULES.has(specifier),
