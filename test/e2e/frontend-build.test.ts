@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { initFor } from "@initwrap/init-core";
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { requireCapability } from "../support/capability.ts";
 import { initwrapOk } from "../support/cli.ts";
 import { type Engine, type EngineName, findEngine, requireEngine } from "../support/engine.ts";
@@ -13,6 +13,9 @@ import { buildFrontendImage, nodeModules } from "../support/frontend-image.ts";
 import { BASE_IMAGE, buildContext, freshTag, provideBaseImage, removeContext } from "../support/images.ts";
 import { compileProgram } from "../support/programs.ts";
 import { registryAvailable, startRegistry, type TestRegistry } from "../support/registry.ts";
+
+// Every build is two processes and a container; the machine has other work.
+vi.setConfig({ testTimeout: 400_000 });
 
 let registry: TestRegistry | undefined;
 let modules: string | undefined;
