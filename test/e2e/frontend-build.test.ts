@@ -100,7 +100,7 @@ CMD ["/say", "last"]
 /** What a Dockerfile can be faulty in: the words, a missing file, stage or argument, a build that fails. */
 const FAULTY: Readonly<Record<string, string>> = {
   "an unknown instruction": "FROM scratch\nCOPPY a b\n",
-  "a missing file": "FROM scratch\nCOPY absent /x\n",
+  "a missing file": 'FROM scratch\nCOPY absent /x\nCMD ["/x"]\n',
   "no instruction at all": "# nothing\n",
   "no FROM": "RUN true\n",
   "a stage that is not there": "FROM scratch\nCOPY --from=9 /a /b\n",
@@ -108,7 +108,7 @@ const FAULTY: Readonly<Record<string, string>> = {
   "too few arguments": "FROM scratch\nCOPY say\n",
   "an empty FROM": "ARG X\nFROM $X\n",
   "a heredoc without an end": "FROM scratch\nCOPY <<EOF /x\nab\n",
-  "a program that cannot be run": 'FROM scratch\nCOPY say /say\nRUN --network=none ["/absent"]\n',
+  "a program that cannot be run": 'FROM scratch\nCOPY say /say\nRUN --network=none ["/absent"]\nCMD ["/x"]\n',
 };
 
 describe.each(["modern", "modern-graph"] as const)("a build through the frontend, on %s", (name: EngineName) => {
@@ -143,11 +143,10 @@ describe.each(["modern", "modern-graph"] as const)("a build through the frontend
     const args = ["build", "--progress=plain", "--provenance=false", ...through(), "-t", tagOf("cached"), folder];
     await engine.docker(args);
     const { stderr } = await engine.docker(args);
-    const steps = [...stderr.matchAll(/^(#\d+) \[(?:initwrap\]|base \d|stage-\d \d).*$/gm)];
-    expect(steps.length).toBeGreaterThanOrEqual(2);
-    // The init's own file needs no making when what it is merged into is there.
-    for (const [line, step] of steps) if (!line.endsWith("/initwrap")) expect(stderr).toContain(`${step} CACHED`);
-    expect(stderr).toMatch(/\[initwrap\] merge\n#\d+ CACHED/);
+    expect(stderr).toMatch(/\[base 1\/1\] COPY .*\n#\d+ CACHED/);
+    // Docker's own image store has no merge operation, and the file is written over the image.
+    const last = name === "modern" ? "merge" : "/initwrap";
+    expect(stderr).toMatch(new RegExp(`\\[initwrap\\] ${last}\\n#\\d+ CACHED`));
   });
 
   it.each(Object.entries(FAULTY))("says of %s what the plain build says", async (_fault, dockerfile) => {
@@ -338,13 +337,20 @@ describe("the frontend's image", () => {
   });
 });
 
-/** What a failed build ends with, the excerpt of the source first; names that each build makes up are taken out. */
+/**
+ * What a failed build ends with, the excerpt of the source first, without what differs from one run of the same build to the next:
+ * names that are made up, times, and which of the client's two errors came first. BuildKit itself names the frontend in an error
+ * without a place, whatever frontend it is.
+ */
 function verdict(stderr: string): string {
   const lines = stderr.split("\n");
-  const start = lines.findIndex((line) => /^\S+:\d+$|^ERROR: /.test(line));
+  const start = lines.findIndex((line) => /^\S+:\d+$|^ERROR: |^------$/.test(line));
   return lines
     .slice(start)
     .join("\n")
     .replace(/\bref \w+(?:-\w+)*::\w+/g, "ref R")
+    .replace(/^\d+\.\d+ /gm, "TIME ")
+    .replace("failed to run Build function: ", "failed to solve: ")
+    .replace(/failed with build-arg:BUILDKIT_SYNTAX = \S+: /, "")
     .trim();
 }
