@@ -206,6 +206,8 @@ describe("a Dockerfile", () => {
     expect(await inspection(["-"], { input: await readFile(file, "utf8") })).toEqual(expected);
     expect(await inspection([cwd])).toEqual(expected);
     expect(await inspection([], { cwd })).toMatchObject({ ...expected, source: "Dockerfile" });
+    const { stdout } = await run("bash", ["-c", `'${process.execPath}' '${CLI}' inspect --json <(cat '${file}')`]);
+    expect(JSON.parse(stdout)).toEqual({ version: 1, command: "inspect", ...expected });
   });
 
   it.each([
@@ -402,13 +404,15 @@ describe.each(["modern", "modern-graph", "classic"] as const)("an image in an en
         expect(origin.kind, field).toBe(field === "entrypoint" ? "unset" : "history");
       }
       expect(image.cmd.origin).toMatchObject({ createdBy: expect.stringContaining("CMD ["), entry: 4, entries: 4 });
+      // So that it can be removed by a name when the tag has moved.
+      await engine.docker(["tag", tag, `${tag}-before`]);
       await initwrapOk(["image", tag], options);
       expect(await only([`docker:${tag}`], options)).toMatchObject({
         firstProcess: { role: "initwrap" },
         change: { action: "none", reason: "already" },
       });
     } finally {
-      await engine.docker(["image", "rm", "--force", tag], { check: false });
+      await engine.docker(["image", "rm", "--force", tag, `${tag}-before`], { check: false });
       await removeContext(context);
     }
   });

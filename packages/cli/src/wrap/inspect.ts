@@ -59,7 +59,8 @@ async function dockerfileOf(subject: string): Promise<string | undefined> {
     }
     return undefined;
   }
-  if (!facts.isDirectory()) return (await isArchive(subject)) ? undefined : subject;
+  // What a pipe brings can be read once, by who uses it.
+  if (!facts.isDirectory()) return facts.isFile() && (await isArchive(subject)) ? undefined : subject;
   if (await exists(join(subject, "oci-layout"))) return undefined;
   for (const name of FOLDER_NAMES) if (await exists(join(subject, name))) return join(subject, name);
   if (await exists(join(subject, "index.json"))) return undefined;
