@@ -1,6 +1,6 @@
 /**
- * Harm at every request of `initwrap image`, as a process, one at a time: each run succeeds or ends with a coded error, and
- * the tag names the old image or the wrapped one, whole.
+ * Harm at every request of `initwrap image`, one at a time: of a single image as a process, of a list within this one. Each
+ * run succeeds or ends with a coded error, and the tag names the old image or the wrapped one, whole.
  */
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -8,6 +8,9 @@ import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { RegistrySession } from "../../packages/cli/src/store/registry/session.ts";
+import { wrapFleet } from "../../packages/cli/src/wrap/image-fleet.ts";
+import { fleetDocument } from "../../packages/cli/src/wrap/image-fleet-document.ts";
+import { readImageList } from "../../packages/cli/src/wrap/image-list.ts";
 import { sampleImage } from "../contract/sample-image.ts";
 import { requireCapability } from "../support/capability.ts";
 import { type CliResult, initwrap, initwrapOk } from "../support/cli.ts";
@@ -111,13 +114,9 @@ describe("a list of images", () => {
       await putImage(`${target.host}/${place}:1`, sampleImage({ layers: [`${place}\n`] }), session);
       await putImage(`${target.host}/${place}:1-init`, old, session);
     }
-    const result = await initwrap(["image", "--from", "-", "-t", "{{repository}}:{{tag}}-init", "--json"], {
-      env: { HOME: "/nonexistent", XDG_CONFIG_HOME: "", DOCKER_CONFIG: "" },
-      input: places.map((place) => `${proxy.host}/${place}:1\n`).join(""),
-    });
-    expect(EXITS, result.stderr).toContain(result.status);
-    const { images, summary } = JSON.parse(result.stdout.toString());
-    expect(summary.exit).toBe(result.status);
+    const text = places.map((place) => `${proxy.host}/${place}:1\n`).join("");
+    const { images, summary } = await documentOf(text);
+    expect(EXITS).toContain(summary.exit);
     for (const [at, place] of places.entries()) {
       const found = await readWhole(`${target.host}/${place}:1-init`, session);
       const { status, result: done, error } = images[at];
@@ -128,8 +127,30 @@ describe("a list of images", () => {
         expect(found.digest).toBe(old.root.digest);
       }
     }
-    return { status: result.status, failed: summary.failed };
+    return { status: summary.exit, failed: summary.failed };
   }
+
+  /** What --from with --json says of a list. In this process: there are hundreds of runs, and each start costs more than the run. */
+  async function documentOf(text: string) {
+    const names = ["{{repository}}:{{tag}}-init"];
+    const images = await readImageList({ text, where: "standard input", names, push: false });
+    const env = { HOME: "/nonexistent" };
+    const outcomes = await wrapFleet({ images, jobs: 8, failFast: false, env });
+    return JSON.parse(JSON.stringify(fleetDocument(outcomes, { where: "standard input" })));
+  }
+
+  it("is the same by the command", async () => {
+    const proxy = await startFaultProxy(target.host);
+    const text = `${proxy.host}/nowhere/a:1\n`;
+    const { status, stdout } = await initwrap(["image", "--from", "-", "-t", "{{repository}}:{{tag}}-init", "--json"], {
+      env: { HOME: "/nonexistent", XDG_CONFIG_HOME: "", DOCKER_CONFIG: "" },
+      input: text,
+    });
+    const document = await documentOf(text);
+    await proxy.stop();
+    expect(JSON.parse(stdout.toString())).toEqual(document);
+    expect(status).toBe(document.summary.exit);
+  });
 
   it.each(FAULTS)(
     "gets over %s, or says which image failed and leaves its tag, and does the other",
