@@ -307,6 +307,27 @@ describe("the frontend", () => {
     }
   });
 
+  it("builds bake's linked targets, one init for both", async (context) => {
+    const engine = requireEngine(context, "modern");
+    const folder = await contextOf("");
+    const tag = tagOf("bake");
+    const target = (dockerfile: string) => ({
+      "dockerfile-inline": dockerfile,
+      args: { BUILDKIT_SYNTAX: reference },
+    });
+    const file = {
+      target: {
+        base: target('FROM scratch\nCOPY say /say\nENTRYPOINT ["/say"]\n'),
+        app: { ...target('FROM base\nCOPY say /more\nCMD ["x"]\n'), contexts: { base: "target:base" }, tags: [tag] },
+      },
+    };
+    await writeFile(join(folder, "docker-bake.json"), JSON.stringify(file));
+    await engine.docker(["buildx", "bake", "--load", "app"], { cwd: folder, timeoutMs: 300_000 });
+    const { Config, RootFS } = await inspect(engine, tag);
+    expect([Config.Entrypoint, Config.Cmd]).toEqual([["/initwrap", "--", "/say"], ["x"]]);
+    expect(RootFS.Layers?.filter((layer) => layer === diffId)).toHaveLength(1);
+  });
+
   it("may start later than BuildKit waits for a frontend", async (context) => {
     const engine = requireEngine(context, "modern-graph");
     const slow = `${registry!.host}/tools/slow:1`;
