@@ -169,6 +169,8 @@ function describe(
       origin: placeOf(found, bases),
     };
   };
+  // What a CMD that is not known would add to an ENTRYPOINT are the first process's arguments.
+  const isOpen = unknown.has("entrypoint") || (unknown.has("cmd") && !config.entrypoint?.length);
   return {
     stage: {
       index: stage.index,
@@ -177,7 +179,7 @@ function describe(
       isDefault,
     },
     platform: null,
-    firstProcess: unknown.has("entrypoint") || unknown.has("cmd") ? null : firstProcess(invocation),
+    firstProcess: isOpen ? null : firstProcess(invocation),
     entrypoint: setting("entrypoint"),
     cmd: setting("cmd"),
     stopSignal: setting("stopSignal"),
