@@ -238,7 +238,7 @@ describe("an image that was wrapped", () => {
   it("is renewed and undone, and one built on top of it is wrapped", async () => {
     const path = await layout(imageOf([{ tar: await tar(other) }]));
     await wrapImage({ source: `oci:${path}`, env: {} });
-    const renewed = await wrapImage({ source: `oci:${path}`, env: {}, initOptions: ["--quiet"], verifyPath: true });
+    const renewed = await wrapImage({ source: `oci:${path}`, env: {}, initOptions: ["--verbose"], verifyPath: true });
     expect([renewed.plan.platforms[0]!.action, renewed.pathVerified]).toEqual(["renew", true]);
     // As a build does it: another layer on top, and an entrypoint of its own.
     const tars = [

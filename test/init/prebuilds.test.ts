@@ -162,7 +162,7 @@ it("the init's code as the addon compiles it for arm64 runs commands, under qemu
     (await exec("qemu-aarch64", ["-0", "initwrap", binary, ...words])).stdout.trim();
   expect(await answers("--", "/bin/sh", "-c", "exit 7")).toBe("0 7 0 0 0");
   expect(await answers("--", "/bin/sh", "-c", "kill -TERM $$")).toBe("0 143 15 0 0");
-  expect(await answers("--", "/bin/sh", "-c", "kill -HUP $PPID; sleep 5")).toBe("0 129 1 1 0");
+  expect(await answers("--", "/bin/sh", "-c", "kill -HUP $PPID; exec sleep 5")).toBe("0 129 1 1 0");
   expect(await answers("--", "/bin/sh", "-c", "(sleep 0.1 &); sleep 1")).toBe("0 0 0 0 1");
 });
 
