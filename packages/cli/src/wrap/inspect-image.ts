@@ -8,11 +8,9 @@ import { type Change, type Inspected, type Inspection, refusal, type Setting } f
 import type { Invocation } from "../model/invocation.ts";
 import { commandForm, firstProcess } from "../model/pid-one.ts";
 import { formatPlatform, type Platform, samePlatform } from "../model/platform.ts";
-import type { Root, Source, StoreContext } from "../store/contract.ts";
-import { type Locator, parseLocator } from "../store/locator.ts";
-import { mediumOf } from "../store/media.ts";
 import { readOrAbsent, shippedInit } from "./image.ts";
 import type { InspectRequest } from "./inspect.ts";
+import { openImage } from "./open-image.ts";
 
 /** Inspects the image that a locator names. Throws LOCATOR_INVALID, IMAGE_NOT_FOUND and what its medium throws. */
 export async function inspectImage(request: InspectRequest): Promise<Inspection> {
@@ -47,43 +45,6 @@ export async function inspectImage(request: InspectRequest): Promise<Inspection>
     };
   } finally {
     await source.close();
-  }
-}
-
-interface Opened {
-  readonly locator: Locator;
-  readonly source: Source;
-  readonly root: Root;
-}
-
-/** A bare name that the engine does not have, or that no engine can be asked about, is looked up in its registry. */
-async function openImage(subject: string, context: StoreContext): Promise<Opened> {
-  const attempt = async (locator: Locator): Promise<Opened> => {
-    const source = await (await mediumOf(locator.scheme)).source(locator.location, { ...context, layers: false });
-    try {
-      return { locator, source, root: await source.root() };
-    } catch (cause) {
-      await source.close();
-      throw cause;
-    }
-  };
-  const given = await parseLocator(subject, "source");
-  try {
-    return await attempt(given);
-  } catch (cause) {
-    if (!(cause instanceof InitwrapError) || !given.isBare) throw cause;
-    if (cause.code !== "IMAGE_NOT_FOUND" && cause.code !== "DAEMON_UNREACHABLE") throw cause;
-    try {
-      return await attempt({ scheme: "registry", location: given.location, isBare: false });
-    } catch (failure) {
-      if (!(failure instanceof InitwrapError)) throw failure;
-      const { code, message, hint, where } = failure;
-      throw new InitwrapError(code, `${message} (and ${cause.message})`, {
-        cause: failure,
-        ...(where === undefined ? {} : { where }),
-        ...(hint === undefined ? {} : { hint }),
-      });
-    }
   }
 }
 

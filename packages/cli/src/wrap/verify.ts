@@ -11,10 +11,10 @@ import { InitwrapError } from "../model/errors.ts";
 import { argvOf } from "../model/invocation.ts";
 import { formatPlatform, normalizePlatform, type Platform, samePlatform } from "../model/platform.ts";
 import type { Root, Source, StoreContext } from "../store/contract.ts";
-import { type Locator, parseLocator } from "../store/locator.ts";
-import { mediumOf } from "../store/media.ts";
+import type { Locator } from "../store/locator.ts";
 import { readOrAbsent } from "./image.ts";
 import { InitFiles } from "./init-file.ts";
+import { openImage } from "./open-image.ts";
 import { manifestsUnder } from "./path-taken.ts";
 import { engineOf, type RunVerdict, runPlatform } from "./verify-run.ts";
 
@@ -51,7 +51,7 @@ export async function verifyImage(request: VerifyRequest): Promise<VerifyResult>
     ...(request.insecureRegistries ? { insecureRegistries: request.insecureRegistries } : {}),
     ...(request.signal ? { signal: request.signal } : {}),
   };
-  const { locator, source, root } = await openSource(request.source, context);
+  const { locator, source, root } = await openImage(request.source, context);
   try {
     const snapshot = await readSnapshot(root.descriptor, root.names, (descriptor) => readOrAbsent(source, descriptor));
     const { chosen, diagnostics } = choose(snapshot, request.platforms ?? []);
@@ -98,36 +98,6 @@ export function requireVerified(result: VerifyResult, name: string): void {
 
 function isError({ severity }: Diagnostic): boolean {
   return severity === "error";
-}
-
-interface Opened {
-  readonly locator: Locator;
-  readonly source: Source;
-  readonly root: Root;
-}
-
-/** A bare name that the engine does not have is looked up in its registry. */
-async function openSource(text: string, context: StoreContext): Promise<Opened> {
-  const open = async (locator: Locator): Promise<Opened> => {
-    const source = await (await mediumOf(locator.scheme)).source(locator.location, { ...context, layers: false });
-    try {
-      return { locator, source, root: await source.root() };
-    } catch (cause) {
-      await source.close();
-      throw cause;
-    }
-  };
-  const locator = await parseLocator(text, "source");
-  try {
-    return await open(locator);
-  } catch (cause) {
-    const isElsewhere =
-      locator.isBare &&
-      cause instanceof InitwrapError &&
-      (cause.code === "IMAGE_NOT_FOUND" || cause.code === "DAEMON_UNREACHABLE");
-    if (!isElsewhere) throw cause;
-    return open({ ...locator, scheme: "registry" });
-  }
 }
 
 /** The images to look at. Throws IMAGE_NOT_FOUND for a platform that was asked for and is not there. */
