@@ -10,7 +10,7 @@ import { parseBake, readBakeFile } from "../../packages/cli/src/wrap/bake-file.t
 import { HclError, parseHcl } from "../../packages/cli/src/wrap/hcl.ts";
 
 const bake = (text: string, targets: string[] = [], variables: Record<string, string> = {}, path = "docker-bake.hcl") =>
-  parseBake(text, { path, targets, variables, folder: "/work" });
+  parseBake(text, { path, targets, variables, folder: "/project" });
 
 function refusal(work: () => unknown): { code: string; where: string | undefined } {
   try {
@@ -76,7 +76,7 @@ describe("a bake file in HCL", () => {
       name: "api",
       definedIn: "docker-bake.hcl",
       line: 30,
-      context: "/work",
+      context: "/project",
       target: "base-22-${x}",
       args: { NODE: "22", KEEP: "1", DROP: "x", VERSION: "3.5", FLAG: "true" },
       platforms: ["linux/riscv64"],
@@ -90,15 +90,15 @@ describe("a bake file in HCL", () => {
     const text = HCL.replace('TAG == "" ? null : "x"', '"x"');
     expect(bake(text).map(({ name }) => name)).toEqual(["web", "api"]);
     expect(bake(text)[0]).toMatchObject({
-      context: "/work/web",
-      dockerfile: { path: "/work/web/web.Dockerfile" },
+      context: "/project/web",
+      dockerfile: { path: "/project/web/web.Dockerfile" },
       target: "x",
       platforms: ["linux/amd64", "linux/arm64"],
     });
   });
 
   it("evaluates operators, conditions, indices and functions, those of the file included", () => {
-    expect(bake(HCL, ["web"])[0]).toMatchObject({ context: "/work/web", target: "x" });
+    expect(bake(HCL, ["web"])[0]).toMatchObject({ context: "/project/web", target: "x" });
     const text = `
 variable "DEBUG" { default = false }
 variable "N" { default = 2 }
@@ -142,17 +142,17 @@ target "more" {
 }
 group "default" { targets = ["app", "more"] }`;
     expect(bake(text).map(({ name, context, args }) => [name, context, args])).toEqual([
-      ["app-web-1-0", "/work/web", { TGT: "none", BASE: "1", VERSION: "1.0" }],
-      ["app-web-2-0", "/work/web", { TGT: "none", BASE: "1", VERSION: "2.0" }],
-      ["app-api-1-0", "/work/api", { TGT: "none", BASE: "1", VERSION: "1.0" }],
-      ["app-api-2-0", "/work/api", { TGT: "none", BASE: "1", VERSION: "2.0" }],
-      ["more", "/work/api", { TGT: "none", BASE: "1", VERSION: "1.0" }],
+      ["app-web-1-0", "/project/web", { TGT: "none", BASE: "1", VERSION: "1.0" }],
+      ["app-web-2-0", "/project/web", { TGT: "none", BASE: "1", VERSION: "2.0" }],
+      ["app-api-1-0", "/project/api", { TGT: "none", BASE: "1", VERSION: "1.0" }],
+      ["app-api-2-0", "/project/api", { TGT: "none", BASE: "1", VERSION: "2.0" }],
+      ["more", "/project/api", { TGT: "none", BASE: "1", VERSION: "1.0" }],
     ]);
   });
 
   it("merges blocks of one name, and files in their order; a fault says in which file it is", async () => {
     expect(bake('target "default" { context = "a" }\ntarget "default" { target = "b" }')).toMatchObject([
-      { context: "/work/a", target: "b" },
+      { context: "/project/a", target: "b" },
     ]);
     const folder = await mkdtemp(join(tmpdir(), "initwrap-bake-"));
     const paths = ["a.hcl", "b.json"].map((name) => join(folder, name));
@@ -226,7 +226,7 @@ group "default" { targets = ["app", "more"] }`;
     const text =
       'target "default" {\n context = "cwd://x"\n dockerfile = "cwd://y/Dockerfile"\n}\ntarget "r" { context = "https://github.com/a/b.git" }';
     const units = bake(text, ["default", "r"]);
-    expect(units[0]).toMatchObject({ context: "/work/x", dockerfile: { path: "/work/y/Dockerfile" } });
+    expect(units[0]).toMatchObject({ context: "/project/x", dockerfile: { path: "/project/y/Dockerfile" } });
     expect(units[1]).toMatchObject({ context: "https://github.com/a/b.git", dockerfile: { kind: "remote" } });
   });
 
@@ -306,7 +306,7 @@ describe("a bake file in JSON", () => {
       {
         name: "a",
         line: 16,
-        context: "/work/dir",
+        context: "/project/dir",
         args: { V: "2-${x}", N: "5", W: "w" },
         platforms: ["linux/amd64"],
         dockerfile: { kind: "inline", text: "FROM x\n" },
