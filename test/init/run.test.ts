@@ -259,3 +259,8 @@ test("it takes no processor time while the command runs", async () => {
   await running.send(15);
   expect((await running.ended).code).toBe(143);
 });
+
+test("a child that was dead before is reaped while the command runs", async () => {
+  // Nothing else dies here: no SIGCHLD comes to help.
+  expect((await runs(child("chain", 0), [], { namespace: ["-z"] })).code).toBe(0);
+});

@@ -121,7 +121,7 @@ static bool has_children(void)
 static enum failure run(const struct options *options, const struct inheritance *inheritance, int self,
 			struct in_process *call)
 {
-	struct supervision state = { .options = options, .self = self, .phase = RUNNING };
+	struct supervision state = { .options = options, .self = self, .phase = RUNNING, .reaped = reap_predecessors() };
 	state.main = spawn(options, self, inheritance);
 	if (state.main < 0) {
 		call->error = -state.main;

@@ -35,15 +35,6 @@ static bool stop_ignoring_children(void)
 	return before[SIGACTION_HANDLER] == 1; /* SIG_IGN */
 }
 
-/* A child from before our exec may have died while its SIGCHLD was discarded, and the next may be long in coming. */
-static uint32_t reap_predecessors(void)
-{
-	uint32_t count = 0;
-	while (SYS(NR_wait4, -1, NULL, WAIT_NO_HANG | WAIT_ALL_KINDS, NULL) > 0)
-		count++;
-	return count;
-}
-
 /* PID 1 is given the orphans; any other process has to ask for them. tini asks only with -s, and says so if not. */
 static bool adopt_orphans(const struct options *options)
 {
