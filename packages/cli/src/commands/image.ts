@@ -8,6 +8,7 @@ import { parsePlatform } from "../model/platform.ts";
 import { BaseCommand } from "../terminal/base-command.ts";
 import { presentError } from "../terminal/present-error.ts";
 import { PROGRESS_MODES, type Progress, type ProgressMode, progressFor } from "../terminal/progress.ts";
+import { registryFlags } from "../terminal/registry-flags.ts";
 
 /** A blob beyond this is large. Bytes. */
 const LARGE = 16 * 1024 * 1024;
@@ -97,11 +98,7 @@ the others; a run that is started again passes over what is there already.`;
       options: PROGRESS_MODES,
       default: "auto",
     }),
-    "insecure-registry": string({
-      description: "A registry that may be reached over plain HTTP or with an unknown certificate; may be repeated.",
-      helpValue: "HOST[:PORT]",
-      multiple: true,
-    }),
+    ...registryFlags,
     "metadata-file": string({
       description: "Write metadata of the result as JSON, as buildx does.",
       helpValue: "FILE",

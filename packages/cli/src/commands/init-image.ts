@@ -2,6 +2,8 @@
 import { string } from "@oclif/core/flags";
 import { formatPlatform } from "../model/platform.ts";
 import { BaseCommand } from "../terminal/base-command.ts";
+import { imagePlaceFlags } from "../terminal/image-place-flags.ts";
+import { registryFlags } from "../terminal/registry-flags.ts";
 
 export default class InitImage extends BaseCommand {
   static override summary = "Build the image that holds the init, and push it or write it to disk.";
@@ -14,23 +16,14 @@ COPY --from=REF@sha256:... /initwrap /initwrap`;
     "<%= config.bin %> init-image --output initwrap-image --platform linux/amd64",
   ];
   static override flags = {
-    push: string({ description: "Push it to a registry under this name.", helpValue: "REF" }),
-    output: string({
-      char: "o",
-      description: "Write it to an OCI layout (a folder), or to an OCI archive when the name ends in .tar.",
-      helpValue: "PATH",
-    }),
+    ...imagePlaceFlags,
     platform: string({
       description: "Only this platform; may be repeated or hold a list.",
       helpValue: "OS/ARCH[/VARIANT]",
       multiple: true,
       delimiter: ",",
     }),
-    "insecure-registry": string({
-      description: "A registry that may be reached over plain HTTP or with an unknown certificate; may be repeated.",
-      helpValue: "HOST[:PORT]",
-      multiple: true,
-    }),
+    ...registryFlags,
   };
 
   override async run(): Promise<void> {

@@ -4,8 +4,10 @@ import { boolean, string } from "@oclif/core/flags";
 import { InitwrapError } from "../model/errors.ts";
 import { parsePlatform } from "../model/platform.ts";
 import { BaseCommand } from "../terminal/base-command.ts";
+import { baseImageFlags } from "../terminal/base-image-flags.ts";
 import { paintFor } from "../terminal/colour.ts";
 import { inspectionTree } from "../terminal/inspect-tree.ts";
+import { registryFlags } from "../terminal/registry-flags.ts";
 
 export default class Inspect extends BaseCommand {
   static override summary = "Show who is PID 1 in a Dockerfile's or an image's container, and why.";
@@ -48,31 +50,14 @@ export default class Inspect extends BaseCommand {
       helpValue: "NAME=VALUE",
       multiple: true,
     }),
-    "base-entrypoint": string({ description: "The base image's ENTRYPOINT, as a JSON array.", helpValue: "JSON" }),
-    "base-cmd": string({ description: "The base image's CMD, as a JSON array.", helpValue: "JSON" }),
-    "base-config": string({
-      description: "The base image's config: the output of docker inspect, or an OCI config.",
-      helpValue: "FILE",
-    }),
-    "base-layout": string({
-      description: "The base image, in an OCI image layout.",
-      helpValue: "FOLDER[:NAME]",
-      exclusive: ["base-config", "base-entrypoint", "base-cmd"],
-    }),
-    "assume-base": boolean({
-      description: "Take an unknown tag of a known official image to run what the image's other tags run.",
-    }),
+    ...baseImageFlags,
     "lock-file": string({
       description: "The lock. initwrap.lock in the working directory unless given; read when it is there.",
       helpValue: "FILE",
     }),
     offline: boolean({ description: "Ask neither an engine nor a registry what a Dockerfile's base image runs." }),
     force: boolean({ description: "Go on although # syntax= names an unknown frontend." }),
-    "insecure-registry": string({
-      description: "A registry that may be reached over plain HTTP or with an unknown certificate; may be repeated.",
-      helpValue: "HOST[:PORT]",
-      multiple: true,
-    }),
+    ...registryFlags,
   };
 
   override async run(): Promise<void> {

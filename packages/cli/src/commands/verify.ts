@@ -4,6 +4,7 @@ import { boolean, string } from "@oclif/core/flags";
 import { EXIT, InitwrapError } from "../model/errors.ts";
 import { parsePlatform } from "../model/platform.ts";
 import { BaseCommand, REPORTER_FLAGS } from "../terminal/base-command.ts";
+import { registryFlags } from "../terminal/registry-flags.ts";
 
 /** What `docker stop` waits for, in seconds. */
 const DEFAULT_TIMEOUT = "10";
@@ -47,11 +48,7 @@ What was verified goes to stdout by its digest.`;
       helpValue: "SECONDS",
       dependsOn: ["run"],
     }),
-    "insecure-registry": string({
-      description: "A registry that may be reached over plain HTTP or with an unknown certificate; may be repeated.",
-      helpValue: "HOST[:PORT]",
-      multiple: true,
-    }),
+    ...registryFlags,
     ...REPORTER_FLAGS,
   };
 
