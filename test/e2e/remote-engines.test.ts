@@ -52,8 +52,9 @@ async function wrapsAndRuns(engine: Engine, env: NodeJS.ProcessEnv): Promise<Out
     expect((await engine.docker(["run", "--rm", "--network=none", tag])).stdout).toBe("hello\n");
     await initwrapOk(["image", "--undo", tag], { env });
     expect(JSON.parse((await engine.docker(["image", "inspect", tag])).stdout)[0].Id).toBe(before.Id);
-    // Nothing is left behind: no container, and no name of ours.
-    const { stdout: containers } = await engine.docker(["ps", "--all", "--filter", "name=initwrap-", "--quiet"]);
+    // Nothing is left behind: no container of these two images, and no name of ours. Other tests have containers meanwhile.
+    const ours = [before.Id, after.Id].flatMap((id) => ["--filter", `ancestor=${id}`]);
+    const { stdout: containers } = await engine.docker(["ps", "--all", ...ours, "--quiet"]);
     expect(containers).toBe("");
     return outcome;
   } finally {
