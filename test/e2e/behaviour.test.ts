@@ -85,7 +85,7 @@ describe.each(PATHS)("on the %s engine, by initwrap %s", (name, path) => {
     return (await engine.docker(["run", "--rm", "--network=none", image, ...args])).stdout;
   }
 
-  // An engine that pauses to clean up takes its time with a stop, whatever runs in the container: then once more.
+  // An engine keeps its last 256 events, and those of other tests may push out the beginning of a stop: then once more.
   it("a program without a signal handler stops at once instead of being killed", { retry: 2 }, async (context) => {
     const engine = requireEngine(context, name);
     const pair = await pairOf(engine, `FROM ${BASE_IMAGE}\nCOPY sleeper.py /app.py\nCMD ["python3", "/app.py"]\n`, [
