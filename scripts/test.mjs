@@ -6,7 +6,7 @@
  * The last line is `N passed, N failed, N skipped`.
  */
 import { spawnSync } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { build } from "./build.mjs";
@@ -108,14 +108,19 @@ async function test(found) {
     "run",
     "--reporter=default",
     "--reporter=json",
+    `--reporter=${join(ROOT, "test/support/retried.ts")}`,
     `--outputFile.json=${report}`,
     ...process.argv.slice(2),
   ];
+  // Whatever the tests leave behind goes with this folder; other users must get through it to the files of theirs.
+  const temporary = mkdtempSync(join(tmpdir(), "initwrap-"));
+  chmodSync(temporary, 0o755);
   const result = spawnSync(node(), [vitest, ...args], {
     cwd: ROOT,
     stdio: ["ignore", "inherit", "inherit"],
-    env: { ...environment(), ...found },
+    env: { ...environment(), ...found, TMPDIR: temporary },
   });
+  rmSync(temporary, { recursive: true, force: true });
   if (!existsSync(report)) fail("the tests did not run");
   const { numPassedTests, numFailedTests, numFailedTestSuites, numPendingTests, testResults } = JSON.parse(
     readFileSync(report, "utf8"),

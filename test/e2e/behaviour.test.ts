@@ -12,6 +12,7 @@ import {
   freshTag,
   provideBaseImage,
   removeContext,
+  runContainer,
   startUntilReady,
   stopContainer,
 } from "../support/images.ts";
@@ -82,11 +83,10 @@ describe.each(PATHS)("on the %s engine, by initwrap %s", (name, path) => {
   }
 
   async function output(engine: Engine, image: string, args: readonly string[] = []): Promise<string> {
-    return (await engine.docker(["run", "--rm", "--network=none", image, ...args])).stdout;
+    return (await runContainer(engine, image, args)).stdout;
   }
 
-  // An engine keeps its last 256 events, and those of other tests may push out the beginning of a stop: then once more.
-  it("a program without a signal handler stops at once instead of being killed", { retry: 2 }, async (context) => {
+  it("a program without a signal handler stops at once instead of being killed", async (context) => {
     const engine = requireEngine(context, name);
     const pair = await pairOf(engine, `FROM ${BASE_IMAGE}\nCOPY sleeper.py /app.py\nCMD ["python3", "/app.py"]\n`, [
       scriptProgram("sleeper.py"),

@@ -10,7 +10,14 @@ import { requireCapability } from "../support/capability.ts";
 import { initwrapOk } from "../support/cli.ts";
 import { type Engine, type EngineName, findEngine, requireEngine } from "../support/engine.ts";
 import { buildFrontendImage, nodeModules } from "../support/frontend-image.ts";
-import { BASE_IMAGE, buildContext, freshTag, provideBaseImage, removeContext } from "../support/images.ts";
+import {
+  BASE_IMAGE,
+  buildContext,
+  freshTag,
+  provideBaseImage,
+  removeContext,
+  runContainer,
+} from "../support/images.ts";
 import { compileProgram } from "../support/programs.ts";
 import { registryAvailable, startRegistry, type TestRegistry } from "../support/registry.ts";
 
@@ -129,9 +136,7 @@ describe.each(["modern", "modern-graph"] as const)("a build through the frontend
     const engine = requireEngine(context, name);
     const { plain, wrapped } = await both(engine, STAGES, ["--target", "one"]);
     for (const args of [[], ["of my own", "-x"]]) {
-      const [first, second] = await Promise.all(
-        [plain, wrapped].map((image) => engine.docker(["run", "--rm", "--network=none", image, ...args])),
-      );
+      const [first, second] = await Promise.all([plain, wrapped].map((image) => runContainer(engine, image, args)));
       expect(second!.stdout).toBe(first!.stdout);
       expect(second!.stdout).toContain("uid 1000\n");
     }
@@ -211,7 +216,7 @@ CMD ["/word"]
     const secret = ["--secret", `id=s,src=${join(folder, "secret")}`];
     const args = ["--build-context", `more=${more}`, ...secret, ...through(), "-t", tag, "-f", "-", folder];
     await engine.docker(["build", ...args], { input: dockerfile, timeoutMs: 300_000 });
-    expect((await engine.docker(["run", "--rm", "--network=none", tag])).stdout).toBe("from another place\n5\n");
+    expect((await runContainer(engine, tag)).stdout).toBe("from another place\n5\n");
     expect((await inspect(engine, tag)).Config.Entrypoint).toEqual(["/initwrap", "--", "cat"]);
   });
 

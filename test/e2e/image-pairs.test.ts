@@ -16,7 +16,7 @@ import { wrapImage } from "../../packages/cli/src/wrap/image.ts";
 import { requireCapability } from "../support/capability.ts";
 import { CLI, initwrap, initwrapOk } from "../support/cli.ts";
 import { type Engine, type EngineName, findEngine } from "../support/engine.ts";
-import { buildContext, freshTag, removeContext } from "../support/images.ts";
+import { buildContext, freshTag, removeContext, runContainer } from "../support/images.ts";
 import { podmanAvailable, startPodman, type TestPodman } from "../support/podman.ts";
 import { registryAvailable, startRegistry, type TestRegistry } from "../support/registry.ts";
 
@@ -211,7 +211,7 @@ async function runResult(to: string, place: string, digest: string): Promise<voi
     );
   };
   const byDocker = async (one: Engine, name: string): Promise<void> => {
-    check((await one.docker(["run", "--rm", "--network=none", name])).stdout);
+    check((await runContainer(one, name)).stdout);
   };
   if (DOCKERS[to]) return byDocker(findEngine(DOCKERS[to])!, TAG);
   if (to === "podman" || to === "containers-storage") return byPodman(TAG);

@@ -3,7 +3,7 @@ import { afterAll, describe, expect, it } from "vitest";
 import { requireCapability } from "../support/capability.ts";
 import { initwrap, initwrapOk } from "../support/cli.ts";
 import { requireEngine } from "../support/engine.ts";
-import { buildContext, removeContext } from "../support/images.ts";
+import { buildContext, removeContext, runContainer } from "../support/images.ts";
 import { compileProgram } from "../support/programs.ts";
 import { registryAvailable, startRegistry, type TestRegistry } from "../support/registry.ts";
 
@@ -35,9 +35,7 @@ describe("an image that an engine pushed", () => {
       await engine.docker(["pull", `${registry.host}/team/say@${digest}`]);
       await engine.docker(["pull", after]);
       for (const args of [[], ["of my own", "-x"]]) {
-        const [plain, wrapped] = await Promise.all(
-          [before, after].map((image) => engine.docker(["run", "--rm", "--network=none", image, ...args])),
-        );
+        const [plain, wrapped] = await Promise.all([before, after].map((image) => runContainer(engine, image, args)));
         expect(wrapped!.stdout).toBe(plain!.stdout);
         expect(wrapped!.stdout).toContain("uid 1000\n");
       }
@@ -63,7 +61,7 @@ describe("an image that an engine pushed", () => {
     const image = `${registry.host}/team/built:1`;
     try {
       await engine.docker(["build", "-t", image, "."], { cwd: folder });
-      const { stdout } = await engine.docker(["run", "--rm", "--network=none", image, "hello"]);
+      const { stdout } = await runContainer(engine, image, ["hello"]);
       expect(stdout).toContain("argv[1]=hello");
     } finally {
       await engine.docker(["rmi", "-f", image], { check: false });

@@ -13,7 +13,7 @@ import { dockerDaemonMedium } from "../../packages/cli/src/store/docker-daemon.t
 import { requireCapability } from "../support/capability.ts";
 import { initwrap, initwrapOk } from "../support/cli.ts";
 import { type Engine, findEngine, requireEngine } from "../support/engine.ts";
-import { buildContext, freshTag, removeContext } from "../support/images.ts";
+import { buildContext, freshTag, removeContext, runContainer } from "../support/images.ts";
 import { podmanAvailable, startPodman, type TestPodman } from "../support/podman.ts";
 import { sshdAvailable, startSshd, type TestSshd } from "../support/ssh.ts";
 
@@ -49,7 +49,7 @@ async function wrapsAndRuns(engine: Engine, env: NodeJS.ProcessEnv): Promise<Out
     const after = JSON.parse((await engine.docker(["image", "inspect", tag])).stdout)[0];
     expect(after.Id).toBe(outcome.digest);
     expect(after.Config.Entrypoint).toEqual(["/initwrap", "--", ...before.Config.Entrypoint]);
-    expect((await engine.docker(["run", "--rm", "--network=none", tag])).stdout).toBe("hello\n");
+    expect((await runContainer(engine, tag)).stdout).toBe("hello\n");
     await initwrapOk(["image", "--undo", tag], { env });
     expect(JSON.parse((await engine.docker(["image", "inspect", tag])).stdout)[0].Id).toBe(before.Id);
     // Nothing is left behind: no container of these two images, and no name of ours. Other tests have containers meanwhile.
@@ -124,7 +124,7 @@ describe("an engine behind ssh", () => {
     expect(stdout.toString()).toBe(`${tag}@${plan.digest}\n`);
     await engine.docker(["rmi", "--force", tag]);
     await initwrapOk(["image", archive, "-o", `docker:${other}`], { env });
-    expect((await engine.docker(["run", "--rm", "--network=none", other])).stdout).toBe("hello\n");
+    expect((await runContainer(engine, other)).stdout).toBe("hello\n");
     await engine.docker(["rmi", "--force", other]);
   });
 

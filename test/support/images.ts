@@ -1,8 +1,10 @@
 /** Images and containers for end-to-end tests, on a real engine and cleaned up after. */
 import { randomBytes } from "node:crypto";
 import { cp, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { get } from "node:http";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
+import { createInterface } from "node:readline";
 import type { Engine } from "./engine.ts";
 
 /** A usr-merged Debian with Python, under this tag on every engine. */
@@ -57,34 +59,62 @@ export async function startUntilReady(engine: Engine, image: string, args: reado
 
 /** `docker stop` with a grace of `seconds`. */
 export async function stopContainer(engine: Engine, id: string, seconds: number): Promise<Stopped> {
+  // An engine keeps only its last 256 events, and other containers have theirs: so this one's are heard as they happen.
+  const heard = listenUntilDeath(engine, id);
   await engine.docker(["stop", "-t", String(seconds), id]);
   const state = JSON.parse((await engine.docker(["inspect", "--format", "{{json .State}}", id])).stdout) as {
     ExitCode: number;
   };
-  const now = Math.ceil(Date.now() / 1000) + 1;
-  const events = (
-    await engine.docker([
-      "events",
-      "--since",
-      "10m",
-      "--until",
-      String(now),
-      "--filter",
-      `container=${id}`,
-      "--format",
-      "{{json .}}",
-    ])
-  ).stdout
-    .trim()
-    .split("\n")
-    .map((line) => JSON.parse(line) as { Action?: string; status?: string; timeNano: number });
+  const times = await heard;
   const timeOf = (action: string): number => {
-    const event = events.find((candidate) => (candidate.Action ?? candidate.status) === action);
-    if (!event) throw new Error(`the engine reported no ${action}`);
-    return event.timeNano / 1e6;
+    const time = times.get(action);
+    if (time === undefined) throw new Error(`the engine reported no ${action}`);
+    return time;
   };
   const output = (await engine.docker(["logs", id])).stdout;
   return { exitCode: state.ExitCode, milliseconds: timeOf("die") - timeOf("kill"), output };
+}
+
+/** The first time of each of the container's events up to its end, in milliseconds since 1970 by the engine's clock. */
+function listenUntilDeath(engine: Engine, id: string): Promise<Map<string, number>> {
+  const query = new URLSearchParams({
+    since: String(Math.floor(Date.now() / 1000) - 1),
+    filters: JSON.stringify({ container: [id] }),
+  });
+  return new Promise((resolve, reject) => {
+    const request = get({ socketPath: new URL(engine.host).pathname, path: `/events?${query}` }, (response) => {
+      const times = new Map<string, number>();
+      const lines = createInterface({ input: response });
+      lines.on("error", reject);
+      lines.on("line", (line) => {
+        const event = JSON.parse(line) as { Action?: string; status?: string; timeNano: number };
+        const action = event.Action ?? event.status ?? "";
+        if (!times.has(action)) times.set(action, event.timeNano / 1e6);
+        if (action !== "die") return;
+        request.destroy();
+        resolve(times);
+      });
+      lines.on("close", () => resolve(times));
+    });
+    request.on("error", reject);
+  });
+}
+
+/** What a container of `image` printed, and its exit code: from its log once it has ended, and it is removed after. */
+export async function runContainer(
+  engine: Engine,
+  image: string,
+  args: readonly string[] = [],
+): Promise<{ readonly exitCode: number; readonly stdout: string; readonly stderr: string }> {
+  // Not `docker run` in the foreground: what a short command prints can be gone before the client is attached.
+  const id = (await engine.docker(["run", "--detach", "--network=none", image, ...args])).stdout.trim();
+  try {
+    const exitCode = Number((await engine.docker(["wait", id])).stdout);
+    const { stdout, stderr } = await engine.docker(["logs", id]);
+    return { exitCode, stdout, stderr };
+  } finally {
+    await engine.docker(["rm", "--force", id]);
+  }
 }
 
 /** How many zombies are children of the container's PID 1, as the host's /proc shows them. */
