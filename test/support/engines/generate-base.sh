@@ -3,7 +3,11 @@
 # places where those images have them. Prints the tarball's path.
 #
 #   generate-base.sh        Python, nginx and Go; Node and npm are added by the test
-#   generate-base.sh web    Ruby with Bundler, and PHP in Apache
+#   generate-base.sh ruby   Ruby with Bundler
+#   generate-base.sh php    PHP in Apache, and Composer
+#   generate-base.sh python Python with pip and Poetry, and Gunicorn to make a wheel of
+#   generate-base.sh rust   Cargo
+#   generate-base.sh java   a JDK with Maven, its plugins, and Gradle
 set -euo pipefail
 work=${INITWRAP_ENGINES:-/var/tmp/initwrap-engines}
 name=generate-${1:-base}
@@ -30,16 +34,41 @@ generate-base)
     --customize-hook='mkdir -p "$1/usr/share/nginx/html" "$1/go" && rm -f "$1/usr/share/nginx/html/"*'
   )
   ;;
-generate-web)
+generate-ruby)
+  options+=(
+    --include=ruby,ruby-bundler
+    --customize-hook='mkdir -p "$1/usr/local/bundle"'
+  )
+  ;;
+generate-php)
   # As php's image has it: a configuration to choose, and Apache that any user may run, in the foreground.
   apache='#!/bin/sh\nset -e\n. /etc/apache2/envvars\nexec apache2 -DFOREGROUND "$@"\n'
   options+=(
-    --include=ruby,ruby-bundler,apache2,libapache2-mod-php
-    --customize-hook='mkdir -p "$1/usr/local/bundle" "$1/usr/local/etc/php" && touch "$1/usr/local/etc/php/php.ini-production"'
+    --include=ca-certificates,apache2,libapache2-mod-php,composer
+    --customize-hook='mkdir -p "$1/usr/local/etc/php" && touch "$1/usr/local/etc/php/php.ini-production"'
     --customize-hook="printf '$entrypoint' >\"\$1/usr/local/bin/docker-php-entrypoint\""
     --customize-hook="printf '$apache' >\"\$1/usr/local/bin/apache2-foreground\""
     --customize-hook='chmod 755 "$1/usr/local/bin/docker-php-entrypoint" "$1/usr/local/bin/apache2-foreground"'
     --customize-hook='rm -f "$1/var/www/html/"* && chmod 1777 "$1/var/www/html"'
+  )
+  ;;
+generate-python)
+  # python's image lets pip install for the whole machine.
+  options+=(
+    --include=ca-certificates,python3,python3-venv,python3-pip,python3-poetry,python3-gunicorn
+    --customize-hook='ln -s /usr/bin/python3 "$1/usr/local/bin/python" && rm "$1"/usr/lib/python3*/EXTERNALLY-MANAGED'
+  )
+  ;;
+generate-rust)
+  options+=(--include=ca-certificates,cargo)
+  ;;
+generate-java)
+  # The JDK's packages put links beside their manual pages, whether there are any or not.
+  options+=(
+    --essential-hook='mkdir -p "$1/usr/share/man/man1"'
+    --include=ca-certificates,openjdk-21-jdk-headless,maven,gradle
+    --include=libmaven-compiler-plugin-java,libmaven-jar-plugin-java,libmaven-resources-plugin-java
+    --include=libmaven-shade-plugin-java,libsurefire-java,libcommons-lang3-java
   )
   ;;
 *)

@@ -1,5 +1,5 @@
 /** .NET: `dotnet publish` of one project, on the runtime that it needs. */
-import { type Project, present, textOf } from "./project.ts";
+import { has, type Project, textOf } from "./project.ts";
 import { type Recipe, type Stack, settleProgram, settleVersion, startUnknown, type Wishes } from "./recipe.ts";
 import { execForm, plainPath, shellWord } from "./words.ts";
 
@@ -35,17 +35,20 @@ function recipe(project: Project, wishes: Wishes): Recipe {
   const port = wishes.port ?? 8080;
   const start = wishes.start ?? ["dotnet", `${assembly}.dll`];
   const web = /Sdk="Microsoft\.NET\.Sdk\.(Web|Worker)"|Microsoft\.AspNetCore\.App/.exec(text) !== null;
+  // NuGet keeps it beside the project that it is of.
+  const lockfile = has(project, `${path.slice(0, path.lastIndexOf("/") + 1)}packages.lock.json`);
   return {
     stack: "dotnet",
     template: "dotnet",
     runtime: `.NET ${version}`,
     start,
     port,
-    locked: present(project, "packages.lock.json").length > 0 || !/<PackageReference/.test(text),
+    locked: lockfile || !/<PackageReference/.test(text),
     data: {
       buildImage: `mcr.microsoft.com/dotnet/sdk:${version}`,
       image: `mcr.microsoft.com/dotnet/${web ? "aspnet" : "runtime"}:${version}`,
       project: shellWord(plainPath(path)),
+      lockfile,
       port: String(port),
       command: execForm(start),
     },

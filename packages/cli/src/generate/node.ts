@@ -20,8 +20,11 @@ const LOCKFILES: Readonly<Record<Manager, readonly string[]>> = {
   bun: ["bun.lock", "bun.lockb"],
 };
 
-/** Scripts that run during an installation and may need any file of the project. */
+/** Scripts that run during an installation; they may need any file of the project, and what only development has. */
 const INSTALL_SCRIPTS = ["preinstall", "install", "postinstall", "prepare", "preprepare", "postprepare"];
+
+/** The last release of Yarn that writes a lockfile of this version; a later one would want to write it anew. */
+const BERRY_RELEASES: Readonly<Record<string, string>> = { 4: "3.0", 5: "3.1", 6: "3", 8: "4.13", 9: "4.14" };
 
 /** What bundlers leave behind, by the package that brings them. */
 const SITE_FOLDERS: Readonly<Record<string, string>> = {
@@ -63,12 +66,21 @@ function isProgram(project: Project, pkg: Package): boolean {
 
 /** The managers that the project shows signs of; npm when there are none. */
 export function managersOf(project: Project, pkg: Package): readonly Manager[] {
-  const named = /^(npm|pnpm|yarn|bun)@/.exec(stringAt(pkg, "packageManager") ?? "")?.[1];
-  if (named !== undefined) return [named as Manager];
+  const named = namedManager(pkg);
+  if (named !== undefined) return [named.manager];
   const found = (Object.keys(LOCKFILES) as Manager[]).filter(
     (manager) => present(project, ...LOCKFILES[manager]).length > 0,
   );
   return found.length === 0 ? ["npm"] : found;
+}
+
+/** The manager that the package itself names, and its version where that is one version and no range. */
+function namedManager(pkg: Package): { readonly manager: Manager; readonly version: string | undefined } | undefined {
+  const dev = table(pkg, "devEngines", "packageManager");
+  const text = stringAt(pkg, "packageManager") ?? `${stringAt(dev, "name")}@${stringAt(dev, "version") ?? ""}`;
+  const [, manager, rest = ""] = /^(npm|pnpm|yarn|bun)@(.*)$/s.exec(text) ?? [];
+  if (manager === undefined) return undefined;
+  return { manager: manager as Manager, version: /^(\d+\.\d+\.\d+(?:-[\w.]+)?)(?:\+|$)/.exec(rest)?.[1] };
 }
 
 function recipe(project: Project, wishes: Wishes, manager: Manager): Recipe {
@@ -120,13 +132,15 @@ export function installation(project: Project, pkg: Package, manager: Manager, w
     (path) => (manager === "pnpm" || path !== "pnpm-workspace.yaml") && (manager === "yarn" || path !== ".yarnrc.yml"),
   );
   // Then the installation may need any file, and a layer with nothing but manifests would fail.
+  const hooks = INSTALL_SCRIPTS.some((name) => stringAt(scripts, name) !== undefined);
   const copyAllFirst =
-    INSTALL_SCRIPTS.some((name) => stringAt(scripts, name) !== undefined) ||
+    hooks ||
     pkg["workspaces"] !== undefined ||
     /^packages:/m.test(textOf(project, "pnpm-workspace.yaml")) ||
     hasFolder(project, "patches") ||
-    hasFolder(project, ".yarn");
-  const commands = managerCommands(project, pkg, manager, lockfile !== undefined);
+    // What else Yarn keeps there is its cache.
+    [".yarn/releases", ".yarn/plugins", ".yarn/patches"].some((folder) => hasFolder(project, folder));
+  const commands = managerCommands(project, pkg, manager, { locked: lockfile !== undefined, hooks });
   return {
     version,
     locked: lockfile !== undefined,
@@ -134,16 +148,16 @@ export function installation(project: Project, pkg: Package, manager: Manager, w
       image: `node:${version}-trixie-slim`,
       manager,
       tool: commands.tool,
-      bun: manager === "bun",
+      bun: commands.bun,
       environment: commands.environment,
       manifests: [...manifests, ...(secret ? [] : present(project, ".npmrc"))].join(" "),
       copyAllFirst,
       cache: commands.cache,
       secret,
-      // Without a build nothing of the development's dependencies is needed.
-      install: build === "" ? commands.production : commands.install,
+      // Where nothing is built, nothing of the development's dependencies is needed.
+      install: build === "" && !hooks ? commands.production : commands.install,
       build,
-      prune: build === "" ? "" : commands.prune,
+      prune: build === "" && !hooks ? "" : commands.prune,
     },
     ignore: secret ? [".npmrc"] : [],
   };
@@ -153,22 +167,34 @@ interface Commands {
   /** Installs the manager itself; "" when the image has it. */
   readonly tool: string;
   readonly environment: string;
+  /** The image that has Bun; "" where that is not the manager. */
+  readonly bun: string;
+  /** The folder to keep between builds, with `,sharing=locked` where two builds at once would spoil it. */
   readonly cache: string;
   readonly install: string;
   readonly production: string;
   readonly prune: string;
 }
 
-function managerCommands(project: Project, pkg: Package, manager: Manager, locked: boolean): Commands {
-  const pinned = /^(?:npm|pnpm|yarn|bun)@(\d+\.\d+\.\d+(?:-[\w.]+)?)(?:\+|$)/.exec(
-    stringAt(pkg, "packageManager") ?? "",
-  )?.[1];
+/** A command run as if the package had no scripts: they have run, and may need what the command takes away. */
+function withoutScripts(command: string): string {
+  return `cp package.json /tmp/ && npm pkg delete scripts && ${command} && mv /tmp/package.json ./`;
+}
+
+function managerCommands(
+  project: Project,
+  pkg: Package,
+  manager: Manager,
+  { locked, hooks }: { readonly locked: boolean; readonly hooks: boolean },
+): Commands {
+  const pinned = namedManager(pkg)?.version;
   switch (manager) {
     case "npm": {
       const verb = locked ? "npm ci" : "npm install";
       return {
         tool: pinned === undefined ? "" : `npm install --global npm@${pinned}`,
         environment: "",
+        bun: "",
         cache: "/root/.npm",
         install: verb,
         production: `${verb} --omit=dev`,
@@ -182,10 +208,12 @@ function managerCommands(project: Project, pkg: Package, manager: Manager, locke
       return {
         tool: `npm install --global pnpm@${pinned ?? major}`,
         environment: "",
+        bun: "",
         cache: "/pnpm/store",
         install: `pnpm install${frozen} --store-dir /pnpm/store`,
         production: `pnpm install${frozen} --prod --store-dir /pnpm/store`,
-        prune: "CI=true pnpm prune --prod",
+        // The package's own scripts have run, and may need what is no longer there.
+        prune: "CI=true pnpm prune --prod --ignore-scripts",
       };
     }
     case "yarn": {
@@ -199,32 +227,38 @@ function managerCommands(project: Project, pkg: Package, manager: Manager, locke
           // Images of some Node versions have a Yarn already, which npm would not replace unasked.
           tool: `npm install --global --force yarn@${pinned ?? "1.22.22"}`,
           environment: "YARN_CACHE_FOLDER=/root/.yarn-cache",
-          cache: "/root/.yarn-cache",
+          bun: "",
+          cache: "/root/.yarn-cache,sharing=locked",
           install: verb,
           production: `${verb} --production`,
           prune: `${verb} --production --ignore-scripts --prefer-offline`,
         };
       }
       const focus = "yarn workspaces focus --all --production";
+      const lockVersion = /^__metadata:\s+version: (\d+)/m.exec(textOf(project, "yarn.lock"))?.[1];
       return {
-        tool: `npm install --global --force @yarnpkg/cli-dist@${pinned ?? "4"}`,
+        tool: `npm install --global --force @yarnpkg/cli-dist@${pinned ?? BERRY_RELEASES[lockVersion ?? ""] ?? "4"}`,
         // A folder of modules is what plain `node` understands; Plug'n'Play would need Yarn at run time.
         environment: "YARN_NODE_LINKER=node-modules YARN_ENABLE_GLOBAL_CACHE=true",
+        bun: "",
         cache: "/root/.yarn/berry/cache",
         install: `yarn install${locked ? " --immutable" : ""}`,
-        production: focus,
-        prune: focus,
+        // `focus` alone would not say that the lockfile is out of date.
+        production: locked ? `yarn install --immutable --mode=skip-build && ${focus}` : focus,
+        prune: hooks ? withoutScripts(focus) : focus,
       };
     }
     case "bun": {
       const verb = `bun install${locked ? " --frozen-lockfile" : ""}`;
+      const production = `${verb} --production`;
       return {
         tool: "",
         environment: "",
+        bun: `oven/bun:${pinned ?? "1"}-slim`,
         cache: "/root/.bun/install/cache",
         install: verb,
-        production: `${verb} --production`,
-        prune: `rm -rf node_modules && ${verb} --production`,
+        production,
+        prune: `rm -rf node_modules && ${hooks ? withoutScripts(production) : production}`,
       };
     }
   }

@@ -1,5 +1,5 @@
 /** PHP: Apache with the module, as a user without rights, and Composer's packages. */
-import { has, hasFolder, type Project, present, readJson, stringAt, table } from "./project.ts";
+import { has, hasFolder, isRecord, type Project, present, readJson, stringAt, table } from "./project.ts";
 import { type Recipe, type Stack, settleVersion, startUnknown, type Wishes } from "./recipe.ts";
 import { execForm } from "./words.ts";
 
@@ -37,7 +37,8 @@ export const PHP: Stack = {
 
 function recipe(project: Project, wishes: Wishes): Recipe {
   const composer = has(project, "composer.json");
-  const requires = composer ? table(readJson(project, "composer.json"), "require") : {};
+  const manifest = composer ? readJson(project, "composer.json") : {};
+  const requires = table(manifest, "require");
   const version = settleVersion("PHP", wishes, stringAt(requires, "php")?.replace(/(?<!\|)\|(?!\|)/g, "||"), VERSIONS);
   const [index] = present(project, "public/index.php", "web/index.php", "index.php");
   if (index === undefined && wishes.start === undefined) {
@@ -63,6 +64,10 @@ function recipe(project: Project, wishes: Wishes): Recipe {
       image: `php:${version}-apache-trixie`,
       composer,
       manifests: present(project, "composer.json", "composer.lock").join(" "),
+      // Repositories are a list, or a table by name.
+      copyAllFirst: Object.values((manifest["repositories"] ?? {}) as object).some(
+        (repository) => isRecord(repository) && /^(path|artifact)$/.test(stringAt(repository, "type") ?? ""),
+      ),
       root: folder === "" ? "/var/www/html" : `/var/www/html/${folder}`,
       extensions: extensions.join(" "),
       packages: [...packages].join(" "),

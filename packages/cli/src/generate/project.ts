@@ -45,7 +45,7 @@ export const SKIPPED_FOLDERS: ReadonlySet<string> = new Set([
 const WANTED = [
   // Node
   /^package\.json$/,
-  /^pnpm-lock\.yaml$/,
+  /^(pnpm-lock\.yaml|yarn\.lock|pnpm-workspace\.yaml)$/,
   /^\.(nvmrc|node-version|npmrc|yarnrc\.yml)$/,
   // Python
   /^(pyproject\.toml|requirements\.txt|runtime\.txt|\.python-version)$/,

@@ -1,7 +1,7 @@
 /** Python: uv, Poetry or pip. The server is the one that the project depends on; none is added. */
 
 import { procfileCommand } from "./procfile.ts";
-import { has, type Project, present, stringAt, stringsAt, table, textOf, versionFile } from "./project.ts";
+import { has, isRecord, type Project, present, stringAt, stringsAt, table, textOf, versionFile } from "./project.ts";
 import { type Recipe, type Stack, settleVersion, startUnknown, type Wishes } from "./recipe.ts";
 import { parseToml } from "./toml.ts";
 import { execForm, plainName } from "./words.ts";
@@ -75,28 +75,32 @@ function recipe(project: Project, wishes: Wishes, tool: Tool): Recipe {
   const locked = { uv: has(project, "uv.lock"), poetry: has(project, "poetry.lock"), pip: isPinned(requirements) }[
     tool
   ];
-  const python = version;
+  // What names files of the project cannot be installed before these are there.
+  const copyAllFirst =
+    tool === "pip"
+      ? hasRequirements &&
+        /^\s*(?:-[rce]\b|--(?:requirement|constraint|editable|find-links)\b|\.{0,2}\/|\.)/m.test(requirements)
+      : dependsOnFolders(document);
   return {
     stack: `python-${tool}`,
     template: "python",
-    runtime: `Python ${python}`,
+    runtime: `Python ${version}`,
     start,
     port,
     locked,
     data: {
-      image: `python:${python}-slim-trixie`,
-      buildImage: `python:${python}-trixie`,
+      image: `python:${version}-slim-trixie`,
+      buildImage: `python:${version}-trixie`,
       pip: tool === "pip",
       poetry: tool === "poetry",
       uv: tool === "uv",
       // A project without dependencies is its own files, and needs no environment.
       plain: tool === "pip" && !hasRequirements && !buildable && dependencies.size === 0,
       requirements: hasRequirements,
-      // Lines that name files of the project cannot be installed before these are there.
-      copyAllFirst:
-        hasRequirements &&
-        /^\s*(?:-[rce]\b|--(?:requirement|constraint|editable|find-links)\b|\.{0,2}\/|\.)/m.test(requirements),
-      manifests: present(project, "pyproject.toml", `${tool}.lock`).join(" "),
+      copyAllFirst,
+      // What is left to install when all files are there.
+      lastStep: buildable || copyAllFirst,
+      manifests: present(project, "pyproject.toml", `${tool}.lock`, `${tool}.toml`).join(" "),
       locked,
       project: tool === "pip" ? !hasRequirements && document["project"] !== undefined : buildable,
       packages: libraries.map((name) => LIBRARIES[name]).join(" "),
@@ -126,6 +130,21 @@ function dependenciesOf(project: Project, document: Document): ReadonlySet<strin
   const names = lines.flatMap((line) => /^\s*([A-Za-z0-9][\w.-]*)/.exec(line)?.[1] ?? []);
   if (lines.some((line) => /^\s*fastapi\s*\[[^\]]*\b(standard|all)\b/i.test(line))) names.push("uvicorn");
   return new Set(names.map((name) => name.toLowerCase().replace(/[-_.]+/g, "-")));
+}
+
+/** Whether a dependency is a folder or file of the project, or a member of its workspace. */
+function dependsOnFolders(document: Document): boolean {
+  const uv = table(document, "tool", "uv");
+  const sources = [
+    ...Object.values(table(document, "tool", "poetry", "dependencies")),
+    ...Object.values(table(uv, "sources")),
+  ].flat();
+  const names = stringsAt(table(document, "project"), "dependencies");
+  return (
+    uv["workspace"] !== undefined ||
+    sources.some((source) => isRecord(source) && (source["path"] !== undefined || source["workspace"] === true)) ||
+    names.some((name) => /@\s*(?:file:|\.)/.test(name))
+  );
 }
 
 function isPinned(requirements: string): boolean {

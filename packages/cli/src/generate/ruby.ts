@@ -52,6 +52,9 @@ function recipe(project: Project, wishes: Wishes): Recipe {
       image: `ruby:${version}-slim-trixie`,
       buildImage: `ruby:${version}-trixie`,
       manifests: present(project, "Gemfile", "Gemfile.lock", ".ruby-version").join(" "),
+      copyAllFirst:
+        /^\s*gemspec\b|[\s,{(]path:|:path\s*=>|^\s*path\b|\beval_gemfile\b/m.test(gemfile) ||
+        /^PATH$/m.test(textOf(project, "Gemfile.lock")),
       locked: has(project, "Gemfile.lock"),
       rails,
       assets: rails && ["propshaft", "sprockets-rails", "sprockets"].some((gem) => gems.has(gem)),
