@@ -2,15 +2,16 @@
  * Generated Dockerfiles whose build installs packages: built by a real builder from a real registry, checked by the builder,
  * run and stopped.
  */
-import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { requireCapability, type SkippableContext } from "../support/capability.ts";
 import { type Engine, findEngine, requireEngine } from "../support/engine.ts";
-import { freshTag, startUntilReady, stopContainer } from "../support/images.ts";
+import { freshTag, stopContainer } from "../support/images.ts";
 import { fetchPackage, type NpmRegistry, startNpmRegistry } from "../support/npm-registry.ts";
 import { ROOT } from "../support/programs.ts";
+import { type PythonIndex, startPythonIndex } from "../support/python-index.ts";
 import { askInside, buildImage, firstProcess, generateAndBuild, provideStandIns } from "../support/stand-ins.ts";
 
 const FIXTURES = join(ROOT, "test/fixtures/generate");
@@ -28,6 +29,7 @@ const PACKAGES = [
 
 let unavailable: string | undefined;
 let npm: NpmRegistry | undefined;
+let python: PythonIndex | undefined;
 /** Stand-ins that know the registry's address. */
 const images: Record<string, string> = {};
 const made: string[] = [];
@@ -41,6 +43,9 @@ beforeAll(async () => {
     await provideStandIns(engine, ["base", "python", "php"]);
     npm = await startNpmRegistry(PACKAGES);
     await provideNode(engine, npm.url);
+    const packages = { bottle: "bottle", gunicorn: "gunicorn", packaging: "packaging", tomlkit: "tomlkit" };
+    python = await startPythonIndex(engine, "initwrap-test/generate-python:2", packages);
+    await providePython(engine, python.url);
   } catch (error) {
     unavailable = (error as Error).message;
   }
@@ -50,7 +55,7 @@ afterAll(async () => {
   const engine = findEngine("newest");
   if (engine && containers.length > 0) await engine.docker(["rm", "-f", ...containers], { check: false });
   if (engine && made.length > 0) await engine.docker(["rmi", "-f", ...made], { check: false });
-  await npm?.close();
+  await Promise.all([npm?.close(), python?.close()]);
   await Promise.all(folders.map((folder) => rm(folder, { recursive: true, force: true })));
 });
 
@@ -74,6 +79,13 @@ async function provideNode(engine: Engine, registry: string): Promise<void> {
   );
   Object.assign(images, { "node:24-trixie-slim": node, "oven/bun:1-slim": bun, "oven/bun:1.4.5-slim": bun });
   made.push(node, bun);
+}
+
+async function providePython(engine: Engine, index: string): Promise<void> {
+  const tag = freshTag("generate-python");
+  await buildImage(engine, tag, ["FROM initwrap-test/generate-python-3.13-trixie:2", `ENV PIP_INDEX_URL=${index}`]);
+  images["python:3.13-trixie"] = tag;
+  made.push(tag);
 }
 
 function requireStandIns(context: SkippableContext): Engine {
@@ -101,6 +113,33 @@ interface Package {
   readonly scripts: Readonly<Record<string, string>>;
 }
 
+/** A folder with these files. */
+async function projectOf(files: Readonly<Record<string, string>>): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), "initwrap-generate-"));
+  folders.push(folder);
+  for (const [path, text] of Object.entries(files)) {
+    await mkdir(dirname(join(folder, path)), { recursive: true });
+    await writeFile(join(folder, path), text);
+  }
+  return folder;
+}
+
+async function buildAndStart(engine: Engine, folder: string): Promise<string> {
+  const image = await generateAndBuild(engine, folder, { network: "host", images });
+  made.push(image);
+  const id = (await engine.docker(["run", "--detach", "--network=none", image])).stdout.trim();
+  containers.push(id);
+  return id;
+}
+
+/** Ends a container that runs as this user beneath the init. */
+async function expectToStop(engine: Engine, id: string, uid: string, exitCode = 143): Promise<void> {
+  expect(await firstProcess(engine, id)).toEqual({ uid, program: "/initwrap" });
+  const stopped = await stopContainer(engine, id, 5);
+  expect(stopped.exitCode).toBe(exitCode);
+  expect(stopped.milliseconds).toBeLessThan(1000);
+}
+
 /** The names of the packages in the image's node_modules, wherever the manager puts them. */
 async function installedPackages(engine: Engine, id: string): Promise<readonly string[]> {
   const find = "find /app/node_modules -name package.json -path '*/node_modules/*'";
@@ -109,46 +148,131 @@ async function installedPackages(engine: Engine, id: string): Promise<readonly s
 }
 
 describe("a generated Dockerfile of Node", () => {
-  const variants = [
-    ["with a build", (pkg: Package) => pkg],
-    [
-      "without a build",
-      ({ scripts, ...pkg }: Package) => ({ ...pkg, scripts: { start: scripts["start"]?.replace("dist", "src") } }),
-    ],
-    [
-      "with a hook that needs a package of the build,",
-      // Yarn 4 knows no `prepare`.
-      ({ scripts, ...pkg }: Package) => ({
-        ...pkg,
-        scripts: {
-          [pkg.packageManager?.startsWith("yarn@4") ? "postinstall" : "prepare"]: "node build.js",
-          start: scripts["start"],
-        },
-      }),
-    ],
-  ] as const;
-  for (const [manager, name, pinned] of [
-    ["pnpm 10", "node-pnpm", "pnpm@10.34.9"],
-    ["pnpm 12", "node-pnpm", "pnpm@12.21.0"],
-    ["Yarn 1", "node-yarn", undefined],
-    ["Yarn 4", "node-yarn-berry", "yarn@4.18.1"],
-    ["Bun", "node-bun", "bun@1.4.5"],
+  const edits = {
+    "with a build": (pkg: Package) => pkg,
+    "without a build": ({ scripts, ...pkg }: Package) => ({
+      ...pkg,
+      scripts: { start: scripts["start"]?.replace("dist", "src") },
+    }),
+    // Yarn 4 knows no `prepare`.
+    "with a hook that needs a package of development": ({ scripts, ...pkg }: Package) => ({
+      ...pkg,
+      scripts: {
+        [pkg.packageManager?.startsWith("yarn@4") ? "postinstall" : "prepare"]: "node build.js",
+        start: scripts["start"],
+      },
+    }),
+  } as const;
+  for (const [manager, name, pinned, variants] of [
+    ["pnpm 10", "node-pnpm", "pnpm@10.34.9", ["with a build", "with a hook that needs a package of development"]],
+    ["pnpm 12", "node-pnpm", "pnpm@12.21.0", ["with a build", "without a build"]],
+    ["Yarn 1", "node-yarn", undefined, ["with a build", "without a build"]],
+    ["Yarn 4", "node-yarn-berry", "yarn@4.18.1", Object.keys(edits)],
+    ["Bun", "node-bun", "bun@1.4.5", ["with a build", "with a hook that needs a package of development"]],
   ] as const) {
-    for (const [variant, edit] of variants) {
+    for (const variant of variants) {
       it(`and ${manager}, ${variant}, has what production needs, serves, and stops at once`, async (context) => {
         const engine = requireStandIns(context);
+        const edit = edits[variant as keyof typeof edits];
         const folder = await nodeProject(name, (pkg) => ({ ...edit(pkg), packageManager: pinned }));
-        const image = await generateAndBuild(engine, folder, { network: "host", images });
-        made.push(image);
-        const id = await startUntilReady(engine, image);
-        containers.push(id);
+        const id = await buildAndStart(engine, folder);
         expect(await askInside(engine, id, 3000)).toMatch(/^HTTP\/1.1 200 [\s\S]*hello from the shop\n$/);
         expect(await installedPackages(engine, id)).toEqual(["debug", "ms"]);
-        expect(await firstProcess(engine, id)).toEqual({ uid: "1000", program: "/initwrap" });
-        const stopped = await stopContainer(engine, id, 5);
-        expect(stopped.exitCode).toBe(143);
-        expect(stopped.milliseconds).toBeLessThan(1000);
+        await expectToStop(engine, id, "1000");
       }, 180_000);
     }
   }
 });
+
+describe("a generated Dockerfile of Python", () => {
+  const main = {
+    "shop/__init__.py": "",
+    "shop/main.py":
+      'import bottle\n\napp = bottle.Bottle()\n\n\n@app.get("/")\ndef hello():\n    return "hello from the bottle\\n"\n',
+  };
+
+  async function expectToServe(engine: Engine, id: string): Promise<void> {
+    expect(await askInside(engine, id, 8000)).toMatch(/^HTTP\/1.[01] 200 [\s\S]*hello from the bottle\n$/);
+    const { stdout } = await engine.docker(["exec", id, "sh", "-c", "ls -d /venv/lib/python3.*/site-packages/*-*"]);
+    const found = [...stdout.matchAll(/site-packages\/([a-z]+)-/g)].map(([, name]) => name);
+    for (const name of ["bottle", "gunicorn", "packaging"]) expect(found).toContain(name);
+    expect(found).not.toContain("tomlkit");
+    await expectToStop(engine, id, "10001", 0);
+  }
+
+  it("and pip brings what the index has, by its hashes, serves with Gunicorn, and stops at once", async (context) => {
+    const engine = requireStandIns(context);
+    const { pins } = python as PythonIndex;
+    const requirements = ["bottle", "gunicorn", "packaging"].map((name) => `${pins[name]}\n`).join("");
+    await expectToServe(
+      engine,
+      await buildAndStart(engine, await projectOf({ ...main, "requirements.txt": requirements })),
+    );
+  }, 180_000);
+
+  it("and Poetry brings its lockfile's packages and the project's, serves with Gunicorn, and stops at once", async (context) => {
+    const engine = requireStandIns(context);
+    const files = { ...main, "pyproject.toml": poetryProject((python as PythonIndex).url), "README.md": "" };
+    // The lockfile holds the index's address and its packages' hashes, so that Poetry writes it here.
+    const lock = await lockWithPoetry(engine, files["pyproject.toml"]);
+    await expectToServe(engine, await buildAndStart(engine, await projectOf({ ...files, "poetry.lock": lock })));
+  }, 180_000);
+
+  it("and Poetry installs what is a folder of the project, and refuses a lockfile that is out of date", async (context) => {
+    const engine = requireStandIns(context);
+    const files = {
+      "main.py": 'import time\nimport greeting\nprint("ready", greeting.TEXT, flush=True)\ntime.sleep(600)\n',
+      "pyproject.toml":
+        '[tool.poetry]\npackage-mode = false\n[tool.poetry.dependencies]\npython = "^3.12"\ngreeting = { path = "greeting" }\n',
+      "greeting/pyproject.toml": `[tool.poetry]\nname = "greeting"\nversion = "1.0"\ndescription = ""\nauthors = []\n${POETRY_BACKEND}`,
+      "greeting/greeting.py": 'TEXT = "good day"\n',
+      "poetry.lock": "",
+    };
+    const folder = await projectOf(files);
+    await writeFile(join(folder, "poetry.lock"), await lockWithPoetry(engine, files["pyproject.toml"], folder));
+    const id = await buildAndStart(engine, folder);
+    expect((await engine.docker(["logs", id])).stdout).toBe("ready good day\n");
+    await expectToStop(engine, id, "10001");
+    await writeFile(join(folder, "pyproject.toml"), `${files["pyproject.toml"]}bottle = "*"\n`);
+    await expect(generateAndBuild(engine, folder, { network: "host", images })).rejects.toThrow(/poetry\.lock/);
+  }, 180_000);
+});
+
+const POETRY_BACKEND = '[build-system]\nrequires = ["poetry-core"]\nbuild-backend = "poetry.core.masonry.api"\n';
+
+function poetryProject(index: string): string {
+  return `[tool.poetry]
+name = "shop"
+version = "1.0.0"
+description = ""
+authors = []
+readme = "README.md"
+
+[tool.poetry.dependencies]
+python = "^3.12"
+bottle = "*"
+gunicorn = "*"
+
+[tool.poetry.group.dev.dependencies]
+tomlkit = "*"
+
+[[tool.poetry.source]]
+name = "here"
+url = "${index}"
+priority = "primary"
+
+${POETRY_BACKEND}`;
+}
+
+/** The poetry.lock that Poetry itself writes. */
+async function lockWithPoetry(engine: Engine, pyproject: string, folder?: string): Promise<string> {
+  const image = freshTag("generate-lock");
+  made.push(image);
+  const build = ["build", "--network=host", "-q", "-t", image];
+  const lines = ["FROM initwrap-test/generate-python:2", "WORKDIR /lock", "COPY . .", "RUN poetry lock"];
+  const context = folder ?? (await projectOf({ "pyproject.toml": pyproject }));
+  const file = join(context, "..", `${basename(context)}.Dockerfile`);
+  await writeFile(file, `${lines.join("\n")}\n`);
+  await engine.docker([...build, "-f", file, context], { timeoutMs: 120_000 });
+  return (await engine.docker(["run", "--rm", "--network=none", image, "cat", "poetry.lock"])).stdout;
+}

@@ -5,7 +5,7 @@
 #   generate-base.sh        Python, nginx and Go; Node and npm are added by the test
 #   generate-base.sh ruby   Ruby with Bundler
 #   generate-base.sh php    PHP in Apache, and Composer
-#   generate-base.sh python Python with pip and Poetry, and Gunicorn to make a wheel of
+#   generate-base.sh python Python with pip and Poetry, and Gunicorn and Bottle to make wheels of
 #   generate-base.sh rust   Cargo
 #   generate-base.sh java   a JDK with Maven, its plugins, and Gradle
 set -euo pipefail
@@ -55,7 +55,7 @@ generate-php)
 generate-python)
   # python's image lets pip install for the whole machine.
   options+=(
-    --include=ca-certificates,python3,python3-venv,python3-pip,python3-poetry,python3-gunicorn
+    --include=ca-certificates,python3,python3-venv,python3-pip,python3-poetry,python3-gunicorn,python3-bottle
     --customize-hook='ln -s /usr/bin/python3 "$1/usr/local/bin/python" && rm "$1"/usr/lib/python3*/EXTERNALLY-MANAGED'
   )
   ;;

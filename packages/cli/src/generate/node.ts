@@ -207,7 +207,8 @@ function managerCommands(
       const major = { "5": "7", "6": "8" }[lockVersion ?? ""] ?? "10";
       return {
         tool: `npm install --global pnpm@${pinned ?? major}`,
-        environment: "",
+        // It is the release that the project names, which pnpm need not look into.
+        environment: "pnpm_config_pm_on_fail=ignore",
         bun: "",
         cache: "/pnpm/store",
         install: `pnpm install${frozen} --store-dir /pnpm/store`,
