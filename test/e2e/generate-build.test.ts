@@ -1,53 +1,15 @@
-/**
- * Generated Dockerfiles, built by a real builder and run.
- *
- * The official images cannot be had without a network, so a Debian with the same programs at the same places stands in for
- * them. It has their config, and the builds get it by way of build contexts, so the engine never holds a false `python`.
- */
-import { execFile } from "node:child_process";
-import { cp, mkdir, mkdtemp, readdir, readFile, realpath, rm, writeFile } from "node:fs/promises";
+/** Generated Dockerfiles whose build needs no network, built by a real builder and run. */
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { requireCapability, type SkippableContext } from "../support/capability.ts";
-import { initwrapOk } from "../support/cli.ts";
 import { type Engine, findEngine, requireEngine } from "../support/engine.ts";
-import { freshTag, startUntilReady, stopContainer } from "../support/images.ts";
+import { startUntilReady, stopContainer } from "../support/images.ts";
 import { ROOT } from "../support/programs.ts";
+import { askInside, firstProcess, generateAndBuild, provideStandIns, standInFlags } from "../support/stand-ins.ts";
 
-const run = promisify(execFile);
 const FIXTURES = join(ROOT, "test/fixtures/generate");
-const STAND_IN = "initwrap-test/generate-base:1";
-const WEB_STAND_IN = "initwrap-test/generate-web:1";
-
-/** The images that stand-ins are made of, with what the official ones have in their config. */
-const IMAGES: Readonly<Record<string, readonly string[]>> = {
-  "node:24-trixie-slim": ['ENTRYPOINT ["docker-entrypoint.sh"]', 'CMD ["node"]'],
-  "python:3.13-trixie": ['CMD ["python3"]'],
-  "python:3.13-slim-trixie": ['CMD ["python3"]'],
-  "nginx:1.30-trixie": [
-    'ENTRYPOINT ["/docker-entrypoint.sh"]',
-    'CMD ["nginx", "-g", "daemon off;"]',
-    "STOPSIGNAL SIGQUIT",
-  ],
-  "golang:1.27-trixie": ['CMD ["bash"]', "ENV GOTOOLCHAIN=local GOPATH=/go"],
-  "ruby:3.4-trixie": ['CMD ["irb"]', "ENV GEM_HOME=/usr/local/bundle BUNDLE_SILENCE_ROOT_WARNING=1"],
-  "ruby:3.4-slim-trixie": ['CMD ["irb"]', "ENV GEM_HOME=/usr/local/bundle BUNDLE_SILENCE_ROOT_WARNING=1"],
-  "php:8.4-apache-trixie": [
-    'ENTRYPOINT ["docker-php-entrypoint"]',
-    'CMD ["apache2-foreground"]',
-    "STOPSIGNAL SIGWINCH",
-    "ENV PHP_INI_DIR=/usr/local/etc/php",
-    // What is below /run is no part of a root file system that mmdebstrap makes.
-    "RUN install -d -m 1777 /run/apache2 /run/lock/apache2 && cd /var/log/apache2 && rm -f *.log && ln -s /dev/stderr error.log && ln -s /dev/stdout access.log && ln -s /dev/stdout other_vhosts_access.log",
-  ],
-};
-
-/** The stand-in that a name's image is made of. */
-function baseOf(name: string): string {
-  return /^(ruby|php):/.test(name) ? WEB_STAND_IN : STAND_IN;
-}
 
 let unavailable: string | undefined;
 const images: string[] = [];
@@ -55,66 +17,21 @@ const containers: string[] = [];
 const folders: string[] = [];
 
 beforeAll(async () => {
-  const engine = findEngine("modern");
+  const engine = findEngine("newest");
   if (engine === undefined) return;
   try {
-    await provideStandIns(engine);
+    await provideStandIns(engine, ["base", "ruby", "php"]);
   } catch (error) {
     unavailable = (error as Error).message;
   }
 }, 900_000);
 
 afterAll(async () => {
-  const engine = findEngine("modern");
+  const engine = findEngine("newest");
   if (engine && containers.length > 0) await engine.docker(["rm", "-f", ...containers], { check: false });
   if (engine && images.length > 0) await engine.docker(["rmi", "-f", ...images], { check: false });
   await Promise.all(folders.map((folder) => rm(folder, { recursive: true, force: true })));
 });
-
-/** Imports the stand-in, adds this Node and its npm, and gives it the names of the official images. */
-async function provideStandIns(engine: Engine): Promise<void> {
-  const known = await engine.docker(["image", "inspect", STAND_IN], { check: false });
-  if (known.status !== 0) {
-    const script = join(ROOT, "test/support/engines/generate-base.sh");
-    const tarball = (await run("bash", [script], { timeout: 600_000 })).stdout.trim();
-    await engine.docker(["import", tarball, `${STAND_IN}-os`], { timeoutMs: 300_000 });
-    const folder = await scratchFolder();
-    const npm = dirname(dirname(await realpath((await run("which", ["npm"])).stdout.trim())));
-    await cp(process.execPath, join(folder, "node"));
-    await cp(npm, join(folder, "npm"), { recursive: true });
-    await writeFile(
-      join(folder, "Dockerfile"),
-      `FROM ${STAND_IN}-os\nENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\nCOPY node /usr/local/bin/node\nCOPY npm /usr/local/lib/node_modules/npm\nRUN ln -s ../lib/node_modules/npm/bin/npm-cli.js /usr/local/bin/npm\n`,
-    );
-    await engine.docker(["build", "-q", "-t", STAND_IN, folder], { timeoutMs: 300_000 });
-  }
-  await provideWebStandIn(engine);
-  for (const [name, config] of Object.entries(IMAGES)) {
-    const folder = await scratchFolder();
-    await writeFile(join(folder, "Dockerfile"), `FROM ${baseOf(name)}\n${config.join("\n")}\n`);
-    await engine.docker(["build", "-q", "-t", standInOf(name), folder], { timeoutMs: 300_000 });
-  }
-}
-
-async function provideWebStandIn(engine: Engine): Promise<void> {
-  if ((await engine.docker(["image", "inspect", WEB_STAND_IN], { check: false })).status === 0) return;
-  const script = join(ROOT, "test/support/engines/generate-base.sh");
-  const tarball = (await run("bash", [script, "web"], { timeout: 600_000 })).stdout.trim();
-  const path = "ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-  await engine.docker(["import", "--change", path, tarball, WEB_STAND_IN], { timeoutMs: 300_000 });
-}
-
-function standInOf(name: string): string {
-  return name in IMAGES ? `initwrap-test/generate-${name.replace(":", "-")}:1` : STAND_IN;
-}
-
-/** The flags that put stand-ins in the place of every image that a Dockerfile names. */
-function standInFlags(dockerfile: string): readonly string[] {
-  const names = [...dockerfile.matchAll(/^FROM (?:--platform=\S+ )?(\S+:\S+)|--from=(\S+:\S+)/gm)].map(
-    ([, from, copied]) => (from ?? copied) as string,
-  );
-  return [...new Set(names)].flatMap((name) => ["--build-context", `${name}=docker-image://${standInOf(name)}`]);
-}
 
 async function scratchFolder(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), "initwrap-generate-"));
@@ -123,7 +40,7 @@ async function scratchFolder(): Promise<string> {
 }
 
 function requireStandIns(context: SkippableContext): Engine {
-  const engine = requireEngine(context);
+  const engine = requireEngine(context, "newest");
   requireCapability(context, `the stand-in for official images (${unavailable})`, unavailable === undefined);
   return engine;
 }
@@ -141,11 +58,8 @@ async function buildFixture(
 }
 
 async function buildFolder(engine: Engine, folder: string): Promise<string> {
-  await initwrapOk(["generate", folder], { env: engine.env });
-  const image = freshTag("generate");
+  const image = await generateAndBuild(engine, folder);
   images.push(image);
-  const flags = standInFlags(await readFile(join(folder, "Dockerfile"), "utf8"));
-  await engine.docker(["build", "--network=none", ...flags, "-t", image, folder], { timeoutMs: 300_000 });
   return image;
 }
 
@@ -159,16 +73,6 @@ async function buildProject(engine: Engine, files: Readonly<Record<string, strin
   return buildFolder(engine, folder);
 }
 
-/** The answer to a request inside the container, head and body, with nothing but its shell. */
-async function askInside(engine: Engine, id: string, port: number, path = "/"): Promise<string> {
-  const script = `exec 3<>/dev/tcp/127.0.0.1/${port} && printf 'GET ${path} HTTP/1.0\\r\\nHost: x\\r\\n\\r\\n' >&3 && cat <&3`;
-  for (let attempt = 0; ; attempt++) {
-    const result = await engine.docker(["exec", id, "bash", "-c", script], { check: false });
-    if (result.status === 0 || attempt > 100) return result.stdout + result.stderr;
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
-}
-
 /** What a request for `/` inside the container's own network gives. */
 async function fetchInside(engine: Engine, id: string, port: number, path = "/"): Promise<string> {
   const script = `fetch("http://127.0.0.1:${port}${path}").then(async (r) => process.stdout.write(r.status + " " + await r.text()))`;
@@ -177,15 +81,6 @@ async function fetchInside(engine: Engine, id: string, port: number, path = "/")
     if (result.status === 0 || attempt > 50) return result.stdout + result.stderr;
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
-}
-
-async function owner(engine: Engine, id: string): Promise<string> {
-  const { stdout } = await engine.docker(["exec", id, "cat", "/proc/1/status"]);
-  return /^Uid:\s+(\d+)/m.exec(stdout)?.[1] ?? "";
-}
-
-async function firstProcess(engine: Engine, id: string): Promise<string> {
-  return (await engine.docker(["exec", id, "cat", "/proc/1/cmdline"])).stdout.split("\0")[0] ?? "";
 }
 
 describe("a generated Dockerfile", () => {
@@ -198,21 +93,12 @@ describe("a generated Dockerfile", () => {
       const id = await startUntilReady(engine, await buildFixture(engine, name));
       containers.push(id);
       expect(await fetchInside(engine, id, port)).toBe(answer);
-      expect([await owner(engine, id), await firstProcess(engine, id)]).toEqual([uid, "/initwrap"]);
+      expect(await firstProcess(engine, id)).toEqual({ uid, program: "/initwrap" });
       const stopped = await stopContainer(engine, id, 5);
       expect(stopped.exitCode).toBe(143);
       expect(stopped.milliseconds).toBeLessThan(1000);
     });
   }
-
-  it("of Python with pip brings what its build installed", async (context) => {
-    const engine = requireStandIns(context);
-    const id = await startUntilReady(engine, await buildFixture(engine, "python-wheel"));
-    containers.push(id);
-    const stopped = await stopContainer(engine, id, 5);
-    expect([stopped.exitCode, stopped.output]).toEqual([143, "ready good day\n"]);
-    expect(stopped.milliseconds).toBeLessThan(1000);
-  });
 
   it("of a static site serves pages and no dot files, and ends cleanly on nginx's own signal", async (context) => {
     const engine = requireStandIns(context);
@@ -221,7 +107,7 @@ describe("a generated Dockerfile", () => {
     containers.push(id);
     expect(await fetchInside(engine, id, 8080)).toContain("200 <!doctype html><title>Shop</title>");
     expect(await fetchInside(engine, id, 8080, "/.initwrap/linux-amd64/initwrap")).toMatch(/^404 /);
-    expect([await owner(engine, id), await firstProcess(engine, id)]).toEqual(["101", "/initwrap"]);
+    expect(await firstProcess(engine, id)).toEqual({ uid: "101", program: "/initwrap" });
     const stopped = await stopContainer(engine, id, 5);
     expect(stopped.exitCode).toBe(0);
     expect(stopped.milliseconds).toBeLessThan(1000);
@@ -243,14 +129,19 @@ describe("a generated Dockerfile", () => {
   it("of Ruby runs with what Bundler installed, and stops at once", async (context) => {
     const engine = requireStandIns(context);
     const image = await buildProject(engine, {
-      Gemfile: 'source "https://rubygems.org"\nruby ">= 3.3"\n',
+      Gemfile: 'source "https://rubygems.org"\ngem "greeting", path: "greeting"\n',
+      "Gemfile.lock":
+        "PATH\n  remote: greeting\n  specs:\n    greeting (1.0.0)\n\nGEM\n  remote: https://rubygems.org/\n  specs:\n\nPLATFORMS\n  ruby\n\nDEPENDENCIES\n  greeting!\n",
+      "greeting/greeting.gemspec":
+        'Gem::Specification.new { |s| s.name = "greeting"; s.version = "1.0.0"; s.summary = "x"; s.authors = ["x"]; s.files = ["lib/greeting.rb"] }\n',
+      "greeting/lib/greeting.rb": 'GREETING = "hello"\n',
       Procfile: "web: bundle exec ruby server.rb\n",
-      "server.rb": await readFile(join(ROOT, "test/e2e/programs/server.rb"), "utf8"),
+      "server.rb": `require "greeting"\n${await readFile(join(ROOT, "test/e2e/programs/server.rb"), "utf8")}`,
     });
     const id = await startUntilReady(engine, image);
     containers.push(id);
     expect(await askInside(engine, id, 9292)).toContain("hello from ruby");
-    expect([await owner(engine, id), await firstProcess(engine, id)]).toEqual(["10001", "/initwrap"]);
+    expect(await firstProcess(engine, id)).toEqual({ uid: "10001", program: "/initwrap" });
     const stopped = await stopContainer(engine, id, 5);
     expect(stopped.exitCode).toBe(143);
     expect(stopped.milliseconds).toBeLessThan(1000);
@@ -266,10 +157,20 @@ describe("a generated Dockerfile", () => {
     containers.push(id);
     expect(await askInside(engine, id, 8080)).toMatch(/^HTTP\/1.1 200 [\s\S]*hello from php as \w+ 42/);
     expect(await askInside(engine, id, 8080, "/secret.txt")).toMatch(/^HTTP\/1.1 404 /);
-    expect([await owner(engine, id), await firstProcess(engine, id)]).toEqual(["33", "/initwrap"]);
+    expect(await firstProcess(engine, id)).toEqual({ uid: "33", program: "/initwrap" });
     // Apache takes a second or two for it; killed after five it would end with 137.
     const stopped = await stopContainer(engine, id, 5);
     expect(stopped.exitCode).toBe(0);
+  });
+
+  it("of PHP with Composer brings the packages of its lockfile", async (context) => {
+    const engine = requireStandIns(context);
+    const image = await buildFixture(engine, "php-path");
+    const id = (await engine.docker(["run", "--detach", "--network=none", image])).stdout.trim();
+    containers.push(id);
+    expect(await askInside(engine, id, 8080)).toMatch(/^HTTP\/1.1 200 [\s\S]*hello from php: good day$/);
+    expect(await firstProcess(engine, id)).toEqual({ uid: "33", program: "/initwrap" });
+    expect((await stopContainer(engine, id, 5)).exitCode).toBe(0);
   });
 
   it("of any stack is understood by the builder from its first line to its last", async (context) => {

@@ -40,7 +40,7 @@ beforeAll(async () => {
   const engine = findEngine("newest");
   if (engine === undefined) return;
   try {
-    await provideStandIns(engine, ["base", "python", "php"]);
+    await provideStandIns(engine, ["base", "python"]);
     npm = await startNpmRegistry(PACKAGES);
     await provideNode(engine, npm.url);
     const packages = { bottle: "bottle", gunicorn: "gunicorn", packaging: "packaging", tomlkit: "tomlkit" };
@@ -132,6 +132,10 @@ async function buildAndStart(engine: Engine, folder: string): Promise<string> {
   return id;
 }
 
+async function expectToPrint(engine: Engine, id: string, text: string): Promise<void> {
+  await expect.poll(async () => (await engine.docker(["logs", id])).stdout, { timeout: 10_000 }).toBe(text);
+}
+
 /** Ends a container that runs as this user beneath the init. */
 async function expectToStop(engine: Engine, id: string, uid: string, exitCode = 143): Promise<void> {
   expect(await firstProcess(engine, id)).toEqual({ uid, program: "/initwrap" });
@@ -210,6 +214,16 @@ describe("a generated Dockerfile of Python", () => {
     );
   }, 180_000);
 
+  it("and pip installs a wheel of the project's own, and stops at once", async (context) => {
+    const engine = requireStandIns(context);
+    const folder = await mkdtemp(join(tmpdir(), "initwrap-generate-"));
+    folders.push(folder);
+    await cp(join(FIXTURES, "python-wheel/project"), folder, { recursive: true });
+    const id = await buildAndStart(engine, folder);
+    await expectToPrint(engine, id, "ready good day\n");
+    await expectToStop(engine, id, "10001");
+  }, 180_000);
+
   it("and Poetry brings its lockfile's packages and the project's, serves with Gunicorn, and stops at once", async (context) => {
     const engine = requireStandIns(context);
     const files = { ...main, "pyproject.toml": poetryProject((python as PythonIndex).url), "README.md": "" };
@@ -226,12 +240,11 @@ describe("a generated Dockerfile of Python", () => {
         '[tool.poetry]\npackage-mode = false\n[tool.poetry.dependencies]\npython = "^3.12"\ngreeting = { path = "greeting" }\n',
       "greeting/pyproject.toml": `[tool.poetry]\nname = "greeting"\nversion = "1.0"\ndescription = ""\nauthors = []\n${POETRY_BACKEND}`,
       "greeting/greeting.py": 'TEXT = "good day"\n',
-      "poetry.lock": "",
     };
     const folder = await projectOf(files);
     await writeFile(join(folder, "poetry.lock"), await lockWithPoetry(engine, files["pyproject.toml"], folder));
     const id = await buildAndStart(engine, folder);
-    expect((await engine.docker(["logs", id])).stdout).toBe("ready good day\n");
+    await expectToPrint(engine, id, "ready good day\n");
     await expectToStop(engine, id, "10001");
     await writeFile(join(folder, "pyproject.toml"), `${files["pyproject.toml"]}bottle = "*"\n`);
     await expect(generateAndBuild(engine, folder, { network: "host", images })).rejects.toThrow(/poetry\.lock/);
@@ -268,7 +281,7 @@ ${POETRY_BACKEND}`;
 async function lockWithPoetry(engine: Engine, pyproject: string, folder?: string): Promise<string> {
   const image = freshTag("generate-lock");
   made.push(image);
-  const build = ["build", "--network=host", "-q", "-t", image];
+  const build = ["build", "--network=host", "-t", image];
   const lines = ["FROM initwrap-test/generate-python:2", "WORKDIR /lock", "COPY . .", "RUN poetry lock"];
   const context = folder ?? (await projectOf({ "pyproject.toml": pyproject }));
   const file = join(context, "..", `${basename(context)}.Dockerfile`);

@@ -55,7 +55,7 @@ generate-php)
 generate-python)
   # python's image lets pip install for the whole machine.
   options+=(
-    --include=ca-certificates,python3,python3-venv,python3-pip,python3-poetry,python3-gunicorn,python3-bottle
+    --include=ca-certificates,python3,python3-venv,python3-pip,python3-poetry,python3-httpx,python3-zstandard,python3-gunicorn,python3-bottle
     --customize-hook='ln -s /usr/bin/python3 "$1/usr/local/bin/python" && rm "$1"/usr/lib/python3*/EXTERNALLY-MANAGED'
   )
   ;;
