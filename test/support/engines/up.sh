@@ -4,7 +4,7 @@
 #   up.sh NAME       modern        Docker 26.1, BuildKit, containerd image store
 #                    modern-graph  Docker 26.1, BuildKit, overlay2 graph driver
 #                    classic       Docker 20.10, classic builder as well, overlay2 graph driver
-#                    newest        Docker 28.5, whose builder has checks of its own (docker build --check)
+#                    newest        Docker 28.5, whose builder has checks of its own (docker build --check), and Compose
 #   up.sh registry   a registry server on a free loopback port
 #   down.sh          ends them all
 #
@@ -58,12 +58,18 @@ if [ ! -e "$root/.complete" ]; then
   rm -rf "$root"
   packages=ca-certificates,docker.io,containerd,runc
   [ "$suite" = bookworm ] || packages=$packages,docker-buildx,docker-cli
+  [ "$suite" != sid ] || packages=$packages,docker-compose
   mmdebstrap --quiet --variant=minbase --mode=root --include="$packages" \
     --aptopt='APT::Install-Recommends "false"' --aptopt='Acquire::Check-Valid-Until "false"' "$suite" "$root" >&2
   touch "$root/.complete"
 fi
 
-# The client and its plugin, each behind a two-line wrapper that runs it with the loader and libraries it was linked with.
+# A root file system of before Compose was asked for gets it.
+if [ "$suite" = sid ] && [ ! -e "$root/usr/libexec/docker/cli-plugins/docker-compose" ]; then
+  { chroot "$root" apt-get -q update && chroot "$root" apt-get -qy install --no-install-recommends docker-compose; } >&2
+fi
+
+# The client and its plugins, each behind a two-line wrapper that runs it with the loader and libraries it was linked with.
 loader=$(find "$root"/lib64/ "$root"/lib/ -maxdepth 1 -name 'ld-linux*.so.*' | head -1)
 libraries=$(find "$root/usr/lib" -maxdepth 1 -name '*-linux-gnu*' | head -1)
 wrapper() {
@@ -72,8 +78,10 @@ wrapper() {
   mv "$2.new" "$2"
 }
 wrapper "$root/usr/bin/docker" "$run/bin/docker"
-[ ! -e "$root/usr/libexec/docker/cli-plugins/docker-buildx" ] ||
-  wrapper "$root/usr/libexec/docker/cli-plugins/docker-buildx" "$run/config/cli-plugins/docker-buildx"
+for plugin in docker-buildx docker-compose; do
+  [ ! -e "$root/usr/libexec/docker/cli-plugins/$plugin" ] ||
+    wrapper "$root/usr/libexec/docker/cli-plugins/$plugin" "$run/config/cli-plugins/$plugin"
+done
 
 if ! answers; then
   cat >"$run/enter.sh" <<'ENTER'

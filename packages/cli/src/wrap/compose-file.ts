@@ -6,10 +6,11 @@
  * Source: the Compose specification (build, services, interpolation, merge), https://github.com/compose-spec/compose-spec.
  */
 import { resolve } from "node:path";
-import { type Document, isMap, isScalar, LineCounter, type Node, parseDocument } from "yaml";
+import { type Document, isMap, isScalar, LineCounter, type Node, parseAllDocuments } from "yaml";
 import type { Diagnostic } from "../model/diagnostics.ts";
 import type { InitwrapError } from "../model/errors.ts";
 import { type BuildUnit, invalid, isRemote, type Variables } from "./build-unit.ts";
+import { GO_NUMBERS } from "./compose-numbers.ts";
 import { InterpolationError, interpolate } from "./compose-variables.ts";
 import { splitWords } from "./split-words.ts";
 
@@ -33,7 +34,8 @@ export interface BuildFacts {
   readonly dockerfile: string | undefined;
   readonly inline: string | undefined;
   readonly target: string | undefined;
-  readonly args: Readonly<Record<string, string>>;
+  /** Undefined for one that is named without a value, and that the environment does not have: it takes an earlier value away. */
+  readonly args: Readonly<Record<string, string | undefined>>;
   readonly platforms: readonly string[];
   readonly contexts: readonly string[];
 }
@@ -60,22 +62,42 @@ export interface ComposeFileOptions {
   readonly variables: Variables;
 }
 
+/**
+ * The documents of a file, which are merged like files. Nothing is read of their services yet, and no variable is asked for.
+ * Throws BUILD_FILE_INVALID.
+ */
+export function parseComposeFile(text: string, options: ComposeFileOptions): readonly ComposeFile[] {
+  const lines = new LineCounter();
+  // `<<` is part of YAML 1.1 only, and Compose files use it.
+  const parsed = parseAllDocuments(text, {
+    lineCounter: lines,
+    merge: true,
+    logLevel: "silent",
+    customTags: (tags) => [...GO_NUMBERS, ...tags],
+  });
+  const documents: readonly Document[] = Array.isArray(parsed) ? parsed : [];
+  const written = documents.filter(({ contents, errors }) => contents !== null || errors.length > 0);
+  if (written.length === 0) throw invalid(options.path, 1, "a Compose file is a mapping with services in it");
+  return written.map((document) => new ComposeFile(document, lines, options));
+}
+
+/** One document of a Compose file. */
 export class ComposeFile {
   readonly path: string;
   readonly folder: string;
   private readonly variables: Variables;
   private readonly document: Document;
-  private readonly lines = new LineCounter();
+  private readonly lines: LineCounter;
   private readonly root: Readonly<Record<string, unknown>>;
   private readonly services: Readonly<Record<string, unknown>>;
 
   /** Throws BUILD_FILE_INVALID. */
-  constructor(text: string, { path, folder, variables }: ComposeFileOptions) {
+  constructor(document: Document, lines: LineCounter, { path, folder, variables }: ComposeFileOptions) {
     this.path = path;
     this.folder = folder;
     this.variables = variables;
-    // `<<` is part of YAML 1.1 only, and Compose files use it.
-    this.document = parseDocument(text, { lineCounter: this.lines, merge: true, logLevel: "silent" });
+    this.document = document;
+    this.lines = lines;
     const [fault] = this.document.errors;
     if (fault !== undefined) {
       const message = (fault.message.split("\n")[0] as string).replace(/ at line.*$/, "");
@@ -87,6 +109,18 @@ export class ComposeFile {
     if (!isRecord(services)) throw invalid(path, this.lineAt("services"), "services is not a mapping");
     this.root = root;
     this.services = services;
+  }
+
+  /** The project's name; undefined when the file does not say. */
+  projectName(): string | undefined {
+    const name = this.root["name"];
+    return typeof name === "string" ? fill(name, this.variables, this.path, this.lineAt("name")) : undefined;
+  }
+
+  /** A path of the file as an absolute one; `~` is the user's home. */
+  place(path: string): string {
+    const home = this.variables["HOME"];
+    return resolve(this.folder, path.startsWith("~") && home !== undefined ? `${home}${path.slice(1)}` : path);
   }
 
   /** The services' names, in the file's order. */
@@ -131,13 +165,13 @@ export class ComposeFile {
   }
 
   private context(name: string): ServiceContext {
-    const { path, folder, variables } = this;
+    const { path, variables } = this;
     const line = this.lineOf(name);
     const service = this.services[name] ?? {};
     if (!isRecord(service)) throw invalid(path, line, `service ${name} is not a mapping`);
     const lineAt = (...keys: readonly string[]) => this.lineAt("services", name, ...keys);
     const tagAt = (...keys: readonly string[]) => this.tagAt("services", name, ...keys);
-    return { path, folder, name, line, service, variables, lineAt, tagAt };
+    return { path, name, line, service, variables, place: (other) => this.place(other), lineAt, tagAt };
   }
 
   /** The line of the deepest of `keys` that is written in the text itself; a merged key stands elsewhere. */
@@ -166,9 +200,9 @@ function pairOf(node: unknown, key: string) {
 
 interface ServiceContext {
   readonly path: string;
-  readonly folder: string;
   readonly name: string;
   readonly line: number;
+  readonly place: (path: string) => string;
   readonly service: Readonly<Record<string, unknown>>;
   readonly variables: Variables;
   readonly lineAt: (...keys: readonly string[]) => number;
@@ -189,6 +223,8 @@ class ServiceReader {
     const build = this.build(this.tagged(service["build"], "build"));
     const platform = this.text(this.tagged(service["platform"], "platform"), "platform");
     const entrypoint = this.entrypoint(this.tagged(service["entrypoint"], "entrypoint"));
+    // Unlike for other fields, nothing is a word too: the image's own again.
+    if (service["entrypoint"] === null) this.replaced.add("entrypoint");
     const init = this.flag(this.tagged(service["init"], "init"));
     return { definedIn: path, line, build, platform, entrypoint, init, replaced: this.replaced };
   }
@@ -221,7 +257,7 @@ class ServiceReader {
     return {
       definedIn: this.of.path,
       line: this.of.lineAt("build"),
-      context: context === undefined || isRemote(context) ? context : resolve(this.of.folder, context),
+      context: context === undefined || isRemote(context) ? context : this.of.place(context),
       dockerfile: field("dockerfile"),
       inline: field("dockerfile_inline"),
       target: field("target"),
@@ -244,8 +280,8 @@ class ServiceReader {
     throw this.wrong("init", "is neither true nor false");
   }
 
-  /** A mapping, or a list of `NAME=value`; a name without a value takes the environment's, and is left out without one. */
-  private args(value: unknown): Readonly<Record<string, string>> {
+  /** A mapping, or a list of `NAME=value`; a name without a value takes the environment's. */
+  private args(value: unknown): Readonly<Record<string, string | undefined>> {
     if (value === undefined || value === null) return {};
     const pairs = Array.isArray(value)
       ? this.list(value, "build", "args").map((word) => {
@@ -256,12 +292,7 @@ class ServiceReader {
         ? Object.entries(value).flatMap(([key, word]) => this.argument(key, this.tagged(word, "build", "args", key)))
         : undefined;
     if (pairs === undefined) throw this.wrong("build.args", "is neither a mapping nor a list");
-    const given: Record<string, string> = {};
-    for (const [key, word] of pairs) {
-      const result = word ?? this.of.variables[key];
-      if (result !== undefined) given[key] = result;
-    }
-    return given;
+    return Object.fromEntries(pairs.map(([key, word]) => [key, word ?? this.of.variables[key]]));
   }
 
   private argument(key: string, word: unknown): readonly (readonly [string, string | undefined])[] {

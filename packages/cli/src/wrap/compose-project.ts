@@ -8,10 +8,17 @@
  * documentation of COMPOSE_FILE.
  */
 import { readFileSync } from "node:fs";
-import { dirname, join, resolve } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { InitwrapError } from "../model/errors.ts";
 import { type BuildUnit, invalid, isRemote, placeOf, unsupported, type Variables } from "./build-unit.ts";
-import { type BuildFacts, ComposeFile, type Extension, type Inclusion, type ServiceFacts } from "./compose-file.ts";
+import {
+  type BuildFacts,
+  type ComposeFile,
+  type Extension,
+  type Inclusion,
+  parseComposeFile,
+  type ServiceFacts,
+} from "./compose-file.ts";
 import { COMPOSE_NAMES, composeFileIn, isFile, isFolder, withOverride } from "./compose-names.ts";
 import { InterpolationError, parseEnvFile } from "./compose-variables.ts";
 import { inputError } from "./dockerfile-file.ts";
@@ -31,9 +38,17 @@ export function readCompose(
 ): readonly BuildUnit[] {
   const paths = filesOf(inputs, environment);
   const folder = resolve(dirname(paths[0] as string));
-  const variables = { ...dotEnv(join(folder, ".env"), environment, "optional"), ...environment };
-  const files = paths.map((path) => new ComposeFile(textOf(path), { path, folder, variables }));
-  return unitsOf(new Project(files, { folder, variables, above: [] }), services);
+  const [input] = inputs;
+  const started = inputs.length === 1 && isFolder(input as string) ? (input as string) : ".";
+  const given = { ...envFiles(folder, started, environment), ...environment };
+  return unitsOf(
+    project(
+      paths.map((path) => [path, textOf(path)]),
+      folder,
+      given,
+    ),
+    services,
+  );
 }
 
 /** The builds of one file's text, as `readCompose` gives them of a file at `path`. */
@@ -42,9 +57,45 @@ export function parseCompose(
   options: { readonly path: string; readonly services?: readonly string[]; readonly variables?: Variables },
 ): readonly BuildUnit[] {
   const { path, services = [], variables = {} } = options;
-  const folder = resolve(dirname(path));
-  const file = new ComposeFile(text, { path, folder, variables });
-  return unitsOf(new Project([file], { folder, variables, above: [] }), services);
+  return unitsOf(project([[path, text]], resolve(dirname(path)), variables), services);
+}
+
+/** The project that these files, each a path and its text, are together. */
+function project(texts: readonly (readonly [string, string])[], folder: string, given: Variables): Project {
+  const variables: Record<string, string | undefined> = { ...given };
+  const files = texts.flatMap(([path, text]) => parseComposeFile(text, { path, folder, variables }));
+  // No file has been asked for anything but its name yet.
+  variables["COMPOSE_PROJECT_NAME"] ||= files.map((file) => file.projectName()).findLast(Boolean) ?? nameOf(folder);
+  return new Project(files, { folder, variables, above: [] });
+}
+
+/** A project's name by its folder. */
+function nameOf(folder: string): string {
+  return basename(folder)
+    .toLowerCase()
+    .replace(/[^-_a-z0-9]/g, "")
+    .replace(/^[-_]+/, "");
+}
+
+/** What `.env` says, or the files that the environment names instead; these count from where `docker compose` would be called. */
+function envFiles(folder: string, started: string, environment: Variables): Variables {
+  const named = environment["COMPOSE_ENV_FILES"];
+  if (named !== undefined && named !== "") {
+    return readEnvFiles(
+      named.split(",").map((path) => resolve(started, path)),
+      environment,
+      "required",
+    );
+  }
+  if (/^(?:1|y|yes|t|true|on)$/i.test(environment["COMPOSE_DISABLE_ENV_FILE"] ?? "")) return {};
+  return readEnvFiles([join(folder, ".env")], environment, "optional");
+}
+
+/** The later file's word counts; a file sees what those before it say. */
+function readEnvFiles(paths: readonly string[], environment: Variables, need: "optional" | "required"): Variables {
+  const values: Record<string, string | undefined> = {};
+  for (const path of paths) Object.assign(values, dotEnv(path, environment, values, need));
+  return values;
 }
 
 function filesOf(inputs: readonly string[], environment: Variables): readonly string[] {
@@ -52,7 +103,7 @@ function filesOf(inputs: readonly string[], environment: Variables): readonly st
   if (input === undefined || inputs.length > 1) return inputs;
   const folder = isFolder(input) ? input : undefined;
   if (folder === undefined) return withOverride(input);
-  const variables = { ...dotEnv(join(folder, ".env"), environment, "optional"), ...environment };
+  const variables = { ...envFiles(folder, folder, environment), ...environment };
   const listed = variables["COMPOSE_FILE"];
   if (listed !== undefined && listed !== "") {
     const separator = variables["COMPOSE_PATH_SEPARATOR"] || (process.platform === "win32" ? ";" : ":");
@@ -174,10 +225,11 @@ class Project {
     if (isRemote(extension.file)) {
       throw unsupported(file.path, extension.line, `service ${name} extends one in ${extension.file}`, RESOLVED);
     }
-    const other = resolve(file.folder, extension.file);
+    const other = file.place(extension.file);
     const folder = dirname(other);
-    const project = new Project([this.open(other, folder, this.scope.variables)], { ...this.scope, folder });
-    const found = project.merged(service, 1, further);
+    const files = this.open(other, folder, this.scope.variables);
+    const project = new Project(files, { ...this.scope, folder });
+    const found = project.merged(service, files.length, further);
     if (found === undefined) throw missing();
     return found.facts;
   }
@@ -185,23 +237,22 @@ class Project {
   private include(file: ComposeFile, { paths, folder, envFiles, line }: Inclusion): Project {
     const remote = paths.find(isRemote);
     if (remote !== undefined) throw unsupported(file.path, line, `include takes ${remote} from elsewhere`, RESOLVED);
-    const files = paths.map((path) => resolve(file.folder, path));
+    const files = paths.map((path) => file.place(path));
     const [first] = files;
     if (first === undefined) throw invalid(file.path, line, "include names no file");
     const above = [...this.scope.above, ...this.files.map(({ path }) => resolve(path))];
     const circle = files.find((path) => above.includes(path));
     if (circle !== undefined) throw invalid(file.path, line, `${circle} includes itself`);
-    const place = folder === undefined ? dirname(first) : resolve(file.folder, folder);
-    const given = envFiles.length > 0 ? envFiles.map((path) => resolve(file.folder, path)) : [join(place, ".env")];
+    const place = folder === undefined ? dirname(first) : file.place(folder);
+    const given = envFiles.length > 0 ? envFiles.map((path) => file.place(path)) : [join(place, ".env")];
     const need = envFiles.length > 0 ? "required" : "optional";
-    const env = Object.assign({}, ...given.map((path) => dotEnv(path, this.scope.variables, need)));
-    const variables = { ...env, ...this.scope.variables };
-    const opened = files.map((path) => this.open(path, place, variables));
+    const variables = { ...readEnvFiles(given, this.scope.variables, need), ...this.scope.variables };
+    const opened = files.flatMap((path) => this.open(path, place, variables));
     return new Project(opened, { folder: place, variables, above });
   }
 
-  private open(path: string, folder: string, variables: Variables): ComposeFile {
-    return new ComposeFile(textOf(path), { path, folder, variables });
+  private open(path: string, folder: string, variables: Variables): readonly ComposeFile[] {
+    return parseComposeFile(textOf(path), { path, folder, variables });
   }
 }
 
@@ -279,9 +330,9 @@ function unitOf(name: string, facts: ServiceFacts, folder: string): BuildUnit | 
     name,
     definedIn,
     line,
-    ...placeOf(folder, build.context ?? ".", build.dockerfile, build.inline),
+    ...placeOf(folder, build.context ?? ".", build.dockerfile || undefined, build.inline),
     target: build.target === "" ? undefined : build.target,
-    args: build.args,
+    args: withValue(build.args),
     platforms: build.platforms.length > 0 || platform === undefined || platform === "" ? build.platforms : [platform],
     namedContexts: build.contexts,
     entrypointOverride: facts.entrypoint,
@@ -289,10 +340,16 @@ function unitOf(name: string, facts: ServiceFacts, folder: string): BuildUnit | 
   };
 }
 
-function dotEnv(path: string, environment: Variables, need: "optional" | "required"): Variables {
+function withValue(args: Readonly<Record<string, string | undefined>>): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    Object.entries(args).flatMap(([name, value]) => (value === undefined ? [] : [[name, value] as const])),
+  );
+}
+
+function dotEnv(path: string, environment: Variables, earlier: Variables, need: "optional" | "required"): Variables {
   if (need === "optional" && !isFile(path)) return {};
   try {
-    return parseEnvFile(textOf(path), environment);
+    return parseEnvFile(textOf(path), environment, earlier);
   } catch (error) {
     if (!(error instanceof InterpolationError)) throw error;
     throw new InitwrapError("BUILD_FILE_INVALID", error.message, { where: path });

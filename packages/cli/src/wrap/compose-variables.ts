@@ -104,12 +104,17 @@ const ESCAPES: Readonly<Record<string, string>> = { n: "\n", r: "\r", t: "\t" };
 
 /**
  * Reads a `.env` file: `NAME=value`; a value in single quotes is literal, in double quotes has escapes and variables, and
- * without quotes ends at ` #` and has variables. A variable is looked up in `outer` first, then in the lines above.
+ * without quotes ends at ` #` and has variables. A variable is looked up in `outer` first, then in the lines above, and then in
+ * `earlier`, which is what files before this one say.
  */
-export function parseEnvFile(text: string, outer: Variables): Readonly<Record<string, string>> {
+export function parseEnvFile(
+  text: string,
+  outer: Variables,
+  earlier: Variables = {},
+): Readonly<Record<string, string>> {
   const values: Record<string, string> = {};
   for (const [, name, single, double, plain] of text.replace(/^\ufeff/, "").matchAll(LINE)) {
-    const known = { ...values, ...outer };
+    const known = { ...earlier, ...values, ...outer };
     if (single !== undefined) values[name as string] = single.replaceAll("\\'", "'");
     else if (double !== undefined) values[name as string] = interpolate(decodeEscapes(double), known);
     else {
