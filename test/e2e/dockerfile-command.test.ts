@@ -64,6 +64,33 @@ describe("stdout", () => {
     expect(cleared.stdout.equals((await run()).stdout)).toBe(true);
   });
 
+  it("wrapped again it keeps the options of the stage that a number means, whatever stages were put in front of it", async () => {
+    const stages = ["a", "b", "c"].map((name) => `FROM scratch AS ${name}\nENTRYPOINT ["/${name}"]\n`).join("");
+    const once = (target: string, input: string | Buffer, ...more: string[]) =>
+      initwrapOk(["dockerfile", "-", "--inject", "inline", "--target", target, ...more], { cwd: folder, input });
+    for (const target of ["1", "2"]) {
+      const wrapped = (await once(target, stages, "--init-arg=-v", "--platform=linux/amd64")).stdout;
+      const again = (await once(target, wrapped)).stdout;
+      expect(again.equals(wrapped)).toBe(true);
+    }
+    // Both stages are wrapped, with different options, and the first one's init stage moves the number of the second.
+    const tini = stages.replace('["/b"]', '["tini", "-g", "--", "/b"]');
+    const all = ["--all-targets", "--inject", "inline", "--replace-init"];
+    const first = (await initwrapOk(["dockerfile", "-", ...all], { cwd: folder, input: tini })).stdout;
+    const third = (await once("2", first, "--replace-init")).stdout.toString("latin1");
+    expect(third).toContain('ENTRYPOINT ["/initwrap", "--", "/c"]');
+  });
+
+  it("supervisord is refused, and wrapped with --force", async () => {
+    await writeFile(file, 'FROM scratch\nCMD ["/usr/bin/supervisord", "-n"]\n');
+    const refused = await run();
+    expect([refused.status, refused.stdout.length]).toEqual([5, 0]);
+    expect(refused.stderr).toMatch(/^error\[MUST_BE_PID1\]: Dockerfile:1: supervisord .*\nhint: .*--force/);
+    expect((await run("--force", "--write")).status).toBe(0);
+    expect(await readFile(file, "latin1")).toContain('ENTRYPOINT ["/initwrap", "--"]');
+    expect((await run("--check")).status).toBe(0);
+  });
+
   it("wrapped again it keeps the platforms that were named until others are; an empty one means all", async () => {
     for (const way of ["inline", "context"]) {
       await writeFile(file, DOCKERFILE);

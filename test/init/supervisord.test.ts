@@ -1,4 +1,4 @@
-/** supervisord need not be PID 1: behind the init it does what it does alone, so that Dockerfiles which run it are wrapped. */
+/** supervisord need not be PID 1: behind the init it does what it does alone, so that --force may put the init in front. */
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeEach, expect, test } from "vitest";

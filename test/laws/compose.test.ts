@@ -12,7 +12,19 @@ import { argvOf, type Invocation, sameArgv } from "../../packages/cli/src/model/
 
 const word = fc.oneof(
   fc.string(),
-  fc.constantFrom("--", "-g", INIT_PATH, "/sbin/tini", "dumb-init", "/init", "/bin/sh", "-c", "exec app", ""),
+  fc.constantFrom(
+    "--",
+    "-g",
+    INIT_PATH,
+    "/sbin/tini",
+    "dumb-init",
+    "/init",
+    "supervisord",
+    "/bin/sh",
+    "-c",
+    "exec app",
+    "",
+  ),
 );
 const list = fc.option(fc.array(word, { maxLength: 5 }), { nil: null });
 const invocation: fc.Arbitrary<Invocation> = fc.record({ entrypoint: list, cmd: list });
@@ -186,6 +198,10 @@ describe("existing inits", () => {
     [["env", "-u", "A", "B=1", "/init"], "s6-overlay"],
     [["/usr/local/bin/entrypoint", "/sbin/init"], "systemd or another system init"],
     [["/docker-entrypoint.sh", "/init"], "s6-overlay"],
+    [["/usr/bin/supervisord", "-n"], "supervisord"],
+    [["/usr/bin/python3", "/usr/bin/supervisord"], "supervisord"],
+    [["/bin/sh", "-c", "exec supervisord -n"], "supervisord"],
+    [["/entrypoint.sh", "supervisord"], "supervisord"],
   ])("%j must be PID 1 itself", (entrypoint, name) => {
     const result = composeEntrypoint({ entrypoint, cmd: null }, plain);
     expect(result).toMatchObject({ kind: "refused", note: { init: name } });
@@ -199,10 +215,37 @@ describe("existing inits", () => {
     [["gosu", "tini", "app"]],
     [["/entrypoint.sh", "tini", "--", "app"]],
     [["/entrypoint.sh", "run", "/init"]],
-    [["/usr/bin/supervisord", "-n"]],
     [["python3", "app.py", "/sbin/my_init"]],
   ])("%j is no init", (entrypoint) => {
     expect(composeEntrypoint({ entrypoint, cmd: null }, plain).kind).toBe("composed");
+  });
+
+  it("supervisord gets an init in front where that is allowed, and keeps it", () => {
+    const supervisord = { entrypoint: ["/entrypoint.sh"], cmd: ["supervisord", "-n"] };
+    const result = composeEntrypoint(supervisord, plain, { allowSupervisor: true });
+    if (result.kind !== "composed") throw new Error(result.kind);
+    expect(decompose(result.invocation)?.invocation).toEqual(supervisord);
+    const other: Init = { path: "/initwrap", options: ["-g"] };
+    expect(composeEntrypoint(result.invocation, other)).toMatchObject({ kind: "composed", init: other });
+    // Behind another init it is not PID 1 as it is.
+    const behind = composeEntrypoint({ entrypoint: ["tini", "--", "supervisord"], cmd: null }, plain, {
+      replaceInit: true,
+    });
+    expect(behind).toMatchObject({
+      kind: "composed",
+      invocation: { entrypoint: expect.arrayContaining(["supervisord"]) },
+    });
+  });
+
+  it("what insists on being PID 1 gets none, allowed or not", () => {
+    const result = composeEntrypoint({ entrypoint: ["/init"], cmd: null }, plain, { allowSupervisor: true });
+    expect(result).toMatchObject({ kind: "refused", note: { code: "MUST_BE_PID1", init: "s6-overlay" } });
+  });
+
+  it("a shell that has more to do than supervisord is no init", () => {
+    for (const text of ["supervisord -n", "service ssh start && exec supervisord -n"]) {
+      expect(composeEntrypoint({ entrypoint: ["/bin/sh", "-c", text], cmd: null }, plain).kind).toBe("composed");
+    }
   });
 
   it("a supervisor in CMD is seen behind the entrypoint's script", () => {

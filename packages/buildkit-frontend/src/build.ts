@@ -68,6 +68,7 @@ async function wrapImage(
   const { bytes, diagnostics } = wrapConfig(config, {
     initOptions: request.initOptions,
     replaceInit: request.replaceInit,
+    force: request.force,
     initVersion: init.version,
     created: request.created,
   });

@@ -24,6 +24,8 @@ import { formatPlatform, type Platform } from "../../cli/src/model/platform.ts";
 export interface ConfigRequest {
   readonly initOptions: readonly string[];
   readonly replaceInit: boolean;
+  /** Go on although supervisord is started. */
+  readonly force: boolean;
   readonly initVersion: string;
   /** RFC 3339 time of the history entry; without it BuildKit gives it the layer's. */
   readonly created: string | undefined;
@@ -67,6 +69,7 @@ export function wrapConfig(bytes: Uint8Array, request: ConfigRequest): WrappedCo
   }
   const policy: ComposePolicy = {
     replaceInit: request.replaceInit,
+    allowSupervisor: request.force,
     variable: (name) => config.config?.Env?.findLast((one) => one.startsWith(`${name}=`))?.slice(name.length + 1),
   };
   const composition = composeEntrypoint(invocation, { path: INIT_PATH, options: request.initOptions }, policy);

@@ -21,6 +21,8 @@ export interface FrontendRequest {
   readonly options: ReadonlyMap<string, string>;
   readonly initOptions: readonly string[];
   readonly replaceInit: boolean;
+  /** Go on although supervisord is started. */
+  readonly force: boolean;
   /** Only these are wrapped; all when empty. */
   readonly platforms: readonly Platform[];
   readonly cacheImports: readonly CacheImport[];
@@ -36,6 +38,7 @@ const SYNTAX = `${ARGUMENT}BUILDKIT_SYNTAX`;
 const SETTINGS = {
   init: "INITWRAP_INIT",
   "replace-init": "INITWRAP_REPLACE_INIT",
+  force: "INITWRAP_FORCE",
   platforms: "INITWRAP_PLATFORMS",
   upstream: "INITWRAP_UPSTREAM",
 } as const;
@@ -70,7 +73,8 @@ export function readRequest(environment: Readonly<Record<string, string | undefi
     upstream,
     options,
     initOptions: splitWords(settings.get("init") ?? ""),
-    replaceInit: isTrue(settings.get("replace-init")),
+    replaceInit: isTrue("replace-init", settings),
+    force: isTrue("force", settings),
     platforms: platformsOf(settings.get("platforms") ?? ""),
     cacheImports: cacheImportsOf(options),
     created: epoch !== undefined && /^\d{1,12}$/.test(epoch) ? timeOf(Number(epoch)) : undefined,
@@ -92,10 +96,11 @@ function settingsOf(cmdline: string): Map<Setting, string> {
   return settings;
 }
 
-function isTrue(value: string | undefined): boolean {
+function isTrue(name: Setting, settings: ReadonlyMap<Setting, string>): boolean {
+  const value = settings.get(name);
   if (value === undefined || /^(?:|0|false)$/i.test(value)) return false;
   if (/^(?:1|true)$/i.test(value)) return true;
-  throw new InitwrapError("USAGE", `replace-init is ${value}`, { hint: "It is true or false." });
+  throw new InitwrapError("USAGE", `${name} is ${value}`, { hint: "It is true or false." });
 }
 
 function platformsOf(list: string): readonly Platform[] {

@@ -158,6 +158,8 @@ describe("refusals", () => {
     ["BASE_UNEXPANDED", "FROM UPPER\n", {}],
     ["MUST_BE_PID1", 'FROM a\nENTRYPOINT ["/init"]\n', {}],
     ["MUST_BE_PID1", "FROM a\n", { base: () => ({ entrypoint: ["/init"] }) }],
+    ["MUST_BE_PID1", 'FROM a\nENTRYPOINT ["/init"]\n', { force: true }],
+    ["MUST_BE_PID1", 'FROM a\nENTRYPOINT ["/e.sh"]\nCMD ["supervisord", "-n"]\n', {}],
     ["NOT_LINUX", "FROM a\n", { base: () => ({ os: "windows" }) }],
     ["NOT_LINUX", "FROM --platform=windows/amd64 a\n", { base: () => undefined }],
     ["NOT_LINUX", 'FROM mcr.microsoft.com/windows/nanoserver\nENTRYPOINT ["x"]\n', { base: () => undefined }],
@@ -365,6 +367,12 @@ describe("all targets", () => {
     const stages = config(rewritten(text, { ...all, replaceInit: true }));
     expect(stages.get("x")?.entrypoint).toEqual(["/initwrap", "--no-group", "--", "e"]);
     expect(stages.get("y")?.entrypoint).toEqual(["/initwrap", "-g", "--", "e"]);
+  });
+  it("supervisord gets the init when forced, and keeps it", () => {
+    const text = 'FROM a\nENTRYPOINT ["/usr/bin/supervisord", "-n"]\n';
+    const forced = rewritten(text, { force: true });
+    expect(config(forced).get("0")?.entrypoint).toEqual(["/initwrap", "--", "/usr/bin/supervisord", "-n"]);
+    expect(planned(forced, {}).kind).toBe("unchanged");
   });
   it("what stands against one stage stands against the file, and names the stage", () => {
     const text = 'FROM a AS x\nENTRYPOINT ["/init"]\nFROM a\n';

@@ -160,6 +160,7 @@ describe("a build through the frontend", () => {
   it("refuses, with code and platform, what may not be wrapped", async () => {
     for (const [config, code] of [
       [configOf("amd64", { Entrypoint: ["/init"] }), "MUST_BE_PID1"],
+      [configOf("amd64", { Entrypoint: ["supervisord"] }), "MUST_BE_PID1"],
       [configOf("amd64", { Entrypoint: ["/initwrap"] }), "PATH_TAKEN"],
       [configOf("pdp11"), "NO_INIT_FOR_PLATFORM"],
     ] as const) {
@@ -168,6 +169,13 @@ describe("a build through the frontend", () => {
       expect(textOf(statusIn(returned), 2)).toMatch(new RegExp(`^initwrap: linux/(amd64|pdp11): .*\\[${code}\\]`));
       expect(bytesOf(returned!, 1)).toBeUndefined();
     }
+  });
+
+  it("goes in front of supervisord when forced", async () => {
+    const config = configOf("amd64", { Entrypoint: ["supervisord", "-n"] });
+    const options = { "build-arg:INITWRAP_FORCE": "1" };
+    const { returned } = await runFrontend({ options, solve: dockerfile(single(config)) });
+    expect(configIn(returned)).toMatchObject({ config: { Entrypoint: ["/initwrap", "--", "supervisord", "-n"] } });
   });
 
   it("passes an error on with its details, byte for byte", async () => {

@@ -422,6 +422,7 @@ describe("what is refused", () => {
     ["a missing manifest", () => new Medium().image(), "IMAGE_NOT_FOUND"],
     ["an /initwrap of its own", (medium) => medium.image({ entrypoint: ["/initwrap", "serve"] }), "PATH_TAKEN"],
     ["an init that must be PID 1", (medium) => medium.image({ entrypoint: ["/init"] }), "MUST_BE_PID1"],
+    ["supervisord", (medium) => medium.image({ entrypoint: ["supervisord", "-n"] }), "MUST_BE_PID1"],
   ])("%s", async (_, make, code) => {
     const medium = new Medium();
     const root = make(medium);

@@ -16,6 +16,7 @@ describe("the first process", () => {
     [["tini", "--", "node"], "init", true],
     [["env", "A=1", "/usr/bin/dumb-init", "node"], "init", true],
     [["/init"], "supervisor", true],
+    [["supervisord", "-n"], "supervisor", true],
     [["/bin/sh", "-c", "node app.js; true"], "shell", false],
     [["/bin/bash", "-ec", "a | b"], "shell", false],
     [["sh", "-c", "a &\nb"], "shell", false],

@@ -137,7 +137,7 @@ anything is written: the container runs what it ran, behind the init. What is no
     }),
     ...REPORTER_FLAGS,
     offline: boolean({ description: "Ask neither an engine nor a registry what the base image runs." }),
-    force: boolean({ description: "Go on although # syntax= names an unknown frontend." }),
+    force: boolean({ description: "Go on although # syntax= names an unknown frontend, or supervisord is started." }),
   };
 
   override async run(): Promise<void> {

@@ -83,6 +83,10 @@ the others; a run that is started again passes over what is there already.`;
       description: "Replace tini, dumb-init, catatonit or docker-init in front, and do what their options say.",
       exclusive: ["undo"],
     }),
+    force: boolean({
+      description: "Go on although the image starts supervisord, which is an init itself.",
+      exclusive: ["undo"],
+    }),
     attestations: string({
       description: "BuildKit attestations of the old image: drop them, or keep them pointing at the new digest.",
       options: ["drop", "keep"] as const,
@@ -235,6 +239,7 @@ the others; a run that is started again passes over what is there already.`;
       platforms: (flags.platform ?? []).map(platformFlag),
       initOptions: flags["init-arg"] ?? [],
       replaceInit: flags["replace-init"],
+      force: flags.force,
     };
   }
 }

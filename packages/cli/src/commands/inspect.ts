@@ -56,7 +56,7 @@ export default class Inspect extends BaseCommand {
       helpValue: "FILE",
     }),
     offline: boolean({ description: "Ask neither an engine nor a registry what a Dockerfile's base image runs." }),
-    force: boolean({ description: "Go on although # syntax= names an unknown frontend." }),
+    force: boolean({ description: "Go on although # syntax= names an unknown frontend, or supervisord is started." }),
     ...registryFlags,
   };
 

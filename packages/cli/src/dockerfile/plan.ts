@@ -6,7 +6,14 @@
  * CMD. A file that initwrap has wrapped before is unwrapped first, so that wrapping twice equals wrapping once and a newer
  * initwrap renews its own lines only.
  */
-import { type Composition, composeEntrypoint, composeError, type Init, initPrefix } from "../model/compose.ts";
+import {
+  type ComposePolicy,
+  type Composition,
+  composeEntrypoint,
+  composeError,
+  type Init,
+  initPrefix,
+} from "../model/compose.ts";
 import type { Diagnostic } from "../model/diagnostics.ts";
 import { InitwrapError } from "../model/errors.ts";
 import { argvOf, type Invocation, sameArgv } from "../model/invocation.ts";
@@ -43,7 +50,7 @@ export interface PlanRequest extends EvaluateOptions {
   /** The platforms that were asked for, as they are written; remembered in the file. Empty or absent: all. */
   readonly asked?: readonly string[];
   readonly snippets: Snippets;
-  /** Go on although the file's `# syntax=` names a frontend that nobody knows. */
+  /** Go on although the file's `# syntax=` names a frontend that nobody knows, or supervisord is started. */
   readonly force?: boolean;
 }
 
@@ -85,8 +92,11 @@ export function plan(text: string, request: PlanRequest): DockerfilePlan {
   const evaluation = evaluate(dockerfile, request);
   const meant = findTargets(evaluation, request);
   const replaceInit = request.replaceInit === true || (undone.kind === "undone" && undone.replaced.length > 0);
+  const allowSupervisor = request.force === true || undone.kind === "undone";
   const decisions = meant.flatMap((target) => {
-    const decision = inStage(target, meant, () => decideTarget(dockerfile, target, { ...request, replaceInit }));
+    const decision = inStage(target, meant, () =>
+      decideTarget(dockerfile, target, { ...request, replaceInit, allowSupervisor }),
+    );
     // Nobody starts such a stage: it is built for its files, and an init would be one more.
     const isIdle = decision.composition.kind === "composed" && argvOf(decision.before).length === 0;
     return isIdle && target !== evaluation.stages.at(-1) && request.allTargets === true ? [] : [decision];
@@ -135,12 +145,17 @@ function isComposed(decision: Decision): decision is Composed {
   return decision.composition.kind === "composed";
 }
 
-function decideTarget(dockerfile: Dockerfile, target: Stage, request: PlanRequest): Decision {
+function decideTarget(
+  dockerfile: Dockerfile,
+  target: Stage,
+  request: PlanRequest & Pick<ComposePolicy, "allowSupervisor">,
+): Decision {
   refuseForeign(dockerfile, target, request);
   const before: Invocation = { entrypoint: target.config.entrypoint, cmd: target.config.cmd };
   requireKnownEntrypoint(target);
   const composition = composeEntrypoint(before, request.init, {
     replaceInit: request.replaceInit === true,
+    allowSupervisor: request.allowSupervisor === true,
     variable: (name) => imageVariable(target, name),
   });
   const { range } = target.entrypoint ?? target.from;

@@ -43,6 +43,8 @@ export interface ImagePlanRequest {
   readonly initOptions?: readonly string[];
   /** Replace tini, dumb-init, catatonit or docker-init instead of leaving them in front. */
   readonly replaceInit?: boolean;
+  /** Go on although supervisord is started. */
+  readonly force?: boolean;
   /** Only these are changed; all when empty or absent. An index keeps its other platforms as they are. */
   readonly platforms?: readonly Platform[];
   /** BuildKit attestations of a changed image: dropped with a finding, or kept and pointed at the new digest. */
@@ -265,6 +267,7 @@ class Planner {
     // An image of ours whose original begins with another init has had it replaced, and keeps that.
     const composition = composeEntrypoint(invocation, init, {
       replaceInit: this.#request.replaceInit === true || base !== undefined,
+      allowSupervisor: this.#request.force === true || base !== undefined,
       variable: (name) => variableOf(value, name),
     });
     if (composition.kind === "refused") throw composeError(composition.note, where);

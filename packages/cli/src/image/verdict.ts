@@ -156,7 +156,7 @@ function judgeFile(
 /** Why the rule would not have given this entrypoint; undefined when it would. */
 function compositionProblem(present: Invocation, { init, command }: Extract<Pid1, { kind: "initwrap" }>) {
   if (decompose(command)) return "the init stands in front of itself";
-  const composition = composeEntrypoint(command, init);
+  const composition = composeEntrypoint(command, init, { allowSupervisor: true });
   if (composition.kind === "composed") {
     return sameArgv(composition.invocation.entrypoint, present.entrypoint) ? undefined : "its words differ";
   }
@@ -197,7 +197,15 @@ function isComposedOf(present: Invocation, init: Init, original: ImageConfig): b
   // Where another init was replaced, its options are the first of ours: without them the rule puts them there itself.
   for (let from = 0; from <= init.options.length; from++) {
     const options = init.options.slice(from);
-    const composition = composeEntrypoint(before, { ...init, options }, { replaceInit: true, variable });
+    const composition = composeEntrypoint(
+      before,
+      { ...init, options },
+      {
+        replaceInit: true,
+        allowSupervisor: true,
+        variable,
+      },
+    );
     if (composition.kind !== "composed") return false;
     const { entrypoint, cmd } = composition.invocation;
     if (sameArgv(entrypoint, present.entrypoint) && sameArgv(cmd, present.cmd)) return true;

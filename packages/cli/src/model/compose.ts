@@ -30,7 +30,7 @@ export type ComposeNote =
 
 /** Why nothing may or can be put in front. */
 export type ComposeRefusal =
-  | { readonly code: "MUST_BE_PID1"; readonly init: string }
+  | { readonly code: "MUST_BE_PID1"; readonly init: string; readonly yields?: true }
   | { readonly code: "INIT_NOT_REPLACED"; readonly init: string; readonly reason: string };
 
 export type Composition =
@@ -47,6 +47,8 @@ export type Composition =
 export interface ComposePolicy {
   /** Replace tini, dumb-init, catatonit and docker-init, where the entrypoint begins with one, instead of leaving them. */
   readonly replaceInit?: boolean;
+  /** Go in front of a supervisor that does not insist on being PID 1. Where the init is in front already it may stay. */
+  readonly allowSupervisor?: boolean;
   /** Looks up the image's environment, of which the inits that are replaced read a few variables. */
   readonly variable?: ImageVariable;
 }
@@ -67,14 +69,16 @@ export function composeEntrypoint(invocation: Invocation, init: Init, policy: Co
   const previous = decompose(invocation);
   if (previous) {
     if (sameArgv(initPrefix(previous.init), prefix)) return { kind: "unchanged", reason: "already", notes: [] };
-    return composeEntrypoint(previous.invocation, init, policy);
+    return composeEntrypoint(previous.invocation, init, { ...policy, allowSupervisor: true });
   }
   const argv = argvOf(invocation);
   const existing = knownInit(argv);
-  if (existing?.kind === "supervisor") {
-    return { kind: "refused", note: { code: "MUST_BE_PID1", init: existing.name } };
+  const isAllowed = existing?.yields === true && policy.allowSupervisor === true;
+  if (existing?.kind === "supervisor" && !isAllowed) {
+    const { name, yields } = existing;
+    return { kind: "refused", note: { code: "MUST_BE_PID1", init: name, ...(yields ? { yields } : {}) } };
   }
-  if (existing) {
+  if (existing?.kind === "transparent") {
     const { name } = existing;
     // Behind a shell or env, and in CMD, it cannot be taken out of the entrypoint.
     const isFirst = knownInit((invocation.entrypoint ?? []).slice(0, 1)) !== undefined;
@@ -102,7 +106,9 @@ function composeInstead(name: string, invocation: Invocation, init: Init, policy
     const reason = `${next?.name ?? "initwrap"} is behind it`;
     return { kind: "refused", note: { code: "INIT_NOT_REPLACED", init: name, reason } };
   }
-  const composition = composeEntrypoint(rest, { path: init.path, options: [...options, ...init.options] });
+  // A supervisor behind another init is not PID 1 as it is.
+  const stacked: Init = { path: init.path, options: [...options, ...init.options] };
+  const composition = composeEntrypoint(rest, stacked, { allowSupervisor: true });
   if (composition.kind !== "composed") return composition;
   const notes: readonly ComposeNote[] = [
     { code: "INIT_REPLACED", init: name, options: options.join(" ") },
@@ -114,6 +120,12 @@ function composeInstead(name: string, invocation: Invocation, init: Init, policy
 /** What a refused composition is thrown as. `where` is the platform or stage. */
 export function composeError(refusal: ComposeRefusal, where?: string): InitwrapError {
   const place = where === undefined ? {} : { where };
+  if (refusal.code === "MUST_BE_PID1" && refusal.yields) {
+    return new InitwrapError(refusal.code, `${refusal.init} is PID 1 here, and an init of its own`, {
+      hint: "it reaps orphans and stops its programs already; --force puts initwrap in front, behind which it does the same",
+      ...place,
+    });
+  }
   if (refusal.code === "MUST_BE_PID1") {
     return new InitwrapError(refusal.code, `${refusal.init} has to be PID 1 itself`, {
       hint: "it reaps orphans and forwards signals already; such an image needs no other init",

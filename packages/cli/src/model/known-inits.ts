@@ -2,11 +2,14 @@
  * The init programs that images already carry, known by the file name of the first argument.
  *
  * `transparent` ones do the same job as ours: an image that starts with one is left alone unless a replacement is asked
- * for. `supervisor` ones run a tree of services and insist on being PID 1, so nothing may go in front of them.
+ * for. `supervisor` ones run a tree of services as PID 1, and nothing goes in front of them: most insist on being PID 1; those
+ * that do not are inits of their own, and another one has nothing to do there unless it is asked for.
  */
 export interface KnownInit {
   readonly name: string;
   readonly kind: "transparent" | "supervisor";
+  /** A supervisor that works behind an init as it does alone. */
+  readonly yields?: true;
 }
 
 const TRANSPARENT: Readonly<Record<string, string>> = {
@@ -17,17 +20,17 @@ const TRANSPARENT: Readonly<Record<string, string>> = {
   pid1: "pid1",
 };
 
-/**
- * supervisord is not among them: nothing in it asks for being PID 1, no configuration does, and behind an init it ends its
- * programs, and itself, as it does alone (test/init/supervisord). What must be PID 1 is refused wherever it is named.
- */
 const SUPERVISOR: Readonly<Record<string, string>> = {
   systemd: "systemd",
   my_init: "my_init",
   "s6-svscan": "s6",
   "s6-overlay-suexec": "s6-overlay",
   "runsvdir-start": "runit",
+  supervisord: "supervisord",
 };
+
+/** No setting of supervisord makes it need to be PID 1: test/init/supervisord.test.ts has it behind the init. */
+const YIELDING: ReadonlySet<string> = new Set(["supervisord"]);
 
 /** Names under which releases are downloaded: `tini-static-amd64`, `dumb-init_1.2.5_x86_64`. */
 const RELEASES: readonly (readonly [RegExp, string])[] = [
@@ -78,7 +81,9 @@ function initNamed(program: string | undefined): KnownInit | undefined {
   if (path !== undefined) return { name: path, kind: "supervisor" };
   const base = program.slice(program.lastIndexOf("/") + 1);
   const supervisor = own(SUPERVISOR, base);
-  if (supervisor !== undefined) return { name: supervisor, kind: "supervisor" };
+  if (supervisor !== undefined) {
+    return { name: supervisor, kind: "supervisor", ...(YIELDING.has(supervisor) ? { yields: true } : {}) };
+  }
   const transparent = own(TRANSPARENT, base) ?? RELEASES.find(([pattern]) => pattern.test(base))?.[1];
   return transparent === undefined ? undefined : { name: transparent, kind: "transparent" };
 }

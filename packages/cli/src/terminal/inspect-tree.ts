@@ -102,7 +102,7 @@ function sentences(process: FirstProcess, signal: string): readonly [string, ...
     case "init":
       return [`an init (${init}); forwards signals, and reaps orphans`];
     case "supervisor":
-      return [`an init with services of its own (${init}); has to be PID 1 itself`];
+      return [`an init with services of its own (${init}); nothing goes in front of it`];
     case "shell":
       return forwardsSignals === false
         ? [`will not forward ${signal}`, "the shell waits for its commands and passes no signal on"]

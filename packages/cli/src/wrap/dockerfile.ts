@@ -17,7 +17,7 @@ import { parseText } from "../dockerfile/parse.ts";
 import { findTargets, plan, reliesOnBase, type TargetPlan } from "../dockerfile/plan.ts";
 import { type Dockerfile, DockerfileError } from "../dockerfile/syntax.ts";
 import { decode, encode, toBytes, toText } from "../dockerfile/text.ts";
-import { undoText } from "../dockerfile/undo.ts";
+import { ownBlocks, undoText } from "../dockerfile/undo.ts";
 import { decompose, INIT_PATH, type Init } from "../model/compose.ts";
 import type { Diagnostic } from "../model/diagnostics.ts";
 import { InitwrapError } from "../model/errors.ts";
@@ -75,7 +75,7 @@ export interface DockerfileOptions {
   readonly baseAnswers?: Map<string, Promise<Resolution>>;
   /** Ask engines and registry nonetheless, and report what a base has otherwise than the lock. */
   readonly reportDrift?: boolean;
-  /** Go on although `# syntax=` names a frontend that nobody knows. */
+  /** Go on although `# syntax=` names a frontend that nobody knows, or supervisord is started. */
   readonly force?: boolean;
   /** DOCKER_HOST, DOCKER_CONFIG and the like; nothing unless given. */
   readonly env?: Readonly<Record<string, string | undefined>>;
@@ -374,8 +374,15 @@ function presentOptions(text: string, options: DockerfileOptions): readonly stri
   const undone = undoText(text);
   if (undone.kind !== "undone") return [];
   const request = meant(options);
-  const targets = findTargets(evaluate(parseText(text), request), request);
-  const wrapped = targets.findLast(({ config }) => decompose(config) !== undefined);
+  // A number counts the stages that the file had before initwrap put its own among them.
+  const targets = findTargets(evaluate(parseText(undone.text), request), request);
+  const dockerfile = parseText(text);
+  const blocks = ownBlocks(dockerfile);
+  const isOurs = ({ from }: Stage) => blocks.some(({ start, end }) => from.start >= start && from.start < end);
+  const stages = evaluate(dockerfile, request).stages.filter((stage) => !isOurs(stage));
+  const wrapped = targets
+    .map(({ index }) => stages[index] as Stage)
+    .findLast(({ config }) => decompose(config) !== undefined);
   const present = (wrapped && decompose(wrapped.config))?.init.options ?? [];
   const replaced = undone.replaced.find(
     (options) => options.length > 0 && sameArgv(options, present.slice(0, options.length)),

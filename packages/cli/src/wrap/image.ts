@@ -37,6 +37,8 @@ export interface WrapImageRequest {
   readonly initOptions?: readonly string[];
   /** Replace tini, dumb-init, catatonit or docker-init instead of leaving them in front. */
   readonly replaceInit?: boolean;
+  /** Go on although the image starts supervisord. */
+  readonly force?: boolean;
   readonly attestations?: "drop" | "keep";
   /** False: only plan. Nothing is written and no layer is read. */
   readonly apply?: boolean;
@@ -110,6 +112,7 @@ export async function wrapImage(request: WrapImageRequest): Promise<WrapImageRes
       initFor: shippedInit,
       ...(request.initOptions ? { initOptions: request.initOptions } : {}),
       ...(request.replaceInit === undefined ? {} : { replaceInit: request.replaceInit }),
+      ...(request.force === undefined ? {} : { force: request.force }),
       ...(request.platforms ? { platforms: request.platforms } : {}),
       ...(request.attestations ? { attestations: request.attestations } : {}),
       ...(created === undefined ? {} : { created }),

@@ -128,7 +128,12 @@ function changeOf(
   try {
     const { platforms, diagnostics } = planImage(
       { root: node, names: [] },
-      { action: "wrap", initFor: shippedInit, replaceInit: request.replaceInit },
+      {
+        action: "wrap",
+        initFor: shippedInit,
+        replaceInit: request.replaceInit,
+        ...(request.force === undefined ? {} : { force: request.force }),
+      },
     );
     const [plan] = platforms;
     if (plan?.action === "wrap" || plan?.action === "renew") {
