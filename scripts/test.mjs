@@ -86,8 +86,8 @@ function withoutServices(work) {
 function startEngines() {
   const support = join(ROOT, "test/support/engines");
   const found = {};
-  for (const [script, ...args] of [...ENGINES.map((name) => ["up.sh", name]), ["base-image.sh"]]) {
-    say(`starting ${args[0] ?? "the base image's build"}`);
+  for (const [script, ...args] of [...ENGINES.map((name) => ["up.sh", name]), ["base-image.sh"], ["crane.sh"]]) {
+    say(script === "up.sh" ? `starting ${args[0]}` : `running ${script}`);
     const result = spawnSync("bash", [join(support, script), ...args], {
       encoding: "utf8",
       stdio: ["ignore", "pipe", 2],

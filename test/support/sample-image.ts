@@ -1,5 +1,5 @@
 /** Small images made in memory, for stores: every byte is determined by the arguments. */
-import { createHash } from "node:crypto";
+import { createCipheriv, createHash } from "node:crypto";
 import type { Descriptor } from "../../packages/cli/src/model/descriptor.ts";
 import { digestOf } from "../../packages/cli/src/model/digest.ts";
 import { OCI_CONFIG, OCI_INDEX, OCI_LAYER_TAR, OCI_MANIFEST } from "../../packages/cli/src/model/media-types.ts";
@@ -77,13 +77,8 @@ export async function collect(content: AsyncIterable<Uint8Array>): Promise<Uint8
 
 /** `size` bytes that do not compress and are always the same for one seed. */
 export function noise(seed: string, size: number): Uint8Array {
-  const bytes = Buffer.alloc(size);
-  let block = createHash("sha256").update(seed).digest();
-  for (let at = 0; at < size; at += block.length) {
-    block.copy(bytes, at);
-    block = createHash("sha256").update(block).digest();
-  }
-  return bytes;
+  const key = createHash("sha256").update(seed).digest();
+  return createCipheriv("aes-256-ctr", key, Buffer.alloc(16)).update(Buffer.alloc(size));
 }
 
 function json(value: unknown): Uint8Array {

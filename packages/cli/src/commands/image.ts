@@ -1,5 +1,4 @@
 /** `initwrap image`: an image with an init in front of what it runs, wherever it is. */
-import { setFlagsFromString } from "node:v8";
 import { string as stringArg } from "@oclif/core/args";
 import { boolean, string } from "@oclif/core/flags";
 import type { InferredFlags } from "@oclif/core/interfaces";
@@ -9,9 +8,6 @@ import { BaseCommand } from "../terminal/base-command.ts";
 import { presentError } from "../terminal/present-error.ts";
 import { PROGRESS_MODES, type Progress, type ProgressMode, progressFor } from "../terminal/progress.ts";
 import { registryFlags } from "../terminal/registry-flags.ts";
-
-/** A blob beyond this is large. Bytes. */
-const LARGE = 16 * 1024 * 1024;
 
 export default class Image extends BaseCommand {
   static override summary = "Put an init in front of what an image runs.";
@@ -146,7 +142,7 @@ the others; a run that is started again passes over what is there already.`;
       source: locator,
       names: flags.tag ?? [],
       push: flags.push,
-      onProgress: watched(progress),
+      onProgress: progress.blob,
       ...(flags.output === undefined ? {} : { output: flags.output }),
     }).finally(progress.end);
     const metadata = `${JSON.stringify(metadataDocument(result), undefined, 2)}\n`;
@@ -196,7 +192,7 @@ the others; a run that is started again passes over what is there already.`;
         done++;
         if (!this.silent) progress.line(words.outcomeLine(outcome, done, images.length));
       },
-      onProgress: watched(progress),
+      onProgress: progress.blob,
     }).finally(progress.end);
     if (flags["metadata-file"] !== undefined && !onlyPlan) {
       const metadata = words.fleetMetadata(outcomes);
@@ -253,26 +249,6 @@ function jobsFlag(text: string | undefined): number {
   const jobs = text === undefined ? DEFAULT_JOBS : /^\d{1,3}$/.test(text) ? Number(text) : 0;
   if (jobs >= 1 && jobs <= 256) return jobs;
   throw new InitwrapError("USAGE", `--jobs: ${text} is no number from 1 to 256`);
-}
-
-/** What a transfer tells, to people, and to V8. */
-function watched(progress: Progress): Progress["blob"] {
-  return (descriptor, done, total) => {
-    if (total > LARGE) collectSooner();
-    progress.blob(descriptor, done, total);
-  };
-}
-
-let isSooner = false;
-
-/**
- * Layers go through in chunks that are garbage at once; V8 would rather let them pile up to 100 MB than look sooner. Only
- * when there is such a layer, and late: compiled code from the cache counts for unchanged flags only.
- */
-function collectSooner(): void {
-  if (isSooner) return;
-  isSooner = true;
-  setFlagsFromString("--semi-space-growth-factor=1");
 }
 
 function platformFlag(text: string): NonNullable<ReturnType<typeof parsePlatform>> {

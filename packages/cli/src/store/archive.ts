@@ -37,6 +37,7 @@ import { NewFile } from "./atomic-file.ts";
 import type { Receipt, Region, Root, Sink, SinkOptions, Source, SourceOptions } from "./contract.ts";
 import { splitLocation } from "./location.ts";
 import { type Chosen, chooseFromIndex, replaceInIndex } from "./oci-index.ts";
+import { spent } from "./spent-memory.ts";
 import { recoverTail, spliceTail } from "./splice.ts";
 import { synthesizeManifest } from "./synthesized-manifest.ts";
 import {
@@ -171,7 +172,7 @@ export class ArchiveSource implements Source {
     try {
       const spooled = join(folder, "archive.tar");
       const output = createWriteStream(spooled, { highWaterMark: CHUNK, mode: 0o600 });
-      await pipeline(content, output, options.signal ? { signal: options.signal } : {});
+      await pipeline(content, spentIn, output, options.signal ? { signal: options.signal } : {});
       const fd = openSync(spooled, "r");
       try {
         return new ArchiveSource(label, fd, options, wanted, { folder, codec: undefined });
@@ -409,7 +410,10 @@ export class ArchiveSource implements Source {
 
   async #hash(entry: TarEntry): Promise<Digest> {
     const hash = createHash("sha256");
-    for await (const chunk of this.#stream(entry.data, entry.size)) hash.update(chunk);
+    for await (const chunk of this.#stream(entry.data, entry.size)) {
+      hash.update(chunk);
+      spent(chunk.length);
+    }
     return `sha256:${hash.digest("hex")}`;
   }
 
@@ -726,6 +730,14 @@ function codecOfName(path: string): Codec | undefined {
   return /\.(tzst|zst)$/.test(path) ? "zstd" : undefined;
 }
 
+/** The same chunks, whose memory is given back when they have gone through. */
+async function* spentIn(content: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  for await (const chunk of content) {
+    yield chunk;
+    spent(chunk.length);
+  }
+}
+
 /** Writes a stream to a seekable file, decompressed where its first bytes say so. Gives back how it was compressed. */
 async function spool(
   fd: number,
@@ -752,6 +764,7 @@ async function spool(
     yield first;
     for (let next = await iterator.next(); !next.done; next = await iterator.next()) {
       consumed += next.value.length;
+      spent(next.value.length);
       yield next.value;
     }
   }
@@ -759,6 +772,7 @@ async function spool(
     let produced = 0;
     for await (const chunk of content) {
       produced += chunk.length;
+      spent(chunk.length);
       if (produced > FREE_EXPANSION && produced > consumed * MAX_EXPANSION) {
         throw new InitwrapError("ARCHIVE_INVALID", `it expands to more than ${MAX_EXPANSION} times its size`, {
           hint: "Decompress it by hand if it is really an image.",

@@ -11,6 +11,7 @@ import { basename, dirname, join } from "node:path";
 import { PassThrough, type Transform } from "node:stream";
 import * as zlib from "node:zlib";
 import { InitwrapError } from "../model/errors.ts";
+import { spent } from "./spent-memory.ts";
 
 const CHUNK = 256 << 10;
 /** From this size on a child process that copies within the kernel pays for its start. */
@@ -86,6 +87,7 @@ export class NewFile {
     } else await this.#put(bytes, this.#position);
     this.#position += bytes.length;
     this.written += bytes.length;
+    spent(bytes.length);
   }
 
   /** Takes back everything behind `position`. A compressed file or a pipe cannot: then `commit` will refuse. */
@@ -225,6 +227,7 @@ export class NewFile {
     for await (const chunk of out as AsyncIterable<Buffer>) {
       await this.#put(chunk, at);
       at += chunk.length;
+      spent(chunk.length);
     }
   }
 }

@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import type { Descriptor } from "../model/descriptor.ts";
 import { digestOf } from "../model/digest.ts";
 import { InitwrapError } from "../model/errors.ts";
+import { spent } from "./spent-memory.ts";
 
 /** Documents larger than this are none: the limit that registries set for manifests is 4 MiB. */
 export const MAX_DOCUMENT = 8 << 20;
@@ -20,6 +21,7 @@ export async function* verified(
     if (size > descriptor.size) throw corrupt(descriptor, `more than ${descriptor.size} bytes`);
     hash.update(chunk);
     yield chunk;
+    spent(chunk.length);
     onProgress?.(size);
   }
   if (size !== descriptor.size) throw corrupt(descriptor, `${size} bytes instead of ${descriptor.size}`);

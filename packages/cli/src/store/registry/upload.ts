@@ -14,6 +14,7 @@ import { createHash } from "node:crypto";
 import { Readable } from "node:stream";
 import type { Descriptor } from "../../model/descriptor.ts";
 import { InitwrapError } from "../../model/errors.ts";
+import { spent } from "../spent-memory.ts";
 import type { RegistryClient } from "./client.ts";
 import { ExchangeError } from "./failures.ts";
 import { Transient } from "./retry.ts";
@@ -296,6 +297,7 @@ async function* verified(
     size += chunk.length;
     if (size > descriptor.size) break;
     hash.update(chunk);
+    spent(chunk.length);
     if (held) yield held;
     held = chunk;
   }
