@@ -1,8 +1,9 @@
-/** Several processes that write to one OCI layout: no entry is lost, and a lock of a killed one is no obstacle for long. */
+/** Several processes that write to one OCI layout: none loses what another one needs, and a lock of a killed one is no obstacle for long. */
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import type { Sink } from "../../packages/cli/src/store/contract.ts";
 import { ociLayoutMedium } from "../../packages/cli/src/store/oci-layout.ts";
 import { sampleImage } from "../contract/sample-image.ts";
 import { initwrap, initwrapOk } from "../support/cli.ts";
@@ -50,3 +51,48 @@ it("takes away the lock of a process that was killed", async () => {
   expect(await namesIn(target)).toEqual(["docker.io/library/killed:1"]);
   expect((await readdir(target)).sort()).toEqual(["blobs", "index.json", "oci-layout"]);
 }, 30_000);
+
+it("a run that fails takes nothing away that another one counts on", async () => {
+  const target = join(folder, "shared");
+  const image = sampleImage({ layers: ["shared\n"] });
+  const open = (name: string) => ociLayoutMedium.sink(target, { env: {}, names: [`docker.io/library/${name}:1`] });
+  const fill = async (sink: Sink): Promise<void> => {
+    for (const { descriptor, bytes } of image.blobs) {
+      if (!(await sink.has(descriptor))) await sink.put(descriptor, again(bytes));
+    }
+  };
+  const [failing, other, late] = [await open("failing"), await open("other"), await open("late")];
+  await fill(failing);
+  await fill(other);
+  await failing.close();
+  await other.commit(image.root);
+  await other.close();
+  expect(await namesIn(target)).toEqual(["docker.io/library/other:1"]);
+  // What is there is skipped, and stays when the run that skipped it fails.
+  await fill(late);
+  await late.close();
+  const blobs = image.blobs.map(({ descriptor }) => descriptor.digest.slice(7)).sort();
+  expect((await readdir(join(target, "blobs/sha256"))).sort()).toEqual(blobs);
+  await initwrapOk(["image", `oci:${target}`]);
+});
+
+it("a run that fails leaves no folder that it made, unless another one is at work in it", async () => {
+  const target = join(folder, "parent", "new");
+  const image = sampleImage({ layers: ["new\n"] });
+  const open = (name: string) => ociLayoutMedium.sink(target, { env: {}, names: [`docker.io/library/${name}:1`] });
+  const [{ descriptor, bytes }] = image.blobs as [(typeof image.blobs)[number]];
+  const [failing, other] = [await open("failing"), await open("other")];
+  await failing.put(descriptor, again(bytes));
+  await other.put(descriptor, again(bytes));
+  await failing.close();
+  for (const one of image.blobs.slice(1)) await other.put(one.descriptor, again(one.bytes));
+  await other.commit(image.root);
+  await other.close();
+  expect(await namesIn(target)).toEqual(["docker.io/library/other:1"]);
+
+  await rm(target, { recursive: true });
+  const alone = await open("alone");
+  await alone.put(descriptor, again(bytes));
+  await alone.close();
+  expect(await readdir(join(folder, "parent"))).toEqual([]);
+});

@@ -6,7 +6,7 @@
 
 import { once } from "node:events";
 import { constants } from "node:fs";
-import { copyFile, type FileHandle, open, rename, rm, stat } from "node:fs/promises";
+import { copyFile, type FileHandle, open, realpath, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { PassThrough, type Transform } from "node:stream";
 import * as zlib from "node:zlib";
@@ -56,7 +56,9 @@ export class NewFile {
     this.#drained?.catch(() => {});
   }
 
-  static async create(path: string, codec: "gzip" | "zstd" | undefined, signal?: AbortSignal): Promise<NewFile> {
+  static async create(given: string, codec: "gzip" | "zstd" | undefined, signal?: AbortSignal): Promise<NewFile> {
+    // A link stays one, and what it leads to is replaced.
+    const path = given === "-" ? given : await realpath(given).catch(() => given);
     const temporary = join(dirname(path), `.${basename(path)}.initwrap-${process.pid}-${Date.now().toString(36)}`);
     const handle = path === "-" ? undefined : await open(temporary, "wx", 0o666);
     const coder =

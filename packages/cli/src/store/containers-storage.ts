@@ -1,5 +1,5 @@
 /**
- * `containers-storage:[DRIVER@ROOT+RUNROOT]NAME`: the storage on this machine that podman, buildah and CRI-O share, where
+ * `containers-storage:[[DRIVER@]ROOT[+RUNROOT]]NAME`: the storage on this machine that podman, buildah and CRI-O share, where
  * no service runs. podman itself opens it: a service is started on a socket of ours for the time of the run, so that
  * everything is as cheap as with `podman:`. Its own save and load would move every layer.
  *
@@ -13,21 +13,22 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { InitwrapError } from "../model/errors.ts";
 import type { Medium, StoreContext } from "./contract.ts";
+import { splitEngineLocation } from "./engine-location.ts";
 import { podmanNames, podmanSink, podmanSource } from "./podman.ts";
 import { ownPlatform, PodmanEngine } from "./podman-engine.ts";
 
 export const containersStorageMedium: Medium = {
   scheme: "containers-storage",
   source: async (location, options) => {
-    const { store, name } = split(location);
+    const { engine: store, name } = splitEngineLocation(location);
     return podmanSource(await engineFor(store, options), name, options);
   },
   sink: async (location, options) => {
-    const { store, name } = split(location);
+    const { engine: store, name } = splitEngineLocation(location);
     return podmanSink(await engineFor(store, options), name, options);
   },
-  isSameStore: (from, to) => split(from).store === split(to).store,
-  namesFor: async (location, asked, kept) => podmanNames(split(location).name, asked, kept),
+  isSameStore: (from, to) => splitEngineLocation(from).engine === splitEngineLocation(to).engine,
+  namesFor: async (location, asked, kept) => podmanNames(splitEngineLocation(location).name, asked, kept),
   onlyPlatform: async () => ownPlatform(),
 };
 
@@ -105,12 +106,6 @@ function ended(child: ChildProcess): Promise<void> {
     child.once("exit", () => resolve());
     child.kill("SIGTERM");
   });
-}
-
-/** `[overlay@/root+/run]app:1`, as skopeo has it: the store as written, and the image's name in it. */
-function split(location: string): { readonly store: string; readonly name: string } {
-  const match = /^\[([^\]]*)\](.+)$/.exec(location);
-  return match ? { store: match[1]!, name: match[2]! } : { store: "", name: location };
 }
 
 function options(store: string): readonly string[] {

@@ -14,19 +14,26 @@ import { DEFAULT_SOCKET, type Endpoint, type EndpointTls, parseEndpoint } from "
 
 type Env = Readonly<Record<string, string | undefined>>;
 
-/** The endpoint for an environment. Throws LOCATOR_INVALID for a context that does not exist, or a host that is none. */
-export function engineEndpoint(env: Env): Endpoint {
-  const host = env["DOCKER_HOST"];
+/**
+ * The endpoint for an environment, or for what goes before it: `place` is a host as DOCKER_HOST has it, or the name of a
+ * context. Throws LOCATOR_INVALID for a context that does not exist, or a host that is none.
+ */
+export function engineEndpoint(env: Env, place = ""): Endpoint {
+  const isHost = place.includes("://");
+  const host = isHost ? place : place === "" || place === "default" ? env["DOCKER_HOST"] : undefined;
   if (host)
     return parse(host, env["DOCKER_TLS_VERIFY"] ? tlsIn(env["DOCKER_CERT_PATH"] || configFolder(env)) : undefined);
-  const context = env["DOCKER_CONTEXT"] || currentContext(env);
+  const context = place || env["DOCKER_CONTEXT"] || currentContext(env);
   if (!context || context === "default") return parseEndpoint(`unix://${DEFAULT_SOCKET}`);
   const id = createHash("sha256").update(context).digest("hex");
   const folder = join(configFolder(env), "contexts");
   const text = readText(join(folder, "meta", id, "meta.json"));
   if (text === undefined) {
     throw new InitwrapError("LOCATOR_INVALID", `there is no Docker context ${context}`, {
-      hint: "`docker context ls` lists them; DOCKER_HOST goes before them.",
+      hint:
+        place === ""
+          ? "`docker context ls` lists them; DOCKER_HOST goes before them."
+          : "`docker context ls` lists them.",
     });
   }
   const meta = json(text) as { Endpoints?: { docker?: { Host?: string; SkipTLSVerify?: boolean } } } | undefined;

@@ -9,7 +9,7 @@ import type { Descriptor } from "../model/descriptor.ts";
 import { type Digest, digestHex } from "../model/digest.ts";
 import { InitwrapError } from "../model/errors.ts";
 import { isIndexType } from "../model/media-types.ts";
-import { formatReference, type Reference } from "../model/reference.ts";
+import { formatReference, isImageId, type Reference } from "../model/reference.ts";
 import type { Receipt, Sink, SinkOptions } from "./contract.ts";
 import { collect, type DockerEngine, type EngineFacts } from "./docker-engine.ts";
 import { failureIn } from "./engine-documents.ts";
@@ -189,7 +189,7 @@ export function engineNames(
   const given = asked.length > 0 ? asked : [same ?? location];
   return given.map((name) => {
     const reference = referenceOf(name);
-    if (reference && !reference.digest) return reference;
+    if (reference && !reference.digest && !isImageId(name)) return reference;
     throw new InitwrapError("TAG_REQUIRED", `${name} is no name that the engine can give the result`, {
       hint: "Name it with -t NAME:TAG.",
     });

@@ -1,4 +1,5 @@
-import { access } from "node:fs/promises";
+import { access, realpath, stat } from "node:fs/promises";
+import { resolve } from "node:path";
 
 /**
  * Splits `PATH[:NAME]`. A path may hold colons: the longest prefix that exists is the path. When none exists, everything
@@ -24,4 +25,25 @@ function exists(path: string): Promise<boolean> {
     () => true,
     () => false,
   );
+}
+
+/**
+ * True when two paths lead to one file or folder: however they are written, through links, and through mounts. A second
+ * name of a file is another file, for what replaces the one leaves the other.
+ */
+export async function isSameFile(a: string, b: string): Promise<boolean> {
+  if (a === "-" || b === "-") return a === b;
+  const [first, second] = await Promise.all([real(a), real(b)]);
+  if (first === second) return true;
+  const [one, other] = await Promise.all([found(first), found(second)]);
+  if (!one || !other || one.dev !== other.dev || one.ino !== other.ino) return false;
+  return one.isDirectory() || one.nlink === 1n;
+}
+
+function real(path: string): Promise<string> {
+  return realpath(path).catch(() => resolve(path));
+}
+
+function found(path: string) {
+  return stat(path, { bigint: true }).catch(() => undefined);
 }

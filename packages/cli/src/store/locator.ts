@@ -6,7 +6,7 @@
  */
 import { stat } from "node:fs/promises";
 import { InitwrapError } from "../model/errors.ts";
-import { parseReference } from "../model/reference.ts";
+import { isImageId, parseReference } from "../model/reference.ts";
 import { splitLocation } from "./location.ts";
 import { SCHEMES } from "./media.ts";
 
@@ -34,7 +34,7 @@ export async function parseLocator(text: string, purpose: "source" | "sink"): Pr
     if (purpose === "source") throw new InitwrapError("INPUT_NOT_FOUND", `there is no ${text}`, { where: text });
     return { scheme: text.endsWith("/") ? "oci" : "docker-archive", location: text, isBare: false };
   }
-  if (!parseReference(text) && !/^(sha256:)?[0-9a-f]{64}$/.test(text)) {
+  if (!parseReference(text) && !isImageId(text)) {
     throw invalid(text, "it is neither a path that exists nor the name of an image");
   }
   return { scheme: "docker", location: text, isBare: true };

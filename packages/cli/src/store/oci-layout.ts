@@ -5,10 +5,10 @@
  */
 import { randomBytes } from "node:crypto";
 import { constants, createReadStream } from "node:fs";
-import { copyFile, link, mkdir, open, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { copyFile, link, mkdir, open, readFile, rename, rm, rmdir, stat, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import type { Descriptor } from "../model/descriptor.ts";
-import { digestHex, digestOf } from "../model/digest.ts";
+import { type Digest, digestHex, digestOf } from "../model/digest.ts";
 import { InitwrapError } from "../model/errors.ts";
 import { formatReference, parseReference } from "../model/reference.ts";
 import type { Medium, Receipt, Region, Root, Sink, SinkOptions, Source, SourceOptions } from "./contract.ts";
@@ -114,9 +114,13 @@ class LayoutSink implements Sink {
   readonly #options: SinkOptions;
   readonly #from: LayoutSource | undefined;
   readonly #isInPlace: boolean;
-  /** Files that this run made: removed again when there is no commit. */
-  readonly #made: string[] = [];
-  #madeFolder = false;
+  /**
+   * New blobs under names of this run alone, until all are there: a blob under its digest may at once be counted on by
+   * another process, and is never taken away again.
+   */
+  readonly #staged = new Map<Digest, string>();
+  /** Folders that this run made, the outermost first. */
+  #folders: readonly string[] = [];
   #committed = false;
   #moved = 0;
   #ready: Promise<void> | undefined;
@@ -130,6 +134,7 @@ class LayoutSink implements Sink {
   }
 
   async has(descriptor: Descriptor): Promise<boolean> {
+    if (this.#staged.has(descriptor.digest)) return true;
     const path = blobPath(this.#folder, descriptor);
     const found = await stat(path).catch(() => undefined);
     if (found) return found.size === descriptor.size;
@@ -142,7 +147,13 @@ class LayoutSink implements Sink {
     const path = blobPath(this.#folder, descriptor);
     const temporary = temporaryFor(path);
     try {
-      const file = await open(temporary, "w");
+      const file = await open(temporary, "w").catch(async (cause) => {
+        if ((cause as { code?: string }).code !== "ENOENT") throw cause;
+        // Another process made the folder, failed, and took it away again.
+        this.#ready = undefined;
+        await this.#prepare();
+        return open(temporary, "w");
+      });
       try {
         for await (const chunk of verified(descriptor, content, (done) =>
           this.#options.onProgress?.(descriptor, done, descriptor.size),
@@ -154,8 +165,7 @@ class LayoutSink implements Sink {
       } finally {
         await file.close();
       }
-      await rename(temporary, path);
-      this.#made.push(path);
+      this.#staged.set(descriptor.digest, temporary);
     } catch (cause) {
       await rm(temporary, { force: true });
       throw writeFailure(cause, path);
@@ -165,6 +175,7 @@ class LayoutSink implements Sink {
   async commit(root: Descriptor): Promise<Receipt> {
     await this.#prepare();
     this.#options.signal?.throwIfAborted();
+    const marker = join(this.#folder, "oci-layout");
     const source = await this.#options.from?.root();
     const target = join(this.#folder, "index.json");
     const asked = this.#options.names.map(fullName);
@@ -178,17 +189,24 @@ class LayoutSink implements Sink {
         const present = await readFile(target).catch(absent);
         let bytes: Uint8Array;
         if (this.#isInPlace && this.#from?.isWhole && given.length === 0) {
-          // index.json was the image: the new index takes its place.
-          const path = blobPath(this.#folder, root);
-          bytes = await readFile(path);
-          await rm(path);
+          // index.json was the image: the new index takes its place, and is no blob.
+          const own = this.#staged.get(root.digest);
+          bytes = await readFile(own ?? blobPath(this.#folder, root));
+          if (own !== undefined) await rm(own);
+          this.#staged.delete(root.digest);
         } else {
           const before = this.#isInPlace && given.length === 0 ? source?.descriptor.digest : undefined;
           bytes = replaceInIndex(present, before, root, before === undefined ? names : []);
         }
         const temporary = temporaryFor(target);
         try {
+          // What can fail for want of space comes first.
           await writeFile(temporary, bytes);
+          if (!(await stat(marker).catch(() => undefined))) await writeFile(marker, '{"imageLayoutVersion":"1.0.0"}');
+          for (const [digest, staged] of this.#staged) {
+            await rename(staged, blobPath(this.#folder, { digest }));
+            this.#staged.delete(digest);
+          }
           await rename(temporary, target);
         } catch (cause) {
           await rm(temporary, { force: true });
@@ -205,9 +223,11 @@ class LayoutSink implements Sink {
 
   async close(): Promise<void> {
     if (this.#committed) return;
-    for (const path of this.#made.splice(0)) await rm(path, { force: true });
-    if (this.#madeFolder) await rm(this.#folder, { recursive: true, force: true });
-    this.#madeFolder = false;
+    for (const path of this.#staged.values()) await rm(path, { force: true });
+    this.#staged.clear();
+    // Only where nothing is in them: another process may be at work here by now.
+    for (const folder of this.#folders.toReversed()) await rmdir(folder).catch(() => undefined);
+    this.#folders = [];
   }
 
   /** A blob of the other layout: shared blocks, else a second name for the same file, else false. */
@@ -216,30 +236,30 @@ class LayoutSink implements Sink {
     const found = await stat(other).catch(() => undefined);
     if (found?.size !== descriptor.size) return false;
     await this.#prepare();
+    const temporary = temporaryFor(path);
     try {
-      await copyFile(other, path, constants.COPYFILE_FICLONE_FORCE);
+      await copyFile(other, temporary, constants.COPYFILE_FICLONE_FORCE);
     } catch {
+      // A clone that fails removes its target itself, but for a target on another file system.
+      await rm(temporary, { force: true });
       try {
-        await link(other, path);
+        await link(other, temporary);
       } catch {
         return false;
       }
     }
-    this.#made.push(path);
+    this.#staged.set(descriptor.digest, temporary);
     return true;
   }
 
   #prepare(): Promise<void> {
     this.#ready ??= (async () => {
       try {
-        const fresh = !(await stat(this.#folder).catch(() => undefined));
-        await mkdir(join(this.#folder, "blobs", "sha256"), { recursive: true });
-        this.#madeFolder = fresh;
-        const marker = join(this.#folder, "oci-layout");
-        if (!(await stat(marker).catch(() => undefined))) {
-          await writeFile(marker, '{"imageLayoutVersion":"1.0.0"}');
-          if (!fresh) this.#made.push(marker);
-        }
+        const folders = [this.#folder, join(this.#folder, "blobs"), join(this.#folder, "blobs", "sha256")];
+        const first = await mkdir(folders.at(-1)!, { recursive: true });
+        // What is above the layout's own folder stays.
+        const at = first === undefined ? folders.length : folders.findIndex((one) => resolve(one) === resolve(first));
+        this.#folders = folders.slice(Math.max(at, 0));
       } catch (cause) {
         throw writeFailure(cause, this.#folder);
       }
@@ -274,7 +294,7 @@ function absent(cause: unknown): undefined {
 }
 
 /** The digest's grammar is checked when a descriptor is read, so its path cannot leave the folder. */
-function blobPath(folder: string, descriptor: Descriptor): string {
+function blobPath(folder: string, descriptor: Pick<Descriptor, "digest">): string {
   return join(folder, "blobs", "sha256", digestHex(descriptor.digest));
 }
 

@@ -1,5 +1,5 @@
 /**
- * `podman:NAME`: the images of podman, through the socket of its API service.
+ * `podman:[HOST]NAME`: the images of podman, through the socket of its API service.
  *
  * podman keeps layers unpacked and gives manifests that it made up; an image is known by its config. The config comes by a
  * push to a registry of ours that claims to have every layer. The manifest is made up here, of the config, with the
@@ -16,6 +16,7 @@ import { ArchiveSource } from "./archive.ts";
 import { startCaptureRegistry } from "./capture-registry.ts";
 import type { Medium, Sink, SinkOptions, Source, SourceOptions, StoreContext } from "./contract.ts";
 import { collect } from "./docker-engine.ts";
+import { splitEngineLocation } from "./engine-location.ts";
 import { EngineSink, engineNames } from "./engine-sink.ts";
 import { EngineSource } from "./engine-source.ts";
 import { PodmanEngine, type PodmanImage, podmanEndpoint, podmanReference } from "./podman-engine.ts";
@@ -23,18 +24,25 @@ import { layersOfConfig, synthesizeManifest } from "./synthesized-manifest.ts";
 
 export const podmanMedium: Medium = {
   scheme: "podman",
-  source: (location, options) => podmanSource(engineFor(options), location, options),
-  sink: (location, options) => podmanSink(engineFor(options), location, options),
-  isSameStore: () => true,
-  namesFor: async (location, asked, kept) => podmanNames(location, asked, kept),
-  onlyPlatform: async (_location, context) => {
-    const engine = engineFor(context);
+  source: async (location, options) => {
+    const { engine, name } = splitEngineLocation(location);
+    return podmanSource(engineFor(engine, options), name, options);
+  },
+  sink: async (location, options) => {
+    const { engine, name } = splitEngineLocation(location);
+    return podmanSink(engineFor(engine, options), name, options);
+  },
+  isSameStore: (from, to) => splitEngineLocation(from).engine === splitEngineLocation(to).engine,
+  namesFor: async (location, asked, kept) => podmanNames(splitEngineLocation(location).name, asked, kept),
+  onlyPlatform: async (location, context) => {
+    const engine = engineFor(splitEngineLocation(location).engine, context);
     return (await engine.facts().finally(() => engine.close())).platform;
   },
 };
 
-function engineFor(context: StoreContext): PodmanEngine {
-  return new PodmanEngine(podmanEndpoint(context.env), context);
+function engineFor(host: string, context: StoreContext): PodmanEngine {
+  const env = host === "" ? context.env : { ...context.env, CONTAINER_HOST: host };
+  return new PodmanEngine(podmanEndpoint(env), context);
 }
 
 /** The names that podman gives an image: short ones are `localhost/`'s. */

@@ -31,11 +31,22 @@ export function errorDocument(error: InitwrapError): object {
 
 function formatError(error: InitwrapError, paint: Paint): string {
   const lines = [
-    `${paint(["bold", "red"], "error")}${paint("dim", `[${error.code}]`)}: ${error.where ? `${error.where}: ` : ""}${error.message}`,
+    `${paint(["bold", "red"], "error")}${paint("dim", `[${error.code}]`)}: ${placeBefore(error)}${error.message}`,
   ];
   if (error.excerpt) lines.push(error.excerpt);
   if (error.hint) lines.push(`${paint("cyan", "hint")}: ${error.hint}`);
   return lines.join("\n");
+}
+
+/** The place, unless the message says it. */
+function placeBefore({ where, message }: InitwrapError): string {
+  if (!where) return "";
+  const said =
+    message.startsWith(`${where} `) ||
+    message.startsWith(`${where}:`) ||
+    message.endsWith(` ${where}`) ||
+    message.includes(` ${where}: `);
+  return said ? "" : `${where}: `;
 }
 
 function presentBug(error: unknown, options: PresentOptions): Exit {

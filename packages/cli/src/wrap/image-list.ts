@@ -7,11 +7,12 @@
  * A name without a scheme is a registry's here. On the command line it is the local engine's first; but what a list does
  * must not depend on what the engine of the machine happens to hold.
  */
-import { basename } from "node:path";
+import { basename, resolve } from "node:path";
 import { InitwrapError } from "../model/errors.ts";
 import { formatReference, parseReference, type Reference } from "../model/reference.ts";
 import { splitLocation } from "../store/location.ts";
 import { type Locator, parseLocator } from "../store/locator.ts";
+import { PATH_SCHEMES } from "./image-moves.ts";
 import { compileTemplate } from "./templates.ts";
 
 /** One part of a list: number `index` (from 1) of `count`. */
@@ -50,9 +51,6 @@ export interface ListedImage {
 /** What a template may name. A field that a line does not have is an error, not an empty text. */
 type Fields = Readonly<Record<string, string>>;
 
-/** Media that write to a path of the file system. */
-const PATH_SCHEMES = new Set(["oci", "oci-archive", "docker-archive"]);
-
 /** Reads a list. Blank lines and lines that begin with `#` are passed over; an image that comes twice is meant once. */
 export async function readImageList(request: ImageListRequest): Promise<readonly ListedImage[]> {
   const nameTemplates = request.names.map((text) => nameTemplate("--tag", text));
@@ -82,7 +80,7 @@ export async function readImageList(request: ImageListRequest): Promise<readonly
       source,
       names,
       ...(output === undefined ? {} : { output }),
-      ...(PATH_SCHEMES.has(written.scheme) ? { place: (await splitLocation(written.location)).path } : {}),
+      ...(PATH_SCHEMES.has(written.scheme) ? { place: resolve((await splitLocation(written.location)).path) } : {}),
     };
     refuseCollision(image, written, results, request.where);
     images.push(image);

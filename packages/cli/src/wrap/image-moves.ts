@@ -36,6 +36,9 @@ export function bytesToMove(moves: readonly PlannedMove[]): number {
 /** Schemes of engines, which have a store of their own: what one holds is not read unless it has to go elsewhere. */
 export const ENGINES: ReadonlySet<string> = new Set(["docker", "podman", "containers-storage"]);
 
+/** Media that write to a path of the file system. */
+export const PATH_SCHEMES: ReadonlySet<string> = new Set(["oci", "oci-archive", "docker-archive"]);
+
 function carriedWay(source: Locator, target: Locator): Way {
   if (source.scheme === "registry" && target.scheme === "registry") {
     const [from, to] = [source, target].map(({ location }) => parseReference(location.replace(/^\/\//, "")));

@@ -2,7 +2,6 @@
  * The use-case behind `initwrap image`: open the source, read its small documents, plan, and either give the plan or
  * apply it.
  */
-import { resolve } from "node:path";
 import { initFor } from "@initwrap/init-core";
 import type { InitLayer } from "../image/mutate.ts";
 import { type ImagePlan, planImage } from "../image/plan.ts";
@@ -13,12 +12,13 @@ import type { Digest } from "../model/digest.ts";
 import { InitwrapError } from "../model/errors.ts";
 import type { Platform } from "../model/platform.ts";
 import type { Attachment, Medium, Root, Source, StoreContext } from "../store/contract.ts";
+import { besideInEngine, splitEngineLocation } from "../store/engine-location.ts";
 import { EngineSource } from "../store/engine-source.ts";
-import { splitLocation } from "../store/location.ts";
+import { isSameFile, splitLocation } from "../store/location.ts";
 import { type Locator, parseLocator } from "../store/locator.ts";
 import { mediumOf } from "../store/media.ts";
 import { type Cargo, type TransferOutcome, transfer } from "../store/transfer.ts";
-import { ENGINES } from "./image-moves.ts";
+import { ENGINES, PATH_SCHEMES } from "./image-moves.ts";
 import { checkInitOptions } from "./init-options.ts";
 import { checkPath } from "./path-taken.ts";
 
@@ -132,7 +132,7 @@ export async function wrapImage(request: WrapImageRequest): Promise<WrapImageRes
     const isSamePlace = samePlace(opened.locator, sink);
     const planned = {
       plan,
-      names: await futureNames(request.names ?? [], root, opened, sink),
+      names: await futureNames(request.names ?? [], root, opened, sink, plan.changed),
       source: opened.locator,
       target: sink,
       sameStore: opened.sameStore || (await sameLayout(opened.locator, sink)),
@@ -160,10 +160,15 @@ export async function wrapImage(request: WrapImageRequest): Promise<WrapImageRes
 }
 
 async function targetOf(request: WrapImageRequest, given: Locator): Promise<Locator | undefined> {
-  if (request.output !== undefined) return parseLocator(request.output, "sink");
+  if (request.output !== undefined) return spelledAs(given, await parseLocator(request.output, "sink"));
   const [name] = request.names ?? [];
+  const isEngine = ENGINES.has(given.scheme);
   if (request.push) {
-    const own = given.scheme === "registry" || ENGINES.has(given.scheme) ? given.location : undefined;
+    const own = isEngine
+      ? splitEngineLocation(given.location).name
+      : given.scheme === "registry"
+        ? given.location
+        : undefined;
     if (name === undefined && own === undefined) {
       throw new InitwrapError("TAG_REQUIRED", `${given.location} has no name to be pushed under`, {
         hint: "Name the result with -t.",
@@ -172,7 +177,24 @@ async function targetOf(request: WrapImageRequest, given: Locator): Promise<Loca
     return { scheme: "registry", location: (name ?? own)!, isBare: false };
   }
   if (given.scheme !== "registry" && !given.isBare) return given;
-  return name === undefined || given.isBare ? undefined : { ...given, location: name };
+  if (name === undefined || given.isBare) return undefined;
+  return { ...given, location: isEngine ? besideInEngine(given.location, name) : name };
+}
+
+/** The target with the source's spelling of the path where both are one file or folder, so that it is seen to be in place. */
+async function spelledAs(source: Locator, target: Locator): Promise<Locator> {
+  if (!PATH_SCHEMES.has(source.scheme) || !PATH_SCHEMES.has(target.scheme)) return target;
+  const [from, to] = await Promise.all([splitLocation(source.location), splitLocation(target.location)]);
+  if (from.path === to.path || !(await isSameFile(from.path, to.path))) return target;
+  return { ...target, location: to.name === undefined ? from.path : `${from.path}:${to.name}` };
+}
+
+/** True when the source's own file is what will be written to, whatever image of it the result is. */
+async function isWrittenTo(source: Locator, target: Locator): Promise<boolean> {
+  if (samePlace(source, target)) return true;
+  if (!PATH_SCHEMES.has(source.scheme) || !PATH_SCHEMES.has(target.scheme)) return false;
+  const [from, to] = await Promise.all([splitLocation(source.location), splitLocation(target.location)]);
+  return from.path === to.path;
 }
 
 interface Opened {
@@ -201,7 +223,7 @@ async function openSource(
       locator.scheme === sink.scheme && (medium.isSameStore?.(locator.location, sink.location) ?? false);
     const apply = request.apply ?? true;
     const attempt = async (layers: boolean): Promise<Opened> => {
-      const inPlace = samePlace(locator, sink) && apply;
+      const inPlace = apply && (await isWrittenTo(locator, sink));
       const source = await medium.source(locator.location, { ...context, layers, inPlace });
       try {
         const canRead = layers || !(source instanceof EngineSource) || source.hasLayers;
@@ -319,9 +341,18 @@ async function futureNames(
   root: Root,
   { locator, sameStore }: Opened,
   target: Locator,
+  changed: boolean,
 ): Promise<readonly string[]> {
-  if (asked.length === 0 && samePlace(locator, target)) return root.names;
   const medium = await mediumOf(target.scheme);
+  if (asked.length === 0 && samePlace(locator, target)) {
+    // In an engine the image that was found by its ID keeps that; the result is another one.
+    if (changed && medium.isSameStore && root.names.length === 0) {
+      throw new InitwrapError("TAG_REQUIRED", `${locator.location} is no name that the engine can give the result`, {
+        hint: "Name it with -t NAME:TAG.",
+      });
+    }
+    return root.names;
+  }
   // An engine keeps the names of its own images; what comes from elsewhere is named by where it goes.
   return medium.namesFor(target.location, asked, medium.isSameStore && !sameStore ? [] : root.names);
 }
@@ -351,7 +382,7 @@ function samePlace(a: Locator, b: Locator): boolean {
 async function sameLayout(a: Locator, b: Locator): Promise<boolean> {
   if (a.scheme !== "oci" || b.scheme !== "oci") return false;
   const [from, to] = await Promise.all([a, b].map(({ location }) => splitLocation(location)));
-  return resolve(from!.path) === resolve(to!.path);
+  return isSameFile(from!.path, to!.path);
 }
 
 /** SOURCE_DATE_EPOCH, seconds since 1970, as RFC 3339. Source: reproducible-builds.org, SOURCE_DATE_EPOCH specification. */
