@@ -1,20 +1,21 @@
-/** Engines that are reached otherwise than by a local socket: over ssh, by a context, and over TLS with certificates. */
+/** Engines that are reached otherwise than by a local socket: over ssh, by a context, over TLS with certificates, and by the locator. */
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
-import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer as createHttpServer, request } from "node:http";
-import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { createServer, type Server } from "node:tls";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { formatReference, parseReference } from "../../packages/cli/src/model/reference.ts";
 import { dockerDaemonMedium } from "../../packages/cli/src/store/docker-daemon.ts";
 import { requireCapability } from "../support/capability.ts";
 import { initwrap, initwrapOk } from "../support/cli.ts";
 import { type Engine, findEngine, requireEngine } from "../support/engine.ts";
 import { buildContext, freshTag, removeContext, runContainer } from "../support/images.ts";
 import { podmanAvailable, startPodman, type TestPodman } from "../support/podman.ts";
+import { freePort } from "../support/registry.ts";
+import { hasDaemonFolder, type SecondDaemon, startSecondDaemon } from "../support/second-daemon.ts";
 import { sshdAvailable, startSshd, type TestSshd } from "../support/ssh.ts";
 
 const run = promisify(execFile);
@@ -183,14 +184,15 @@ describe("an engine behind a proxy that lets nobody create a container", () => {
   });
 });
 
-describe("an engine behind TLS", () => {
-  let server: Server;
-  let port: number;
-  const certificates = (): string => join(folder, "tls");
+describe("dockerd --tlsverify", () => {
+  /** A daemon of its own, in front of which nothing stands. */
+  let daemon: SecondDaemon | undefined;
+  let secured: Engine;
+  let host: string;
+  const certificates = (): string => join(daemon!.folder, "tls");
 
   /** A CA, and a certificate of it for the engine's address and one for a client. */
-  async function makeCertificates(): Promise<void> {
-    const place = certificates();
+  async function makeCertificates(place: string): Promise<void> {
     await mkdir(place, { recursive: true });
     const openssl = (...args: string[]) => run("openssl", args, { cwd: place });
     const key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
@@ -209,56 +211,59 @@ describe("an engine behind TLS", () => {
 
   beforeAll(async () => {
     const engine = findEngine("modern");
-    if (!engine) return;
-    await makeCertificates();
-    const read = (name: string): Promise<Buffer> => readFile(join(certificates(), name));
-    // What dockerd does with --tlsverify, in front of its socket: whoever has no certificate of the CA gets no byte.
-    server = createServer(
-      {
-        ca: await read("ca.pem"),
-        cert: await read("server.pem"),
-        key: await read("server-key.pem"),
-        requestCert: true,
-        rejectUnauthorized: true,
-      },
-      (client) => {
-        const inner = connect(engine.host.replace("unix://", ""));
-        client.pipe(inner).pipe(client);
-        client.on("error", () => inner.destroy());
-        inner.on("error", () => client.destroy());
-      },
-    );
-    server.listen(0, "127.0.0.1");
-    await new Promise((resolve) => server.once("listening", resolve));
-    port = (server.address() as { port: number }).port;
+    if (!engine || !hasDaemonFolder(engine)) return;
+    host = `tcp://127.0.0.1:${await freePort()}`;
+    daemon = await startSecondDaemon(engine, undefined, async (place) => {
+      const tls = join(place, "tls");
+      await makeCertificates(tls);
+      return [
+        "--tlsverify",
+        `--tlscacert=${tls}/ca.pem`,
+        `--tlscert=${tls}/server.pem`,
+        `--tlskey=${tls}/server-key.pem`,
+        `--host=${host}`,
+      ];
+    });
+    secured = { ...engine, host: daemon.env["DOCKER_HOST"]!, env: daemon.env, docker: daemon.docker };
   });
-  afterAll(() => server?.close());
+  afterAll(() => daemon?.stop());
+  beforeEach((context) => requireCapability(context, "an engine that up.sh started", daemon !== undefined));
 
-  it("takes the certificates of DOCKER_CERT_PATH, and those of a context", async (context) => {
-    const engine = requireEngine(context);
-    const host = `tcp://127.0.0.1:${port}`;
-    await wrapsAndRuns(engine, { DOCKER_HOST: host, DOCKER_TLS_VERIFY: "1", DOCKER_CERT_PATH: certificates() });
-    const config = join(folder, "tls-config");
-    const id = createHash("sha256").update("secured").digest("hex");
-    await mkdir(join(config, "contexts/meta", id), { recursive: true });
-    await mkdir(join(config, "contexts/tls", id, "docker"), { recursive: true });
-    const meta = { Name: "secured", Metadata: {}, Endpoints: { docker: { Host: host, SkipTLSVerify: false } } };
-    await writeFile(join(config, "contexts/meta", id, "meta.json"), JSON.stringify(meta));
-    for (const name of ["ca.pem", "cert.pem", "key.pem"]) {
-      const bytes = await readFile(join(certificates(), name));
-      await writeFile(join(config, "contexts/tls", id, "docker", name), bytes);
-    }
-    await wrapsAndRuns(engine, { DOCKER_HOST: "", DOCKER_CONTEXT: "secured", DOCKER_CONFIG: config });
+  it("takes the certificates of DOCKER_CERT_PATH", async () => {
+    const env = { DOCKER_HOST: host, DOCKER_TLS_VERIFY: "1", DOCKER_CERT_PATH: certificates() };
+    // The engine's own client gets in by the same variables.
+    await secured.docker(["--host", host, "version"], { env });
+    const { receipt } = await wrapsAndRuns(secured, env);
+    expect(receipt.bytesMoved).toBeLessThan(64 << 10);
   });
 
-  it("is refused without a certificate, and when its own is of another CA", async (context) => {
-    requireEngine(context);
-    const host = `tcp://127.0.0.1:${port}`;
-    const empty = join(folder, "no-client");
+  it("takes those of a context that the docker CLI made, by DOCKER_CONTEXT, as the current one, and in a locator", async () => {
+    const env = { DOCKER_HOST: "", DOCKER_CONFIG: join(folder, "tls-config") };
+    const files = ["ca", "cert", "key"].map((name) => `${name}=${certificates()}/${name}.pem`).join(",");
+    await secured.docker(["context", "create", "secured", "--docker", `host=${host},${files}`], { env });
+    await wrapsAndRuns(secured, { ...env, DOCKER_CONTEXT: "secured" });
+    const tag = await buildImage(secured);
+    await initwrapOk(["image", `docker:[secured]${tag}`], { env: { ...env, DOCKER_HOST: "unix:///nowhere.sock" } });
+    expect((await runContainer(secured, tag)).stdout).toBe("hello\n");
+    await secured.docker(["rmi", "--force", tag]);
+    await secured.docker(["context", "use", "secured"], { env });
+    await wrapsAndRuns(secured, env);
+  });
+
+  it("is refused without a certificate, with one of a stranger, and when its own is of another CA", async () => {
+    const [empty, strange] = [join(folder, "no-client"), join(folder, "stranger")];
     await mkdir(empty);
-    await writeFile(join(empty, "ca.pem"), await readFile(join(certificates(), "ca.pem")));
+    await copyFile(join(certificates(), "ca.pem"), join(empty, "ca.pem"));
+    await makeCertificates(strange);
+    const wrongCa = join(folder, "wrong-ca");
+    await mkdir(wrongCa);
+    for (const name of ["cert.pem", "key.pem"]) await copyFile(join(certificates(), name), join(wrongCa, name));
+    await copyFile(join(strange, "ca.pem"), join(wrongCa, "ca.pem"));
+    await copyFile(join(certificates(), "ca.pem"), join(strange, "ca.pem"));
     for (const [path, reason] of [
       [empty, /alert|certificate|socket/],
+      [strange, /alert|certificate|socket/],
+      [wrongCa, /certificate/],
       [join(folder, "nowhere"), /certificate/],
     ] as const) {
       const env = { DOCKER_HOST: host, DOCKER_TLS_VERIFY: "1", DOCKER_CERT_PATH: path };
@@ -267,5 +272,90 @@ describe("an engine behind TLS", () => {
       expect(stderr).toMatch(/DAEMON_UNREACHABLE/);
       expect(stderr).toMatch(reason);
     }
+  });
+});
+
+describe("another engine than the environment's, in the locator", () => {
+  const at = (engine: Engine, name: string): string => `docker:[${engine.host}]${name}`;
+
+  it.each([
+    ["modern", "modern-graph"],
+    ["modern-graph", "classic"],
+    ["classic", "modern"],
+  ] as const)("goes from %s to %s in one run, and in two by a pipe", async (from, to) => {
+    const context = { skip: () => undefined };
+    const [source, target] = [requireEngine(context, from), requireEngine(context, to)];
+    if (!source || !target) return;
+    const tag = await buildImage(source);
+    const [named, piped] = [freshTag("crossed"), freshTag("piped")];
+    const env = { DOCKER_HOST: "unix:///nowhere.sock" };
+    const words = ["image", at(source, tag), "-o", at(target, named)];
+    const plan = JSON.parse((await initwrapOk([...words, "--dry-run", "--json"], { env })).stdout.toString());
+    const done = JSON.parse((await initwrapOk([...words, "--json"], { env })).stdout.toString());
+    expect([plan.digest, plan.names]).toEqual([done.digest, done.names]);
+    expect(done.names).toEqual([formatReference(parseReference(named)!)]);
+    expect((await runContainer(target, named)).stdout).toBe("hello\n");
+
+    const { stdout: stream } = await initwrapOk(["image", tag, "-o", "-"], { env: { DOCKER_HOST: source.host } });
+    await initwrapOk(["image", "-", "-o", `docker:${piped}`], { env: { DOCKER_HOST: target.host }, input: stream });
+    expect((await runContainer(target, piped)).stdout).toBe("hello\n");
+    const id = async (name: string): Promise<string> =>
+      JSON.parse((await target.docker(["image", "inspect", name])).stdout)[0].Id;
+    // What keeps manifests has a digest of its own for an image that came through an archive of another layout.
+    if (to !== "modern") expect(await id(piped)).toBe(await id(named));
+    await source.docker(["rmi", "--force", tag]);
+    await target.docker(["rmi", "--force", named, piped]);
+  });
+
+  it("-t names the result in that engine, where the layers stay", async (context) => {
+    const engine = requireEngine(context, "modern-graph");
+    const [tag, named] = [await buildImage(engine), freshTag("beside")];
+    const env = { DOCKER_HOST: "unix:///nowhere.sock" };
+    const { stdout } = await initwrapOk(["image", at(engine, tag), "-t", named, "--json"], { env });
+    expect((JSON.parse(stdout.toString()) as Outcome).receipt.bytesMoved).toBeLessThan(64 << 10);
+    expect((await runContainer(engine, named)).stdout).toBe("hello\n");
+    await engine.docker(["rmi", "--force", tag, named]);
+  });
+
+  it("is an error when it is none", async () => {
+    for (const [locator, problem] of [
+      ["docker:[nobody]app:1", /there is no Docker context nobody/],
+      ["docker:[gopher://x]app:1", /not an engine's endpoint: gopher:/],
+      ["podman:[nobody]app:1", /not an engine's endpoint: nobody/],
+    ] as const) {
+      const { status, stderr } = await initwrap(["image", locator], { env: { HOME: folder, DOCKER_CONFIG: folder } });
+      expect([locator, status]).toEqual([locator, 3]);
+      expect(stderr).toMatch(problem);
+    }
+  });
+});
+
+describe("an image that is meant by its ID", () => {
+  it.each(ENGINES)("needs a name for what is changed, planned or done: %s", async (name) => {
+    const engine = requireEngine({ skip: () => undefined }, name);
+    if (!engine) return;
+    const [tag, named] = [await buildImage(engine), freshTag("by-id")];
+    const id: string = JSON.parse((await engine.docker(["image", "inspect", tag])).stdout)[0].Id;
+    const env = { DOCKER_HOST: engine.host };
+    const digests = new Set<string>();
+    for (const spelled of [id, id.slice(7), id.slice(7, 19)]) {
+      for (const flags of [["--dry-run"], ["--check"], []]) {
+        const { status, stderr } = await initwrap(["image", `docker:${spelled}`, ...flags], { env });
+        expect({ spelled, flags, status, stderr }).toMatchObject({
+          status: 5,
+          stderr: expect.stringMatching(/^error\[TAG_REQUIRED\]: .*\nhint: Name it with -t NAME:TAG\.\n$/),
+        });
+      }
+      const { stdout } = await initwrapOk(["image", `docker:${spelled}`, "-t", named, "--json"], { env });
+      const done = JSON.parse(stdout.toString()) as Outcome;
+      expect(done.receipt.bytesMoved).toBeLessThan(64 << 10);
+      digests.add(done.digest);
+    }
+    // Nothing is to do for it any more, and that needs no name.
+    const again = await initwrapOk(["image", `docker:${[...digests][0]}`, "--check"], { env });
+    expect(again.stdout.toString()).toContain([...digests][0]);
+    expect(digests.size).toBe(1);
+    expect((await runContainer(engine, named)).stdout).toBe("hello\n");
+    await engine.docker(["rmi", "--force", tag, named]);
   });
 });

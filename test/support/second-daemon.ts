@@ -36,11 +36,19 @@ function pidOf(engine: Engine): string | undefined {
   }
 }
 
-/** Starts one with `--init-path` naming a copy of `init` under the name docker-init. Needs root. */
-export async function startSecondDaemon(engine: Engine, init: string): Promise<SecondDaemon> {
+/**
+ * Starts one with `--init-path` naming a copy of `init` under the name docker-init, where it is given, and with the options
+ * that `more` gives for its folder. Needs root.
+ */
+export async function startSecondDaemon(
+  engine: Engine,
+  init: string | undefined,
+  more: (folder: string) => Promise<readonly string[]> = async () => [],
+): Promise<SecondDaemon> {
   // The engine's folder is at the same place within its root file system.
   const folder = mkdtempSync(join(folderOf(engine), "second-"));
-  copyFileSync(init, join(folder, "docker-init"));
+  if (init !== undefined) copyFileSync(init, join(folder, "docker-init"));
+  const given = await more(folder);
   const socket = `unix://${folder}/docker.sock`;
   const daemon = spawn(
     "nsenter",
@@ -48,7 +56,8 @@ export async function startSecondDaemon(engine: Engine, init: string): Promise<S
       `--mount=/proc/${pidOf(engine)}/ns/mnt`,
       "--",
       "dockerd",
-      `--init-path=${folder}/docker-init`,
+      ...(init === undefined ? [] : [`--init-path=${folder}/docker-init`]),
+      ...given,
       "--bridge=none",
       "--iptables=false",
       "--ip-forward=false",

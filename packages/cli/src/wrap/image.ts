@@ -367,7 +367,9 @@ async function futureDigest(
 ): Promise<string> {
   const medium = await mediumOf(target.scheme);
   const platform = await medium.onlyPlatform?.(target.location, context);
-  const keepsNone = platform !== undefined || (root.synthesized && source.scheme === target.scheme);
+  // An archive of Docker's older layout stays one; an engine says itself what it keeps.
+  const staysOne = root.synthesized && source.scheme === target.scheme && !medium.onlyPlatform;
+  const keepsNone = platform !== undefined || staysOne;
   if (!keepsNone) return plan.after.digest;
   const held = plan.platforms.filter(({ after }) => after.config !== null);
   const kept = held.find((one) => one.platform === platform || one.platform.startsWith(`${platform}/`));
