@@ -45,6 +45,10 @@ export interface GatewayScript {
   readonly solve: (request: Message, index: number) => Message | Refusal;
   /** Started by the launcher, which has said the first bytes of HTTP/2. */
   readonly launcher?: boolean;
+  /** Its pipes do not wait: a read or write that cannot be done at once fails. */
+  readonly nonblocking?: boolean;
+  /** Methods that this gateway does not have. */
+  readonly unknown?: readonly string[];
   /** Ends the connection instead of answering this method. */
   readonly hangUpAt?: string;
 }
@@ -58,7 +62,9 @@ export async function runFrontend(script: GatewayScript): Promise<FrontendRun> {
     `${key}=${value}`,
   ]);
   const main = join(ROOT, "packages/buildkit-frontend/src/main.ts");
-  const child = spawn(process.execPath, [main, ...(script.launcher ? ["--opened"] : [])], {
+  const command = [process.execPath, main, ...(script.launcher ? ["--opened"] : [])];
+  const [program = "", ...args] = script.nonblocking ? ["python3", "-c", NONBLOCKING, ...command] : command;
+  const child = spawn(program, args, {
     env: { PATH: process.env["PATH"], ...Object.fromEntries(options) },
     stdio: ["pipe", "pipe", "pipe"],
   });
@@ -83,6 +89,7 @@ export async function runFrontend(script: GatewayScript): Promise<FrontendRun> {
       }
       const message = decode(Buffer.concat(chunks).subarray(5));
       calls.push({ method, message });
+      if (script.unknown?.includes(method)) return refuse(stream, { code: 12, text: "unknown method" });
       if (method === "Ping") {
         const { frontend = ALL.frontend, llb = ALL.llb } = script.capabilities ?? {};
         return answer(stream, [...frontend.map((id) => capability(1, id)), ...llb.map((id) => capability(2, id))]);
@@ -97,6 +104,10 @@ export async function runFrontend(script: GatewayScript): Promise<FrontendRun> {
   session.destroy();
   return { calls, returned: calls.find(({ method }) => method === "Return")?.message, exitCode, stderr };
 }
+
+/** Python that makes its input and output such, and becomes the program behind it. Node would make them wait again. */
+const NONBLOCKING =
+  "import os, sys; [os.set_blocking(fd, False) for fd in (0, 1)]; os.execv(sys.argv[1], sys.argv[1:])";
 
 /** The process's output and input as one stream; with a launcher's first bytes in front of what it writes. */
 function pipesOf(child: ChildProcess, isOpened: boolean): Duplex {

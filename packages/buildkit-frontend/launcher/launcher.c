@@ -2,7 +2,7 @@
 
    BuildKit drops a frontend from which it has not seen the beginning of HTTP/2 in ten seconds, and on a busy machine Node takes
    longer than that to start. So the first bytes are written here: the client's preface and an empty SETTINGS frame, which is all
-   that it waits for. packages/buildkit-frontend/src/transport.ts takes the same bytes out of what Node writes.
+   that it waits for. packages/buildkit-frontend/src/http2.ts goes on from there.
 
    Source: RFC 9113, 3.4. */
 #include "sys/sys.h"
@@ -43,7 +43,7 @@ static void open_connection(void)
 /* Called by _start with what the kernel leaves on the stack: argc, argv, NULL, environment, NULL. */
 __attribute__((used)) _Noreturn void start(long *stack)
 {
-	static char *const arguments[] = { (char *)NODE, (char *)"/frontend.mjs", (char *)"--opened", NULL };
+	static char *const arguments[] = { (char *)NODE, (char *)"/frontend.cjs", (char *)"--opened", NULL };
 	char **environment = (char **)(stack + 1) + stack[0] + 1;
 	open_connection();
 	SYS(NR_execve, NODE, arguments, environment);

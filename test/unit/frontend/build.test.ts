@@ -100,6 +100,26 @@ describe("a build through the frontend", () => {
     expect([exitCode, refIn(returned)]).toEqual([0, "wrapped"]);
   });
 
+  it("moves definitions that are larger than any window, over pipes that do not wait", async () => {
+    const large = encode([...decode(DEFINITION), textField(9, "x".repeat(3_000_000))]);
+    const result = single(configOf("amd64")).with(0, messageField(3, refOf("dockerfile", large)));
+    const { calls, returned, exitCode } = await runFrontend({
+      launcher: true,
+      nonblocking: true,
+      solve: dockerfile(result),
+    });
+    expect([exitCode, refIn(returned)]).toEqual([0, "wrapped"]);
+    expect(textOf(decode(bytesOf(calls[3]!.message, 1)!), 9)).toHaveLength(3_000_000);
+  });
+
+  it("builds without inputs where BuildKit does not know the call", async () => {
+    const { returned, exitCode } = await runFrontend({
+      unknown: ["Inputs"],
+      solve: dockerfile(single(configOf("amd64"))),
+    });
+    expect([exitCode, refIn(returned)]).toEqual([0, "wrapped"]);
+  });
+
   it("gives each platform its own init, and passes on what it does not know", async () => {
     const platforms = ["linux/amd64", "linux/arm64"];
     const result: Message = [

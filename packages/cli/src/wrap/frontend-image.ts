@@ -195,7 +195,7 @@ async function frontendFiles({ platform }: Runtime): Promise<readonly File[]> {
   });
   return Promise.all([
     file("launcher", join(own, `launcher-linux-${platform.architecture}`), 0o755),
-    file("frontend.mjs", join(own, "frontend.mjs")),
+    file("frontend.cjs", join(own, "frontend.cjs")),
     file("inits/SHA256SUMS", join(inits, "SHA256SUMS")),
     ...initPlatforms().flatMap((one) => {
       const folder = dirname(initFor(one).path);
@@ -212,7 +212,7 @@ async function frontendFiles({ platform }: Runtime): Promise<readonly File[]> {
 function frontendFolder(): string {
   for (let place = dirname(fileURLToPath(import.meta.url)); ; place = dirname(place)) {
     const folder = join(place, "dist/frontend");
-    if (existsSync(join(folder, "frontend.mjs"))) return folder;
+    if (existsSync(join(folder, "frontend.cjs"))) return folder;
     if (dirname(place) === place) throw new Error("the folder dist/frontend is missing from this installation");
   }
 }
