@@ -8,7 +8,7 @@ enum {
 	NR_getppid = 110, NR_setsid = 112, NR_getpgid = 121, NR_getsid = 124, NR_rt_sigtimedwait = 128,
 	NR_rt_sigqueueinfo = 129, NR_prctl = 157, NR_clock_gettime = 228, NR_exit_group = 231, NR_waitid = 247,
 	NR_openat = 257, NR_faccessat = 269, NR_ppoll = 271, NR_pidfd_send_signal = 424,
-	NR_pidfd_open = 434, NR_close_range = 436
+	NR_pidfd_open = 434, NR_getdents64 = 217, NR_close_range = 436
 };
 
 #include "../common/layout64.h"

@@ -9,7 +9,7 @@ enum {
 	NR_chdir = 5078, NR_fchdir = 5079, NR_setpgid = 5107, NR_getppid = 5108, NR_setsid = 5110, NR_getpgid = 5119, NR_getsid = 5122,
 	NR_rt_sigtimedwait = 5126, NR_rt_sigqueueinfo = 5127, NR_prctl = 5153, NR_exit_group = 5205,
 	NR_clock_gettime = 5222, NR_waitid = 5237, NR_openat = 5247, NR_faccessat = 5259, NR_ppoll = 5261,
-	NR_pidfd_send_signal = 5424, NR_pidfd_open = 5434, NR_close_range = 5436
+	NR_pidfd_send_signal = 5424, NR_pidfd_open = 5434, NR_getdents64 = 5308, NR_close_range = 5436
 };
 
 /* arch/mips/include/uapi/asm/{siginfo,signal}.h: the code comes before the error number, the flags before the handler. */

@@ -9,7 +9,7 @@ enum {
 	NR_getpgid = 132, NR_fchdir = 133, NR_getsid = 147, NR_prctl = 171, NR_rt_sigaction = 173, NR_rt_sigprocmask = 174,
 	NR_rt_sigtimedwait = 176, NR_rt_sigqueueinfo = 177, NR_exit_group = 234, NR_clock_gettime = 246,
 	NR_waitid = 272, NR_ppoll = 281, NR_openat = 286, NR_faccessat = 298,
-	NR_pidfd_send_signal = 424, NR_pidfd_open = 434, NR_close_range = 436
+	NR_pidfd_send_signal = 424, NR_pidfd_open = 434, NR_getdents64 = 202, NR_close_range = 436
 };
 
 #include "../common/layout64.h"

@@ -8,7 +8,7 @@ enum {
 	NR_getpgid = 132, NR_fchdir = 133, NR_getsid = 147, NR_prctl = 172, NR_rt_sigaction = 174, NR_rt_sigprocmask = 175,
 	NR_rt_sigtimedwait = 177, NR_rt_sigqueueinfo = 178, NR_exit_group = 248, NR_clock_gettime = 260,
 	NR_waitid = 281, NR_openat = 288, NR_faccessat = 300, NR_ppoll = 302,
-	NR_pidfd_send_signal = 424, NR_pidfd_open = 434, NR_close_range = 436
+	NR_pidfd_send_signal = 424, NR_pidfd_open = 434, NR_getdents64 = 220, NR_close_range = 436
 };
 
 #include "../common/layout64.h"
