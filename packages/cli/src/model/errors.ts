@@ -58,6 +58,7 @@ export const ERROR_EXIT = Object.freeze({
   CONTEXT_IGNORED: EXIT.refused,
   TAG_REQUIRED: EXIT.refused,
   NOT_VERIFIED: EXIT.refused,
+  NOT_MEASURED: EXIT.refused,
   STACK_UNKNOWN: EXIT.refused,
   STACK_AMBIGUOUS: EXIT.refused,
   START_UNKNOWN: EXIT.refused,

@@ -63,7 +63,7 @@ export interface EngineOptions {
 }
 
 export interface EngineRequest {
-  readonly method?: "GET" | "POST" | "DELETE" | "HEAD";
+  readonly method?: "GET" | "POST" | "PUT" | "DELETE" | "HEAD";
   readonly query?: Readonly<Record<string, string | readonly string[] | undefined>>;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: AsyncIterable<Uint8Array> | Uint8Array;

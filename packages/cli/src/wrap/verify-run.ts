@@ -77,14 +77,20 @@ export async function runPlatform(
   if (await engine.inspect(id)) return observe({ engine, image: id }, context, request);
   const name = `initwrap.invalid/verify:${randomBytes(8).toString("hex")}`;
   try {
-    await load(source, node, name, context);
+    await loadImage(source, node, name, context);
     return await observe({ engine, image: id }, context, request);
   } finally {
     await engine.untag(name);
   }
 }
 
-async function load(source: Source, node: ManifestNode, name: string, context: StoreContext): Promise<void> {
+/** Brings one platform's image to the Docker Engine under `name`. Throws what the source and the engine throw. */
+export async function loadImage(
+  source: Source,
+  node: ManifestNode,
+  name: string,
+  context: StoreContext,
+): Promise<void> {
   const sink = await (await mediumOf("docker")).sink(name, { ...context, names: [name], from: source });
   try {
     const { manifest, config, descriptor, bytes } = node;
