@@ -8,6 +8,8 @@ import { columnsOf, seconds } from "./probe-document.ts";
 export interface Tick {
   readonly at: number;
   readonly label: string;
+  /** Which part of the label stands there. */
+  readonly anchor: "start" | "middle" | "end";
 }
 
 /** A bar of the stop's timeline. */
@@ -93,7 +95,7 @@ export function timelineChart(result: ProbeResult): TimelineChart {
   const kill = killed === null ? 0 : x(killed);
   return {
     bars,
-    ticks: ticks(end, step).map((at) => ({ at: x(at * 1000), label: `${at} s` })),
+    ticks: ticks(end, step).map((at) => timeTick(at, x(at * 1000))),
     left: LEFT,
     right: RIGHT,
     bottom: FIRST_BAR + 2 * BAR - 10,
@@ -135,8 +137,8 @@ export function curveChart(result: ProbeResult): CurveChart {
   if (Math.abs(ys[0] - ys[1]) < 16) ys[0] = Math.min(...ys) - 16;
   return {
     lines: lines.map((line, at) => ({ ...line, labelY: ys[at]! })),
-    across: ticks(end / 1000, 0.5).map((at) => ({ at: x(at * 1000), label: `${at} s` })),
-    up: [...new Set([0, most / 2, most])].filter(Number.isInteger).map((at) => ({ at: y(at), label: String(at) })),
+    across: ticks(end / 1000, 0.5).map((at) => timeTick(at, x(at * 1000))),
+    up: [...new Set([0, most / 2, most])].filter(Number.isInteger).map((at) => ({ at: y(at), label: String(at), anchor: "end" as const })),
     left: CURVE_LEFT,
     right: RIGHT,
     bottom: BOTTOM,
@@ -150,6 +152,11 @@ export function curveChart(result: ProbeResult): CurveChart {
         })
         .join(" "),
   };
+}
+
+/** Labels at the edges stay within the view. */
+function timeTick(time: number, at: number): Tick {
+  return { at, label: `${time} s`, anchor: time === 0 ? "start" : at > RIGHT - 14 ? "end" : "middle" };
 }
 
 /** A round number of seconds that gives three to six ticks. */
