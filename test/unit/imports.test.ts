@@ -14,8 +14,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   generate: ["model"],
   store: ["model"],
   wrap: ["model", "dockerfile", "image", "generate", "store"],
-  reference: ["model"],
-  terminal: ["model"],
+  reference: [],
+  terminal: ["model", "reference"],
   commands: ["model", "reference", "terminal", "wrap"],
 };
 

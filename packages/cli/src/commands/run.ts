@@ -1,7 +1,6 @@
 /** `initwrap run`: a command under an init, without an init in the image. */
 import { Command } from "@oclif/core/command";
 import { boolean, string } from "@oclif/core/flags";
-import { run } from "@oclif/core/run";
 import { writeProduct } from "../terminal/streams.ts";
 
 /** Not a BaseCommand: every word is the init's to read, or the command's, and --json or --quiet may be either. */
@@ -46,7 +45,7 @@ Exit code: the command's; 128 + n when signal n ended it; 126 not executable; 12
     const { readRun, runCommand } = await import("../wrap/run.ts");
     switch (readRun(this.argv)) {
       case "help":
-        return void (await run(["run", "--help"], this.config));
+        return this.showHelp();
       case "version":
         return writeProduct(`initwrap ${this.config.version}\n`);
       case "license":
@@ -54,5 +53,14 @@ Exit code: the command's; 128 + n when signal n ended it; 126 not executable; 12
       default:
         return runCommand(this.argv);
     }
+  }
+
+  private async showHelp(): Promise<void> {
+    const [{ commandOf }, { showCommandHelp }] = await Promise.all([
+      import("../reference/command.ts"),
+      import("../terminal/help.ts"),
+    ]);
+    const { summary, description, usage, examples, flags } = Run;
+    return showCommandHelp(commandOf({ id: "run", summary, description, usage, examples, flags }));
   }
 }
