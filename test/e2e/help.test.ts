@@ -80,7 +80,10 @@ describe("the examples", () => {
         if (program !== "initwrap") return [];
         return [
           ...(names.includes(name as string) ? [] : [example]),
-          ...words.filter((word) => !isKnown(word, command)),
+          // What follows the name of a command that config explains are that command's flags.
+          ...words.filter(
+            (word) => ![command, ...commands.filter((c) => c.name === words[0])].some((c) => isKnown(word, c)),
+          ),
         ];
       }),
     );

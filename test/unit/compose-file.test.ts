@@ -6,11 +6,11 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { InitwrapError } from "../../packages/cli/src/model/errors.ts";
+import { splitWords } from "../../packages/cli/src/model/split-words.ts";
 import { composeFindings } from "../../packages/cli/src/wrap/compose-file.ts";
 import { parseCompose, readCompose } from "../../packages/cli/src/wrap/compose-project.ts";
 import { siblingFindings } from "../../packages/cli/src/wrap/compose-siblings.ts";
 import { InterpolationError, interpolate, parseEnvFile } from "../../packages/cli/src/wrap/compose-variables.ts";
-import { splitWords } from "../../packages/cli/src/wrap/split-words.ts";
 
 const parse = (text: string, variables: Record<string, string> = {}, services: string[] = []) =>
   parseCompose(text, { path: "/app/compose.yaml", variables, services });

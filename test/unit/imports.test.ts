@@ -15,8 +15,9 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   store: ["model"],
   wrap: ["model", "dockerfile", "image", "generate", "store"],
   reference: [],
-  terminal: ["model", "reference"],
-  commands: ["model", "reference", "terminal", "wrap"],
+  settings: ["model", "reference"],
+  terminal: ["model", "reference", "settings"],
+  commands: ["model", "reference", "settings", "terminal", "wrap"],
 };
 
 const PURE = new Set(["model", "dockerfile", "image", "generate"]);
@@ -66,7 +67,7 @@ describe("imports", () => {
       for (const [, specifier] of source.matchAll(/\bfrom "(\.\.\/[^"]+)"/g)) outside.add(specifier as string);
     }
     const shared =
-      /^\.\.\/\.\.\/(?:cli\/src\/(?:model\/[\w-]+|terminal\/messages|wrap\/split-words)|init-core\/lib\/(?:init|errors))\.ts$/;
+      /^\.\.\/\.\.\/(?:cli\/src\/(?:model\/[\w-]+|terminal\/messages)|init-core\/lib\/(?:init|errors))\.ts$/;
     expect([...outside].filter((specifier) => !shared.test(specifier))).toEqual([]);
     expect(outside).toContain("../../cli/src/model/compose.ts");
   });

@@ -9,7 +9,7 @@
  */
 import { InitwrapError } from "../../cli/src/model/errors.ts";
 import { type Platform, parsePlatform } from "../../cli/src/model/platform.ts";
-import { splitWords } from "../../cli/src/wrap/split-words.ts";
+import { splitWords } from "../../cli/src/model/split-words.ts";
 import type { CacheImport } from "./gateway.ts";
 
 export interface FrontendRequest {

@@ -25,6 +25,7 @@ function request(folder: string): GenerateRequest {
     platforms: [],
     amendIgnore: false,
     offline: true,
+    insecureRegistries: [],
     env: {},
     signal: new AbortController().signal,
   };

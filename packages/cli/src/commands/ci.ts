@@ -26,7 +26,7 @@ Wrap first, then sign, scan and attest: the image gets another digest, which eve
     "<%= config.bin %> ci pre-commit -o .pre-commit-config.yaml",
   ];
   static override args = {
-    provider: stringArg({ description: "The CI system.", required: true }),
+    provider: stringArg({ description: "The CI system.", required: true, ignoreStdin: true }),
   };
   static override flags = {
     output: string({ char: "o", description: "Write to this file instead of stdout.", helpValue: "FILE" }),

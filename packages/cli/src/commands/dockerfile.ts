@@ -7,6 +7,7 @@ import { BaseCommand, REPORTER_FLAGS } from "../terminal/base-command.ts";
 import { baseImageFlags } from "../terminal/base-image-flags.ts";
 import { paintFor } from "../terminal/colour.ts";
 import { errorDocument, presentError } from "../terminal/present-error.ts";
+import { registryFlags } from "../terminal/registry-flags.ts";
 import type { BaseLock } from "../wrap/base-lock.ts";
 import type { DockerfileRun } from "../wrap/dockerfile-run.ts";
 import type { SubjectResult } from "../wrap/dockerfile-subjects.ts";
@@ -37,6 +38,7 @@ anything is written: the container runs what it ran, behind the init. What is no
   static override args = {
     file: stringArg({
       description: "The Dockerfile, or several, folders and globs; - reads standard input. Dockerfile unless given.",
+      ignoreStdin: true,
     }),
   };
   static override flags = {
@@ -136,6 +138,7 @@ anything is written: the container runs what it ran, behind the init. What is no
       dependsOn: ["bake"],
     }),
     ...REPORTER_FLAGS,
+    ...registryFlags,
     offline: boolean({ description: "Ask neither an engine nor a registry what the base image runs." }),
     force: boolean({ description: "Go on although # syntax= names an unknown frontend, or supervisord is started." }),
   };
@@ -197,6 +200,7 @@ anything is written: the container runs what it ran, behind the init. What is no
       lock,
       reportDrift: flags.check,
       offline: flags.offline,
+      insecureRegistries: flags["insecure-registry"] ?? [],
       force: flags.force,
       env: process.env,
       signal: this.signal,

@@ -2,6 +2,7 @@
 import { string as stringArg } from "@oclif/core/args";
 import { boolean, integer, string } from "@oclif/core/flags";
 import { BaseCommand } from "../terminal/base-command.ts";
+import { registryFlags } from "../terminal/registry-flags.ts";
 import { type GenerateRun, generateDocument, generateLines, runGenerate } from "../wrap/generate.ts";
 
 export default class Generate extends BaseCommand {
@@ -21,7 +22,11 @@ java-gradle, dotnet, ruby, php, static.`;
   ];
 
   static override args = {
-    dir: stringArg({ description: "The project's folder, which is the build context.", default: "." }),
+    dir: stringArg({
+      description: "The project's folder, which is the build context.",
+      default: ".",
+      ignoreStdin: true,
+    }),
   };
 
   static override flags = {
@@ -55,6 +60,7 @@ java-gradle, dotnet, ruby, php, static.`;
     }),
     "amend-dockerignore": boolean({ description: "Let a .dockerignore that is there have an exception for the init." }),
     offline: boolean({ description: "Ask neither an engine nor a registry about a base image." }),
+    ...registryFlags,
   };
 
   override async run(): Promise<void> {
@@ -75,6 +81,7 @@ java-gradle, dotnet, ruby, php, static.`;
       initImage: flags["init-image"],
       amendIgnore: flags["amend-dockerignore"],
       offline: flags.offline,
+      insecureRegistries: flags["insecure-registry"] ?? [],
       env: process.env,
       signal: this.signal,
     });

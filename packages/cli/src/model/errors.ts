@@ -39,6 +39,7 @@ export const ERROR_EXIT = Object.freeze({
   BUILD_FILE_UNSUPPORTED: EXIT.input,
   BUILD_NOT_FOUND: EXIT.input,
   LOCK_INVALID: EXIT.input,
+  CONFIG_INVALID: EXIT.input,
   // 4: authentication
   AUTH_REQUIRED: EXIT.auth,
   // 5: refused, for the right answer cannot be known or nothing right can be done

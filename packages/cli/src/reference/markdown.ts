@@ -1,5 +1,6 @@
 /** The reference pages: one Markdown file a command, and one that lists them. */
 import { type CommandReference, type FlagReference, flagRelations, flagWords, piecesOf } from "./command.ts";
+import { settingNames } from "./settings.ts";
 
 /** What stands on top of each page, for who opens the file to change it. */
 const NOTICE = "<!-- Rendered by scripts/render-commands.mjs from the command itself. -->";
@@ -11,6 +12,7 @@ export interface PageOptions {
 
 /** `docs/commands/NAME.md`. */
 export function commandPage(command: CommandReference, { guide }: PageOptions = {}): string {
+  const variables = new Map(settingNames([command]).map(({ flag, variable }) => [flag.name, variable]));
   const global = command.flags.filter((flag) => flag.global);
   const own = command.flags.filter((flag) => !flag.global);
   return page([
@@ -27,8 +29,11 @@ export function commandPage(command: CommandReference, { guide }: PageOptions = 
       kind === "block" ? fenced("", lines) : lines.map(literal).join("\n"),
     ),
     ...section("Arguments", argumentTable(command)),
-    ...section("Flags", flagTable(own)),
-    ...section("Flags of every command", flagTable(global)),
+    ...section("Flags", flagTable(own, variables)),
+    ...section("Flags of every command", flagTable(global, variables)),
+    variables.size === 0
+      ? ""
+      : "A variable, or the configuration file, sets what is not given: [config.md](../config.md).",
     guide === undefined ? "" : `More in [${guide}](../${guide}). All commands: [README.md](README.md).`,
   ]);
 }
@@ -64,14 +69,18 @@ function argumentTable({ args }: CommandReference): string {
   return ["| argument | meaning |", "|---|---|", ...rows].join("\n");
 }
 
-function flagTable(flags: readonly FlagReference[]): string {
+function flagTable(flags: readonly FlagReference[], variables: ReadonlyMap<string, string>): string {
   if (flags.length === 0) return "";
   const rows = flags.map((flag) => {
     const usual = flag.default === undefined ? "" : `Default: \`${flag.default}\`.`;
     const meaning = [cell(flag.description), usual, cell(flagRelations(flag))].filter(Boolean).join(" ");
-    return `| \`${flagWords(flag).replaceAll("|", "\\|")}\` | ${meaning} |`;
+    const variable = variables.get(flag.name);
+    const cells = [`\`${flagWords(flag).replaceAll("|", "\\|")}\``, meaning];
+    return `| ${[...cells, variables.size > 0 ? (variable === undefined ? "" : `\`${variable}\``) : []].flat().join(" | ")} |`;
   });
-  return ["| flag | meaning |", "|---|---|", ...rows].join("\n");
+  const head =
+    variables.size > 0 ? ["| flag | meaning | variable |", "|---|---|---|"] : ["| flag | meaning |", "|---|---|"];
+  return [...head, ...rows].join("\n");
 }
 
 function fenced(language: string, lines: readonly string[]): string {

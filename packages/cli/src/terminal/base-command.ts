@@ -1,14 +1,19 @@
 /** What every command shares: the global flags, the two streams, interruption, and one way to fail. */
 import { Command } from "@oclif/core/command";
 import { boolean, string } from "@oclif/core/flags";
+import type { Input, ParserOutput } from "@oclif/core/interfaces";
 import type { Diagnostic } from "../model/diagnostics.ts";
 import { InitwrapError } from "../model/errors.ts";
-import { paintFor } from "./colour.ts";
+import { type CommandReference, commandsOf, type ManifestCommand } from "../reference/command.ts";
+import { type Given, givenFlags } from "../settings/effective.ts";
+import { type Loaded, loadSettings, maySet } from "../settings/load.ts";
+import { COLOUR_MODES, chooseColour, type Paint, paintFor } from "./colour.ts";
 import { type Interrupt, listenForInterrupt } from "./interrupt.ts";
 import { presentError } from "./present-error.ts";
 import { chooseReporter, isDocument, REPORTER_NAMES } from "./reporters/index.ts";
 import { checkReporting, type Reporting, writeReports } from "./reporters/output.ts";
 import { findingOf, findingOfError } from "./reporters/report.ts";
+import { type Parse, type ParserInput, parseSettled, readGiven, settle, type Values } from "./settled-flags.ts";
 import { writeLine, writeProduct } from "./streams.ts";
 
 /** The flags of a command whose findings are about files. */
@@ -36,14 +41,87 @@ export abstract class BaseCommand extends Command {
       helpGroup: "GLOBAL",
     }),
     quiet: boolean({ char: "q", description: "Say nothing on stderr but errors.", helpGroup: "GLOBAL" }),
+    color: string({
+      description: "Whether colours are used. On a terminal, unless NO_COLOR or FORCE_COLOR is set.",
+      options: COLOUR_MODES,
+      default: "auto",
+      helpGroup: "GLOBAL",
+    }),
+    config: string({
+      description: "The configuration file. .initwrap.yaml here or above, up to the repository's root, unless given.",
+      helpValue: "FILE",
+      helpGroup: "GLOBAL",
+    }),
+    "no-config": boolean({ description: "Read no configuration file.", helpGroup: "GLOBAL" }),
   };
 
-  /** Colours for stderr. */
-  protected readonly paint = paintFor(process.stderr);
+  /** Set by a variable or in the configuration file, or typed in a way that a look at the words does not see. */
+  private isJson = false;
+  private isQuiet = false;
   private interrupt: Interrupt | undefined;
   private reporting: Reporting = {};
   private reportedFile: string | undefined;
   private reported = false;
+
+  /** Colours for stderr. */
+  protected get paint(): Paint {
+    return paintFor(process.stderr);
+  }
+
+  /** Every command, as the manifest has it. */
+  protected get commands(): readonly CommandReference[] {
+    return commandsOf({ commands: Object.fromEntries(this.config.commands.map((c) => [c.id, c as ManifestCommand])) });
+  }
+
+  /** oclif's parser, without anything that is set elsewhere. */
+  protected readonly parseWords: Parse = (options, argv) => super.parse(options, argv);
+
+  /** The command line, and beneath it what variables and the configuration file say. */
+  protected override async parse<F extends Values, B extends Values, A extends Values>(
+    options: Input<F, B, A> = this.ctor as unknown as Input<F, B, A>,
+    argv: string[] = this.argv,
+  ): Promise<ParserOutput<F, B, A>> {
+    const isPlain = !argv.some((word) => /^--(?:no-|config)/.test(word)) && !maySet(process.env, process.cwd());
+    const parsed = await (isPlain ? this.parseWords(options, argv) : this.parseWithSettings(options, argv));
+    const { json, quiet, color } = parsed.flags as { json?: boolean; quiet?: boolean; color?: string };
+    this.isJson = json === true;
+    this.isQuiet = quiet === true;
+    chooseColour(color ?? "auto");
+    return parsed;
+  }
+
+  private async parseWithSettings<F extends Values, B extends Values, A extends Values>(
+    options: Input<F, B, A>,
+    argv: string[],
+  ): Promise<ParserOutput<F, B, A>> {
+    const given = await readGiven(options as ParserInput, argv, this.parseWords).catch(async (error: Error) => {
+      // Words that are not understood say nothing of how to tell it.
+      const { layers } = await this.settings(new Map());
+      this.isJson = layers.some((layer) => layer.get("json")?.values[0] === "true");
+      throw error;
+    });
+    const { layers } = await this.settings(given);
+    const command = this.commands.find(({ name }) => name === this.id) as CommandReference;
+    const choices = settle({ command, given, layers });
+    const isOn = (name: string) =>
+      givenFlags(given).get(name) ??
+      choices.some(({ flag, setting }) => flag.name === name && setting.values[0] === "true");
+    // A failure from here on is told in the way that was set.
+    this.isJson = isOn("json");
+    this.isQuiet = isOn("quiet");
+    return parseSettled(options, argv, { given, choices, parse: this.parseWords });
+  }
+
+  /** What is set outside of the command line, which says where the file is. */
+  protected settings(given: Given): Promise<Loaded> {
+    return loadSettings({
+      env: process.env,
+      directory: process.cwd(),
+      file: given.get("config")?.at(-1),
+      noFile: givenFlags(given).get("no-config"),
+      commands: this.commands,
+    });
+  }
 
   /** Aborted by SIGINT and SIGTERM: pass it to whatever takes time or holds a half-written file. */
   protected get signal(): AbortSignal {
@@ -54,7 +132,7 @@ export abstract class BaseCommand extends Command {
   /** The exit code of the signal that interrupted the run; for a command that still tells what it has done. */
   protected interruption(): number | undefined {
     const code = this.interrupt?.exitCode();
-    if (code !== undefined && !this.argvHas("--quiet", "-q")) writeLine("interrupted");
+    if (code !== undefined && !this.isQuiet && !this.argvHas("--quiet", "-q")) writeLine("interrupted");
     return code;
   }
 
@@ -115,7 +193,7 @@ export abstract class BaseCommand extends Command {
       process.exitCode = interrupted;
       return;
     }
-    process.exitCode = presentError(error, { json: this.argvHas("--json") });
+    process.exitCode = presentError(error, { json: this.isJson || this.argvHas("--json") });
     await this.reportError(error);
   }
 
@@ -145,7 +223,7 @@ export abstract class BaseCommand extends Command {
 
   /** True under `--quiet` and `--json`. */
   protected get silent(): boolean {
-    return this.argvHas("--quiet", "-q", "--json");
+    return this.isJson || this.isQuiet || this.argvHas("--quiet", "-q", "--json");
   }
 
   private argvHas(...names: string[]): boolean {

@@ -2,9 +2,10 @@
  * One failure, shown to a person on stderr or to a program on stdout. The JSON's fields are named here one by one, so that
  * nothing internal of a library's error gets out.
  */
+
+import { nearest } from "../model/did-you-mean.ts";
 import { EXIT, type Exit, InitwrapError } from "../model/errors.ts";
 import { type Paint, paintFor } from "./colour.ts";
-import { nearest } from "./did-you-mean.ts";
 import { writeLine } from "./streams.ts";
 
 export interface PresentOptions {

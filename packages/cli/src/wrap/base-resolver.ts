@@ -38,6 +38,8 @@ export type BaseSource = (reference: string, platform: Platform) => Promise<Reso
 export interface ResolverOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly signal?: AbortSignal;
+  /** Registries that may be reached without TLS, or with any certificate. */
+  readonly insecureRegistries?: readonly string[];
   /** Ask neither the engine nor a registry. */
   readonly offline?: boolean;
   /** An OCI image layout that holds the base, `FOLDER[:NAME]`; nothing else is asked then. */
@@ -180,7 +182,11 @@ function registrySource(options: ResolverOptions): BaseSource {
       import("../store/registry/medium.ts"),
     ]);
     const found = await fetchImageConfig(parsed, platform, {
-      ...registryOptions({ env: options.env, ...(options.signal ? { signal: options.signal } : {}) }),
+      ...registryOptions({
+        env: options.env,
+        ...(options.insecureRegistries ? { insecureRegistries: options.insecureRegistries } : {}),
+        ...(options.signal ? { signal: options.signal } : {}),
+      }),
       // The table may answer instead, so a registry that cannot be reached is not waited for long.
       retry: { attempts: 2, baseDelay: 200, maxDelay: 1000, maxRetryAfter: 2000 },
     });

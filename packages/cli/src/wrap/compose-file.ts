@@ -9,10 +9,10 @@ import { resolve } from "node:path";
 import { type Document, isMap, isScalar, LineCounter, type Node, parseAllDocuments } from "yaml";
 import type { Diagnostic } from "../model/diagnostics.ts";
 import type { InitwrapError } from "../model/errors.ts";
+import { splitWords } from "../model/split-words.ts";
 import { type BuildUnit, invalid, isRemote, type Variables } from "./build-unit.ts";
 import { GO_NUMBERS } from "./compose-numbers.ts";
 import { InterpolationError, interpolate } from "./compose-variables.ts";
-import { splitWords } from "./split-words.ts";
 
 /** What a file says of a service. What it does not say is undefined, and left to the files that it is merged with. */
 export interface ServiceFacts {

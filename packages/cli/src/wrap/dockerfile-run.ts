@@ -68,6 +68,7 @@ export interface DockerfileRequest {
   /** Answers about bases that several runs of one call share. */
   readonly baseAnswers?: DockerfileOptions["baseAnswers"];
   readonly offline: boolean;
+  readonly insecureRegistries: readonly string[];
   readonly force: boolean;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly signal: AbortSignal;
@@ -243,6 +244,7 @@ async function optionsOf(request: DockerfileRequest, name: string, text: string)
     ...(request.baseAnswers === undefined ? {} : { baseAnswers: request.baseAnswers }),
     ...(request.reportDrift === undefined ? {} : { reportDrift: request.reportDrift }),
     offline: request.offline,
+    insecureRegistries: request.insecureRegistries,
     force: request.force,
     env: request.env,
     signal: request.signal,

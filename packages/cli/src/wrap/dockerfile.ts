@@ -69,6 +69,8 @@ export interface DockerfileOptions {
   readonly assumeBase?: boolean;
   /** Ask neither an engine nor a registry. */
   readonly offline?: boolean;
+  /** Registries that may be reached without TLS, or with any certificate. */
+  readonly insecureRegistries?: readonly string[];
   /** What bases were found to run before; it is asked before anything else, and takes new answers in. */
   readonly lock?: BaseLock;
   /** Answers about bases that several plans of one call share; an empty map in the beginning. */
@@ -286,6 +288,7 @@ function resolverOptions(options: DockerfileOptions): ResolverOptions {
     ...(lock === undefined ? {} : { locked: (...question) => lock.find(...question) }),
     ...(options.signal ? { signal: options.signal } : {}),
     ...(options.offline === undefined ? {} : { offline: options.offline }),
+    ...(options.insecureRegistries === undefined ? {} : { insecureRegistries: options.insecureRegistries }),
     ...(options.base === undefined ? {} : { given: options.base }),
     ...(options.baseLayout === undefined ? {} : { layout: options.baseLayout }),
     ...(options.assumeBase === undefined ? {} : { assume: options.assumeBase }),

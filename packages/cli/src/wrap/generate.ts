@@ -45,6 +45,7 @@ export interface GenerateRequest {
   readonly initImage?: string | undefined;
   readonly amendIgnore: boolean;
   readonly offline: boolean;
+  readonly insecureRegistries: readonly string[];
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly signal: AbortSignal;
 }
@@ -255,6 +256,7 @@ async function plan(
     inject,
     platforms: request.platforms.length > 0 ? request.platforms : inject === "context" ? USUAL_PLATFORMS : [],
     ...(request.initImage === undefined ? {} : { initImage: request.initImage }),
+    insecureRegistries: request.insecureRegistries,
     env: request.env,
     signal: request.signal,
   };

@@ -83,6 +83,7 @@ async function optionsOf(name: string, request: InspectRequest): Promise<Dockerf
     replaceInit: request.replaceInit,
     baseAnswers: new Map(),
     env: request.env,
+    insecureRegistries: request.insecureRegistries,
     signal: request.signal,
     ...(base === undefined ? {} : { base }),
     ...(request.baseLayout === undefined ? {} : { baseLayout: request.baseLayout }),

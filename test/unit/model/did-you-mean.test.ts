@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { nearest } from "../../../packages/cli/src/terminal/did-you-mean.ts";
+import { nearest } from "../../../packages/cli/src/model/did-you-mean.ts";
 
 const COMMANDS = ["dockerfile", "generate", "image", "init-image", "inspect", "run"];
 

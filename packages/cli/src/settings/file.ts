@@ -1,0 +1,232 @@
+/**
+ * The configuration file: a map of flags for all commands that have them, and a map for each command. Everything in it is
+ * looked at, also what is for other commands: a mistake is told by the first run that could have hidden it.
+ */
+import { readFileSync } from "node:fs";
+import { dirname, isAbsolute, relative, resolve } from "node:path";
+import {
+  isAlias,
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Node,
+  type Pair,
+  parseAllDocuments,
+  type Scalar,
+} from "yaml";
+import { nearest } from "../model/did-you-mean.ts";
+import { InitwrapError } from "../model/errors.ts";
+import type { CommandReference, FlagReference } from "../reference/command.ts";
+import { configurable, initOptions, settingNames } from "../reference/settings.ts";
+import { checkOptions } from "./check.ts";
+import type { Setting, Settings } from "./setting.ts";
+
+/** The key that has the init's options by their names. */
+const INIT = "init";
+const INIT_ARG = "init-arg";
+
+export interface FileOptions {
+  /** As it is to be shown. */
+  readonly path: string;
+  readonly commands: readonly CommandReference[];
+  /** Paths in the file count from its folder, and are made to count from here. */
+  readonly directory: string;
+}
+
+/** Reads the file. Throws INPUT_NOT_FOUND, INPUT_UNREADABLE and CONFIG_INVALID. */
+export function readSettingsFile(options: FileOptions): Settings {
+  let text: string;
+  try {
+    text = readFileSync(resolve(options.directory, options.path), "utf8");
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    if (code === "ENOENT") {
+      throw new InitwrapError("INPUT_NOT_FOUND", "there is no such configuration file", { where: options.path, cause });
+    }
+    throw new InitwrapError("INPUT_UNREADABLE", `the configuration file cannot be read (${code})`, {
+      where: options.path,
+      cause,
+    });
+  }
+  return new SettingsFile(options).settingsOf(text);
+}
+
+class SettingsFile {
+  private readonly options: FileOptions;
+  private readonly lines = new LineCounter();
+  private readonly settings = new Map<string, Setting>();
+
+  constructor(options: FileOptions) {
+    this.options = options;
+  }
+
+  settingsOf(text: string): Settings {
+    const parsed = parseAllDocuments(text, { lineCounter: this.lines, logLevel: "silent" });
+    const documents = Array.isArray(parsed) ? parsed : [];
+    const fault = documents.flatMap(({ errors }) => errors)[0];
+    if (fault !== undefined) {
+      throw this.invalid(fault.pos[0], `not YAML: ${fault.message.split(/ at line \d|:?\n/)[0]}`);
+    }
+    const [document, second] = documents;
+    if (second !== undefined) throw this.invalid(second.range[0], "one document is expected, and here is another");
+    if (document === undefined || document.contents === null || isNothing(document.contents)) return this.settings;
+    const { commands } = this.options;
+    const names = settingNames(commands);
+    const sections = configurable(commands);
+    const shared = new Map(names.filter(({ command }) => command === undefined).map(({ flag }) => [flag.name, flag]));
+    const keys = [...shared.keys(), INIT, ...sections.map(({ name }) => name)];
+    for (const [name, value, at] of this.entries(document.contents, "the file")) {
+      const section = sections.find((command) => command.name === name);
+      if (section !== undefined) this.readSection(section, value);
+      else this.readFlag(undefined, name, value, at, { flags: shared, keys });
+    }
+    return this.settings;
+  }
+
+  /** The settings of one command. */
+  private readSection({ name: command, flags }: CommandReference, node: Node): void {
+    const settable = settingNames(this.options.commands).filter((setting) => setting.command === command);
+    const own = new Map(settable.map(({ flag }) => [flag.name, flag]));
+    const keys = [...own.keys(), ...(flags.some(({ name }) => name === INIT_ARG) ? [INIT] : [])];
+    for (const [name, value, at] of this.entries(node, command)) {
+      this.readFlag(command, name, value, at, { flags: own, keys });
+    }
+  }
+
+  private readFlag(
+    command: string | undefined,
+    name: string,
+    node: Node,
+    at: number,
+    { flags, keys }: { readonly flags: ReadonlyMap<string, FlagReference>; readonly keys: readonly string[] },
+  ): void {
+    const key = command === undefined ? name : `${command}.${name}`;
+    if (name === INIT && keys.includes(INIT)) {
+      this.add(command, INIT_ARG, this.initArguments(key, node), { at, key });
+      return;
+    }
+    const flag = flags.get(name);
+    if (flag === undefined) throw this.unknown(at, name, command, keys);
+    this.add(command, name, this.valuesOf(flag, key, node), { at, key });
+  }
+
+  private add(
+    command: string | undefined,
+    flag: string,
+    values: readonly string[],
+    { at, key }: { readonly at: number; readonly key: string },
+  ): void {
+    const name = command === undefined ? flag : `${command}.${flag}`;
+    if (this.settings.has(name))
+      throw this.invalid(at, `${INIT} and ${INIT_ARG} are both here`, "they are the same: use one of them");
+    this.settings.set(name, {
+      values,
+      place: { kind: "file", path: this.options.path, line: this.lineAt(at), key },
+    });
+  }
+
+  /** `grace: 10s` is `--grace=10s`, `verbose: true` is `--verbose`, `group: false` is `--no-group`. */
+  private initArguments(key: string, node: Node): readonly string[] {
+    const known = initOptions(this.options.commands);
+    return this.entries(node, key).flatMap(([name, value, at]) => {
+      const option = known.find((candidate) => candidate.name === name);
+      if (option === undefined) {
+        throw this.unknown(
+          at,
+          name,
+          key,
+          known.map((candidate) => candidate.name),
+        );
+      }
+      if (option.value === undefined) {
+        if (this.truth(`${key}.${name}`, value)) return [`--${name}`];
+        return name === "group" ? ["--no-group"] : [];
+      }
+      const values = isSeq(value) ? this.items(value) : [value];
+      return [`--${name}=${values.map((item) => this.text(`${key}.${name}`, item)).join(",")}`];
+    });
+  }
+
+  private valuesOf(flag: FlagReference, key: string, node: Node): readonly string[] {
+    if (flag.value === undefined) return [String(this.truth(key, node))];
+    if (isSeq(node) && !flag.multiple) throw this.invalid(startOf(node), `${key} takes one value, and here is a list`);
+    const items = isSeq(node) ? this.items(node) : [node];
+    if (items.length === 0)
+      throw this.invalid(startOf(node), `${key} has no value`, "leave the key out, or name a value");
+    const values = items.map((item) => this.text(key, item));
+    checkOptions(flag, values, { code: "CONFIG_INVALID", where: this.whereIs(startOf(node)), name: key });
+    return flag.kind === "text" ? values : values.map((value) => this.pathFromHere(value));
+  }
+
+  private truth(key: string, node: Node): boolean {
+    if (isScalar(node) && typeof node.value === "boolean") return node.value;
+    throw this.invalid(startOf(node), `${key} is neither true nor false`);
+  }
+
+  /** As it is written: 1.10 is no number that could be shortened. */
+  private text(key: string, node: Node): string {
+    if (isNothing(node)) throw this.invalid(startOf(node), `${key} has no value`, 'leave the key out, or write ""');
+    if (isScalar(node))
+      return typeof node.value === "string" ? node.value : ((node as Scalar).source ?? String(node.value));
+    throw this.invalid(startOf(node), `${key} takes words, and here is ${isMap(node) ? "a map" : "a list"}`);
+  }
+
+  private pathFromHere(value: string): string {
+    const { path, directory } = this.options;
+    const folder = dirname(resolve(directory, path));
+    if (value === "-" || value === "" || isAbsolute(value) || folder === resolve(directory)) return value;
+    return relative(directory, resolve(folder, value)) || ".";
+  }
+
+  private entries(node: Node, what: string): readonly (readonly [string, Node, number])[] {
+    if (!isMap(node)) throw this.invalid(startOf(node), `${what} is expected to be a map of keys and values`);
+    return (node.items as Pair<Node, Node | null>[]).map(({ key, value }) => {
+      const at = startOf(key);
+      if (!isScalar(key)) throw this.invalid(at, "a key is expected to be a word");
+      if (value === null) throw this.invalid(at, `${key.value} has no value`);
+      return [String(key.value), this.resolved(value), at];
+    });
+  }
+
+  private items(node: Node): readonly Node[] {
+    return isSeq(node) ? (node.items as Node[]).map((item) => this.resolved(item)) : [];
+  }
+
+  private resolved(node: Node): Node {
+    if (!isAlias(node)) return node;
+    throw this.invalid(startOf(node), "references to other places of the file are not followed", "write the value");
+  }
+
+  private unknown(at: number, name: string, within: string | undefined, keys: readonly string[]): InitwrapError {
+    const guess = nearest(name, keys);
+    const elsewhere = this.options.commands.filter(({ flags }) => flags.some((flag) => flag.name === name));
+    const hint =
+      guess !== undefined
+        ? `did you mean ${guess}?`
+        : within === undefined && elsewhere.length > 0
+          ? `it is a flag of single commands: write it under ${elsewhere.map((command) => `${command.name}:`).join(" or ")}`
+          : `there are ${keys.join(", ")}`;
+    return this.invalid(at, `there is no ${name}${within === undefined ? "" : ` in ${within}`}`, hint);
+  }
+
+  private invalid(at: number, message: string, hint?: string): InitwrapError {
+    return new InitwrapError("CONFIG_INVALID", message, { where: this.whereIs(at), ...(hint ? { hint } : {}) });
+  }
+
+  private whereIs(at: number): string {
+    return `${this.options.path}:${this.lineAt(at)}`;
+  }
+
+  private lineAt(at: number): number {
+    return Math.max(1, this.lines.linePos(at).line);
+  }
+}
+
+function isNothing(node: unknown): boolean {
+  return isScalar(node) && node.value === null;
+}
+
+function startOf(node: Node | null): number {
+  return node?.range?.[0] ?? 0;
+}

@@ -1,0 +1,48 @@
+/**
+ * The configuration file of a working directory: in it, or in a folder above it up to the root of the repository. Outside a
+ * repository only the directory itself counts, for a file further up may be anyone's.
+ */
+import { statSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { InitwrapError } from "../model/errors.ts";
+
+export const FILE_NAME = ".initwrap.yaml";
+
+/** What someone may have called it. */
+const OTHER_NAME = ".initwrap.yml";
+
+/** The file's path; undefined when there is none. Throws CONFIG_INVALID when there is one by a slightly other name. */
+export function findFile(directory: string): string | undefined {
+  const folders = foldersUpToRepository(directory);
+  for (const folder of folders) {
+    const path = join(folder, FILE_NAME);
+    if (isFile(path)) return path;
+    const other = join(folder, OTHER_NAME);
+    if (isFile(other)) {
+      throw new InitwrapError("CONFIG_INVALID", `the configuration file is called ${FILE_NAME}`, {
+        where: other,
+        hint: "rename it, or name it with --config",
+      });
+    }
+  }
+  return undefined;
+}
+
+function foldersUpToRepository(directory: string): readonly string[] {
+  const folders: string[] = [];
+  for (let folder = directory; ; folder = dirname(folder)) {
+    folders.push(folder);
+    // A worktree and a submodule have a file of that name.
+    if (statSync(join(folder, ".git"), { throwIfNoEntry: false }) !== undefined) return folders;
+    if (folder === dirname(folder)) return [directory];
+  }
+}
+
+/** Also false for what cannot be looked at. */
+function isFile(path: string): boolean {
+  try {
+    return statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,390 @@
+/** Settings: from flags, variables and .initwrap.yaml, through the CLI's own process. */
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { Ajv2020 } from "ajv/dist/2020.js";
+import { afterAll, beforeEach, describe, expect, it } from "vitest";
+import { parse } from "yaml";
+import { commandsOf } from "../../packages/cli/src/reference/command.ts";
+import { settingNames } from "../../packages/cli/src/reference/settings.ts";
+import { type CliOptions, initwrap, initwrapOk } from "../support/cli.ts";
+import { ROOT } from "../support/programs.ts";
+
+const folders: string[] = [];
+let repository: string;
+
+/** Nothing of the machine's own gets into a run. */
+const CLEAN = Object.fromEntries(
+  Object.keys(process.env)
+    .filter((n) => n.startsWith("INITWRAP_"))
+    .map((n) => [n, undefined]),
+);
+const call = (args: readonly string[], { cwd = repository, env = {} }: CliOptions = {}) =>
+  initwrap(args, { cwd, env: { ...CLEAN, GITHUB_ACTIONS: undefined, ...env } });
+
+async function place(path: string, ...lines: readonly string[]): Promise<string> {
+  const file = join(repository, path);
+  await mkdir(dirname(file), { recursive: true });
+  await writeFile(file, `${lines.join("\n")}\n`);
+  return file;
+}
+
+/** One flag of `initwrap config COMMAND ... --json`. */
+async function settingOf(command: string, flag: string, args: readonly string[] = [], options: CliOptions = {}) {
+  const { stdout, stderr } = await call(["config", command, ...args, "--json"], options);
+  const document = JSON.parse(stdout.toString());
+  expect(document, stderr).toMatchObject({ version: 1, command: "config" });
+  return document.commands[command][flag];
+}
+
+beforeEach(async () => {
+  repository = await mkdtemp(join(tmpdir(), "initwrap-config-"));
+  folders.push(repository);
+  await mkdir(join(repository, ".git"));
+  await place("Dockerfile", "FROM scratch", 'ENTRYPOINT ["/app"]');
+});
+afterAll(() => Promise.all(folders.map((folder) => rm(folder, { recursive: true }))));
+
+describe("the order", () => {
+  it("is flag, variable, file, built in; for a command before for all", async () => {
+    await place(".initwrap.yaml", "init-arg: -v", "image:", "  attestations: keep", "  init-arg: [-g, --grace=3s]");
+    const variable = { INITWRAP_IMAGE_ATTESTATIONS: "drop", INITWRAP_INIT_ARG: `-g "--report=/a b"` };
+    const fromFile = (line: number, key: string) => ({ source: "file", file: ".initwrap.yaml", line, key });
+    expect(await settingOf("image", "progress")).toEqual({ value: "auto", source: "default" });
+    expect(await settingOf("image", "attestations")).toEqual({ value: "keep", ...fromFile(3, "image.attestations") });
+    expect(await settingOf("image", "init-arg")).toEqual({
+      value: ["-g", "--grace=3s"],
+      ...fromFile(4, "image.init-arg"),
+    });
+    expect(await settingOf("dockerfile", "init-arg")).toEqual({ value: ["-v"], ...fromFile(1, "init-arg") });
+    expect(await settingOf("image", "attestations", [], { env: variable })).toEqual({
+      value: "drop",
+      source: "variable",
+      variable: "INITWRAP_IMAGE_ATTESTATIONS",
+    });
+    expect(await settingOf("image", "init-arg", [], { env: variable })).toEqual({
+      value: ["-g", "--report=/a b"],
+      source: "variable",
+      variable: "INITWRAP_INIT_ARG",
+    });
+    expect(await settingOf("image", "attestations", ["--attestations", "keep"], { env: variable })).toEqual({
+      value: "keep",
+      source: "flag",
+    });
+  });
+
+  it("is what a run does", async () => {
+    await place(".initwrap.yaml", "init:", "  grace: 10s", "  rewrite: [TERM:QUIT, HUP:INT]", "  group: false");
+    const entrypoint = async (args: readonly string[], env: NodeJS.ProcessEnv = {}) => {
+      const { stdout, stderr } = await call(["dockerfile", "--diff", ...args], { env });
+      return stdout.toString().match(/^\+ENTRYPOINT (.*)$/m)?.[1] ?? stderr;
+    };
+    const file = '["/initwrap", "--grace=10s", "--rewrite=TERM:QUIT,HUP:INT", "--no-group", "--", "/app"]';
+    expect(await entrypoint([])).toBe(file);
+    expect(await entrypoint(["--no-config"])).toBe('["/initwrap", "--", "/app"]');
+    expect(await entrypoint([], { INITWRAP_DOCKERFILE_INIT_ARG: "-g" })).toBe('["/initwrap", "-g", "--", "/app"]');
+    expect(await entrypoint(["--init-arg=-v"], { INITWRAP_INIT_ARG: "-g" })).toBe('["/initwrap", "-v", "--", "/app"]');
+  });
+
+  it("lets a flag switch off what is set, and what excludes it give way", async () => {
+    await place(".initwrap.yaml", "dockerfile:", "  write: true", "  platform: linux/amd64");
+    const before = await readFile(join(repository, "Dockerfile"), "utf8");
+    expect((await call(["dockerfile", "--check"])).status).toBe(1);
+    expect((await call(["dockerfile", "--no-write"])).stdout.toString()).toContain(
+      'ENTRYPOINT ["/initwrap", "--", "/app"]',
+    );
+    expect((await call(["dockerfile", "--no-write", "--check"])).status).toBe(1);
+    expect((await call(["dockerfile"], { env: { INITWRAP_DOCKERFILE_WRITE: "0" } })).stdout.length).toBeGreaterThan(0);
+    expect(await readFile(join(repository, "Dockerfile"), "utf8")).toBe(before);
+    expect(await settingOf("dockerfile", "write", ["--check"])).toMatchObject({ unused: "not together with --check" });
+    expect(await settingOf("dockerfile", "write", ["--no-write"])).toEqual({ value: false, source: "flag" });
+    expect((await call(["dockerfile"])).stderr).toContain("wrote ");
+    expect(await readFile(join(repository, "Dockerfile"), "utf8")).not.toBe(before);
+  });
+
+  it("leaves out what needs a flag that is not there", async () => {
+    await place(".initwrap.yaml", "image: { jobs: 3 }", "verify: { timeout: 1.50 }");
+    expect(await settingOf("image", "jobs")).toMatchObject({ value: "3", unused: "needs --from" });
+    expect(await settingOf("image", "jobs", ["--from", "list"])).not.toHaveProperty("unused");
+    expect(await settingOf("verify", "timeout", ["--run"])).toMatchObject({ value: "1.50" });
+    const { status, stderr } = await call(["image", "nothing.tar"]);
+    expect([status, stderr]).toEqual([3, expect.stringContaining("INPUT_NOT_FOUND")]);
+  });
+});
+
+describe("the file", () => {
+  it("is found above the working directory, up to the repository's root, and its paths count from its folder", async () => {
+    await place(".initwrap.yaml", "lock-file: locks/base.lock", "generate: { template: ../own }");
+    await place("a/b/Dockerfile", "FROM scratch", 'ENTRYPOINT ["/app"]');
+    const cwd = join(repository, "a/b");
+    expect(await settingOf("dockerfile", "lock-file", [], { cwd })).toMatchObject({
+      value: "../../locks/base.lock",
+      file: "../../.initwrap.yaml",
+      line: 1,
+    });
+    expect(await settingOf("generate", "template", [], { cwd })).toMatchObject({ value: "../../../own" });
+    expect(await settingOf("dockerfile", "lock-file")).toMatchObject({ value: "locks/base.lock" });
+    const { stderr } = await call(["dockerfile", "--lock"], { cwd, env: { DOCKER_HOST: "unix:///nowhere" } });
+    expect(stderr).not.toContain("error");
+    // A repository in it is another one, with settings of its own.
+    await mkdir(join(cwd, ".git"));
+    expect(await settingOf("dockerfile", "lock-file", [], { cwd })).toBeUndefined();
+  });
+
+  it("counts outside of a repository only in the working directory itself", async () => {
+    await rm(join(repository, ".git"), { recursive: true });
+    await place(".initwrap.yaml", "offline: true");
+    await place("a/Dockerfile", "FROM scratch");
+    expect(await settingOf("dockerfile", "offline")).toMatchObject({ value: true });
+    expect(await settingOf("dockerfile", "offline", [], { cwd: join(repository, "a") })).toBeUndefined();
+  });
+
+  it("is the one that --config or INITWRAP_CONFIG names, and none with --no-config", async () => {
+    await place(".initwrap.yaml", "reporter: github");
+    await place("other.yaml", "reporter: sarif");
+    const env = { INITWRAP_CONFIG: "other.yaml" };
+    expect(await settingOf("verify", "reporter", ["--config", "other.yaml"])).toMatchObject({
+      value: "sarif",
+      line: 1,
+    });
+    expect(await settingOf("verify", "reporter", [], { env })).toMatchObject({ value: "sarif", file: "other.yaml" });
+    expect(await settingOf("verify", "reporter", ["--config=.initwrap.yaml"], { env })).toMatchObject({
+      value: "github",
+    });
+    expect(await settingOf("verify", "reporter", ["--no-config"], { env })).toBeUndefined();
+    const { status, stderr } = await call(["inspect", "--config", "nowhere.yaml"]);
+    expect([status, stderr]).toEqual([3, expect.stringContaining("error[INPUT_NOT_FOUND]: nowhere.yaml: ")]);
+  });
+
+  it.each([
+    [["reporter: githb"], 1, "reporter: githb is none of its values", "did you mean github?"],
+    [["quiet: true", "dockerfil:", "  write: true"], 2, "there is no dockerfil", "did you mean dockerfile?"],
+    [["dockerfile:", "  inject: inline", "  injct: x"], 3, "there is no injct in dockerfile", "did you mean inject?"],
+    [["write: true"], 1, "there is no write", "write it under dockerfile:"],
+    [["init:", "  graec: 3"], 2, "there is no graec in init", "did you mean grace?"],
+    [["init: { verbose: true }", "init-arg: -g"], 2, "init and init-arg are both here", "use one of them"],
+    [["dockerfile: [1]"], 1, "dockerfile is expected to be a map", ""],
+    [["image:", "  jobs: [1, 2]"], 2, "image.jobs takes one value", ""],
+    [["image:", "  undo: maybe"], 2, "image.undo is neither true nor false", ""],
+    [["platform:"], 1, "platform has no value", ""],
+    [
+      ["image:", "  undo: true", "  replace-init: true"],
+      3,
+      "--replace-init and --undo (.initwrap.yaml:2) exclude each other",
+      "",
+    ],
+    [["quiet: true", "quiet: false"], 2, "not YAML: Map keys must be unique", ""],
+    [["reporter: [github"], 2, "not YAML: ", ""],
+    [["quiet: true", "---", "quiet: false"], 2, "one document is expected", ""],
+    [["offline: &a true", "quiet: *a"], 2, "references to other places", ""],
+  ])("refuses %j by its line", async (lines, line, message, hint) => {
+    await place(".initwrap.yaml", ...lines);
+    const { status, stdout, stderr } = await call(["image", "app.tar", "--dry-run"]);
+    expect([status, stdout.length]).toEqual([3, 0]);
+    expect(stderr).toContain(`error[CONFIG_INVALID]: .initwrap.yaml:${line}: ${message}`);
+    expect(stderr).toContain(hint);
+    const { stdout: json } = await call(["image", "app.tar", "--dry-run", "--json"]);
+    expect(JSON.parse(json.toString()).error).toMatchObject({
+      code: "CONFIG_INVALID",
+      where: `.initwrap.yaml:${line}`,
+    });
+  });
+
+  it("by a slightly other name is refused and not passed over", async () => {
+    await place(".initwrap.yml", "offline: true");
+    const { status, stderr } = await call(["inspect"]);
+    expect([status, stderr]).toEqual([3, expect.stringContaining("the configuration file is called .initwrap.yaml")]);
+  });
+
+  it("may be empty, or hold comments only", async () => {
+    for (const lines of [[""], ["# nothing yet"], ["---"]]) {
+      await place(".initwrap.yaml", ...lines);
+      expect((await call(["inspect"])).status).toBe(0);
+    }
+  });
+
+  it("is what the published schema describes, with the same verdict", async () => {
+    const schema = JSON.parse(await readFile(join(ROOT, "schemas/initwrap.schema.json"), "utf8"));
+    const valid = new Ajv2020({ strict: false }).compile(schema);
+    const files = [
+      [
+        "reporter: github",
+        "init: { grace: 10s, rewrite: [TERM:QUIT], verbose: true }",
+        "image: { jobs: 3, tag: [a, b] }",
+      ],
+      ["dockerfile: { inject: inline, init-arg: -v, write: false }", "insecure-registry: registry.local:5000"],
+      ["dockerfile: { injct: inline }"],
+      ["reporter: xml"],
+      ["image: { jobs: [1] }"],
+      ["init: { grase: 1 }"],
+      ["verify: { run: 1 }"],
+      ["platform: []"],
+      ["run: { grace: 1 }"],
+      ["config: { all: true }"],
+    ];
+    for (const lines of files) {
+      await place(".initwrap.yaml", ...lines);
+      const { status, stderr } = await call(["config"]);
+      expect(status === 0, `${lines} ${stderr}`).toBe(valid(parse(lines.join("\n"))));
+    }
+  });
+});
+
+describe("variables", () => {
+  it("have names that are neither each other's nor the init's nor a build argument's of the frontend", async () => {
+    const manifest = JSON.parse(await readFile(join(ROOT, "packages/cli/oclif.manifest.json"), "utf8"));
+    const commands = commandsOf(manifest);
+    const names = settingNames(commands).map(({ variable }) => variable);
+    expect(new Set(names).size).toBe(names.length);
+    const others = await Promise.all(
+      ["init.md", "frontend.md"].map(async (page) =>
+        (await readFile(join(ROOT, "docs", page), "utf8")).match(/INITWRAP_[A-Z_]+/g),
+      ),
+    );
+    expect(others.flat()).toContain("INITWRAP_GRACE");
+    expect(others.flat()).toContain("INITWRAP_PLATFORMS");
+    // The frontend's build argument of that name means what the flag means.
+    expect(names.filter((name) => others.flat().includes(name))).toEqual(["INITWRAP_REPLACE_INIT"]);
+    // Every flag of every command that has settings has one.
+    for (const { name, flags } of commands.filter(({ name }) => !["run", "config", "completion"].includes(name))) {
+      for (const flag of flags.filter(({ name }) => name !== "config" && name !== "no-config")) {
+        expect(names).toContain(`INITWRAP_${name}_${flag.name}`.replaceAll("-", "_").toUpperCase());
+      }
+    }
+  });
+
+  it("of the init change nothing, whatever they hold", async () => {
+    const page = await readFile(join(ROOT, "docs/init.md"), "utf8");
+    const env = Object.fromEntries([...page.matchAll(/INITWRAP_[A-Z_]+[A-Z]/g)].map(([name]) => [name, "no sense"]));
+    expect(Object.keys(env).length).toBeGreaterThan(8);
+    for (const args of [["dockerfile", "--diff"], ["inspect"], ["ci", "tekton"], ["--help"]]) {
+      expect(await call(args, { env })).toEqual(await call(args));
+    }
+    const { stderr, stdout } = await call(["config", "dockerfile"], { env });
+    expect(stdout.toString()).toContain("no configuration file");
+    expect(stderr).toContain("INITWRAP_GRACE is a variable of the init, and no setting\n");
+  });
+
+  it("that are empty count as not set, and one that is mistyped is named by config", async () => {
+    const env = { INITWRAP_DOCKERFILE_CHECK: "", INITWRAP_DOCKERFILE_INJCT: "inline" };
+    expect((await call(["dockerfile", "--diff"], { env })).status).toBe(0);
+    expect((await call(["config"], { env })).stderr).toBe(
+      "INITWRAP_DOCKERFILE_INJCT is no setting; did you mean INITWRAP_DOCKERFILE_INJECT?\n",
+    );
+  });
+
+  it.each([
+    [
+      { INITWRAP_DOCKERFILE_INJECT: "inlin" },
+      "INITWRAP_DOCKERFILE_INJECT: --inject: inlin is none of its values",
+      "did you mean inline?",
+    ],
+    [{ INITWRAP_OFFLINE: "perhaps" }, "INITWRAP_OFFLINE: perhaps is neither yes nor no", "true or false"],
+    [{ INITWRAP_GENERATE_PORT: "http" }, "INITWRAP_GENERATE_PORT: --port: Expected an integer", ""],
+  ])("with a value that the flag does not take are refused: %j", async (env, message, hint) => {
+    const { status, stderr } = await call(["generate", "--dry-run"], { env });
+    expect([status, stderr]).toEqual([2, expect.stringContaining(`error[USAGE]: ${message}`)]);
+    expect(stderr).toContain(hint);
+  });
+
+  it("say how a run tells things: json, quiet, color, reporter", async () => {
+    const json = await call(["inspect"], { env: { INITWRAP_JSON: "1" } });
+    expect(JSON.parse(json.stdout.toString())).toMatchObject({ command: "inspect" });
+    const failed = await call(["inspect", "--nope"], { env: { INITWRAP_JSON: "yes" } });
+    expect(JSON.parse(failed.stdout.toString()).error.code).toBe("USAGE");
+    expect((await call(["dockerfile", "--check"], { env: { INITWRAP_QUIET: "on" } })).stderr).toBe("");
+    const coloured = await call(["inspect"], { env: { INITWRAP_COLOR: "always", NO_COLOR: "1" } });
+    expect(coloured.stdout.toString()).toContain("\x1b[");
+    const plain = await call(["inspect", "--color", "never"], { env: { FORCE_COLOR: "1" } });
+    expect(plain.stdout.toString()).not.toContain("\x1b[");
+    await place("Dockerfile", "FROM scratch", "STOPSIGNAL KILL", 'CMD ["/a"]');
+    const github = await call(["dockerfile", "--check"], { env: { INITWRAP_DOCKERFILE_REPORTER: "github" } });
+    expect(github.stderr).toContain("::warning file=Dockerfile,line=2");
+  });
+
+  it("hold lists: words as a shell splits them, and commas where the flag takes them", async () => {
+    const env = { INITWRAP_PLATFORM: "linux/amd64, linux/arm64 linux/386", INITWRAP_BUILD_ARG: `A=1,2 'B=x y'` };
+    expect(await settingOf("dockerfile", "platform", [], { env })).toMatchObject({
+      value: ["linux/amd64", "linux/arm64", "linux/386"],
+    });
+    expect(await settingOf("dockerfile", "build-arg", [], { env })).toMatchObject({ value: ["A=1,2", "B=x y"] });
+  });
+});
+
+describe("initwrap config", () => {
+  it("prints a document of its schema, with and without --all", async () => {
+    const schema = JSON.parse(await readFile(join(ROOT, "schemas/config.schema.json"), "utf8"));
+    const valid = new Ajv2020({ strict: false }).compile(schema);
+    await place(".initwrap.yaml", "reporter: github", "image: { jobs: 4 }");
+    for (const args of [[], ["--all"], ["image", "--all", "--push"], ["dockerfile", "--check"]]) {
+      const { stdout } = await call(["config", ...args, "--json"], {
+        env: { INITWRAP_OFFLINE: "1", INITWRAP_GRACE: "1" },
+      });
+      const document = JSON.parse(stdout.toString());
+      expect(valid(document), JSON.stringify(valid.errors)).toBe(true);
+      expect(document.otherVariables).toEqual(["INITWRAP_GRACE"]);
+    }
+  });
+
+  it("is a table for people: value and place, and with --all every variable's name", async () => {
+    await place(".initwrap.yaml", "# ours", "image:", "  tag: [a, b]");
+    const { stdout } = await call(["config", "image"], { env: { INITWRAP_OFFLINE: "1" } });
+    expect(stdout.toString().replace(/ +/g, " ")).toBe(
+      [
+        "configuration file: .initwrap.yaml",
+        "",
+        "image",
+        " --tag a b .initwrap.yaml:3 (image.tag)",
+        " --attestations drop built in",
+        " --progress auto built in",
+        " --color auto built in",
+        "",
+      ].join("\n"),
+    );
+    const all = (await call(["config", "image", "--all"])).stdout.toString();
+    expect(all).toMatch(/\n {2}--shard +- +INITWRAP_IMAGE_SHARD\n/);
+  });
+
+  it("shows no secret, whether a name or its looks give it away", async () => {
+    const secrets = ["hunter2", "ghp_abcdefghijklmnopqrstuvwxyz0123456789", "AKIAABCDEFGHIJKLMNOP", "s3cr3t"];
+    await place(
+      ".initwrap.yaml",
+      "build-arg:",
+      `  - NPM_TOKEN=${secrets[0]}`,
+      "  - VERSION=1",
+      `  - X=${secrets[1]}`,
+      `  - KEY_ID=${secrets[2]}`,
+      `ci: { image: "https://user:${secrets[3]}@registry.example/app" }`,
+    );
+    for (const args of [
+      ["config"],
+      ["config", "--json"],
+      ["config", "dockerfile", "--build-arg", `PASSWORD=${secrets[0]}`],
+    ]) {
+      const { stdout, stderr } = await call(args);
+      const text = stdout.toString() + stderr;
+      for (const secret of secrets) expect(text).not.toContain(secret);
+      expect(text).toContain("***");
+    }
+    expect((await call(["config", "dockerfile"])).stdout.toString()).toContain("VERSION=1");
+    await place(".initwrap.yaml", `reporter: ${secrets[1]}`);
+    expect((await call(["config"])).stderr).not.toContain(secrets[1]);
+  });
+
+  it("names a command that has settings, or says that there is none", async () => {
+    expect((await call(["config", "imge"])).stderr).toContain("did you mean initwrap image?");
+    expect((await call(["config", "run"])).status).toBe(2);
+    expect((await call(["config", "image", "--nope"])).stderr).toContain("Nonexistent flag: --nope");
+  });
+});
+
+it("registries that may be reached without TLS are known to commands that look a base up", async () => {
+  const { stdout } = await initwrapOk(["config", "dockerfile", "--json"], {
+    cwd: repository,
+    env: { ...CLEAN, INITWRAP_INSECURE_REGISTRY: "registry.local:5000 other:80" },
+  });
+  expect(JSON.parse(stdout.toString()).commands.dockerfile["insecure-registry"].value).toEqual([
+    "registry.local:5000",
+    "other:80",
+  ]);
+});
