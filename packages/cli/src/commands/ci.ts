@@ -2,6 +2,7 @@
 import { string as stringArg } from "@oclif/core/args";
 import { boolean, string } from "@oclif/core/flags";
 import { BaseCommand } from "../terminal/base-command.ts";
+import { PROVIDER_NAMES } from "../wrap/ci-providers.ts";
 
 export default class Ci extends BaseCommand {
   static override summary = "Write the step that wraps an image, for a CI system.";
@@ -26,7 +27,7 @@ Wrap first, then sign, scan and attest: the image gets another digest, which eve
     "<%= config.bin %> ci pre-commit -o .pre-commit-config.yaml",
   ];
   static override args = {
-    provider: stringArg({ description: "The CI system.", required: true, ignoreStdin: true }),
+    provider: stringArg({ description: "The CI system.", required: true, options: PROVIDER_NAMES, ignoreStdin: true }),
   };
   static override flags = {
     output: string({ char: "o", description: "Write to this file instead of stdout.", helpValue: "FILE" }),

@@ -4,8 +4,8 @@
  * made from this one description.
  */
 
-/** What a value names, where a shell could complete it. */
-export type ValueKind = "file" | "folder" | "text";
+/** What a value names, where a shell could complete it. A locator may be a path, and may be a name. */
+export type ValueKind = "file" | "folder" | "locator" | "text";
 
 export interface FlagReference {
   /** Without the dashes. */
@@ -31,6 +31,7 @@ export interface ArgumentReference {
   readonly name: string;
   readonly description: string;
   readonly required: boolean;
+  readonly kind: ValueKind;
   readonly options: readonly string[] | undefined;
 }
 
@@ -111,11 +112,20 @@ function usageOf(name: string, args: readonly ArgumentReference[]): string {
   return [name, ...words, "[FLAGS]"].join(" ");
 }
 
+/** What the commands call an argument that is a path, or may be one. */
+const ARGUMENT_KINDS: Readonly<Record<string, ValueKind>> = {
+  file: "file",
+  subject: "locator",
+  locator: "locator",
+  dir: "folder",
+};
+
 function argumentOf(name: string, declared: Declared): ArgumentReference {
   return {
     name,
     description: declared.description ?? "",
     required: declared.required ?? false,
+    kind: ARGUMENT_KINDS[name] ?? "text",
     options: declared.options,
   };
 }
@@ -144,6 +154,7 @@ function flagOf(name: string, flags: Readonly<Record<string, Declared>>): FlagRe
 /** The commands name the values of their flags; files and folders have these names everywhere. */
 function kindOf(value: string | undefined): ValueKind {
   if (/^(?:FILE|PATH)\b/.test(value ?? "")) return "file";
+  if (value === "LOCATOR") return "locator";
   return /^(?:DIR|FOLDER)\b/.test(value ?? "") ? "folder" : "text";
 }
 
@@ -178,6 +189,11 @@ export function piecesOf(description: string): readonly Piece[] {
 export function flagWords({ name, char, value, multiple }: FlagReference): string {
   const short = char === undefined ? "" : `-${char}, `;
   return `${short}--${name}${value === undefined ? "" : ` ${value}${multiple ? "..." : ""}`}`;
+}
+
+/** The first sentence of a description, for where there is one line. */
+export function brief(description: string): string {
+  return (description.split(/[.;:] |[.;:]?$/)[0] as string).trim();
 }
 
 /** What the flags that exclude it or that it needs are, as a sentence; empty when there are none. */

@@ -156,7 +156,7 @@ class SettingsFile {
       throw this.invalid(startOf(node), `${key} has no value`, "leave the key out, or name a value");
     const values = items.map((item) => this.text(key, item));
     checkOptions(flag, values, { code: "CONFIG_INVALID", where: this.whereIs(startOf(node)), name: key });
-    return flag.kind === "text" ? values : values.map((value) => this.pathFromHere(value));
+    return flag.kind === "file" || flag.kind === "folder" ? values.map((value) => this.pathFromHere(value)) : values;
   }
 
   private truth(key: string, node: Node): boolean {

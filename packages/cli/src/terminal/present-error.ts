@@ -72,7 +72,7 @@ function asInitwrapError(error: unknown): InitwrapError | undefined {
   // oclif announces what is in the next lines; a message has to say it itself.
   if (/^The following errors? occurred:$/.test(lines[0] ?? "") && lines.length > 1) lines.shift();
   const [first = "", ...rest] = lines.map((line) => line.trim());
-  const guess = flagMeant(error);
+  const guess = flagMeant(error) ?? valueMeant(first);
   const detail = [...rest, ...(guess === undefined ? [] : [`did you mean ${guess}?`])].join("\n");
   return new InitwrapError("USAGE", first.replace(/\.$/, ""), {
     hint: `${detail === "" ? "" : `${detail}\n`}initwrap help, or the command with --help, lists what it takes`,
@@ -87,6 +87,12 @@ function flagMeant(error: Error): string | undefined {
   if (!Array.isArray(flags) || typeof flags[0] !== "string" || known === undefined) return undefined;
   const name = nearest(flags[0].replace(/^-+/, "").split("=", 1)[0] as string, Object.keys(known));
   return name === undefined ? undefined : `--${name}`;
+}
+
+/** The value that a wrong one of an argument or flag is most like, by what oclif says of it. */
+function valueMeant(message: string): string | undefined {
+  const [, value, options] = /^Expected (?:--\S+?=)?(\S+) to be one of: (.+)$/.exec(message) ?? [];
+  return value === undefined ? undefined : nearest(value, (options as string).split(", "));
 }
 
 /** What is thrown for a command that is none of `commands`. */
