@@ -3,7 +3,7 @@
  * command at start. The BuildKit frontend is one file and goes into the CLI's package. The inits are not built here: they are committed, and packages/init-core/build.mjs makes them.
  */
 import { spawnSync } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { environment, fail, install, node, ROOT, run } from "./workspace.mjs";
@@ -100,6 +100,7 @@ async function main() {
     if (types.status !== 0) fail(`the type declarations of ${folder} could not be made`);
   }
   await manifest(cli);
+  await manPages(cli);
   writeFileSync(join(cli, "dist/.built"), "");
 }
 
@@ -135,6 +136,20 @@ function entries(folder, source) {
     .map((entry) => /^\.\/dist\/(.+)\.js$/.exec(entry.default ?? "")?.[1])
     .filter(Boolean)
     .map((name) => join(folder, source, `${name}.ts`));
+}
+
+/** The man pages, from the manifest; package.json names each, so that npm puts them where `man` looks. */
+async function manPages(cli) {
+  const { commandsOf, manPages: render } = await import(join(cli, "dist/reference.js"));
+  const { commands, version } = JSON.parse(readFileSync(join(cli, "oclif.manifest.json"), "utf8"));
+  const folder = join(cli, "man");
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder);
+  const pages = render({ version, commands: commandsOf({ commands }) });
+  for (const [name, text] of pages) writeFileSync(join(folder, name), text);
+  const named = JSON.parse(readFileSync(join(cli, "package.json"), "utf8")).man;
+  const wanted = [...pages.keys()].map((name) => `./man/${name}`);
+  if (wanted.some((path) => !named.includes(path))) fail(`package.json has to name as "man": ${wanted.join(", ")}`);
 }
 
 /** oclif.manifest.json, by oclif's own generator, with a start that is not slowed by its update check. */

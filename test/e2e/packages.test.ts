@@ -45,6 +45,25 @@ describe("the packed packages", () => {
     expect((await stat(join(folder, "wrapped.tar"))).size).toBeLessThan(100_000);
   });
 
+  it("bring the man pages to where man looks", async () => {
+    const tarballs = (await readdir(folder)).filter((name) => name.endsWith(".tgz")).map((name) => `./${name}`);
+    const prefix = join(folder, "prefix");
+    await run(
+      "npm",
+      "install",
+      "--global",
+      "--prefix",
+      prefix,
+      "--ignore-scripts",
+      "--no-audit",
+      "--no-fund",
+      ...tarballs,
+    );
+    const pages = await readdir(join(prefix, "share/man/man1"));
+    expect(pages).toContain("initwrap.1");
+    expect(pages.sort()).toEqual((await readdir(join(ROOT, "packages/cli/man"))).sort());
+  });
+
   it("bring the pipelines' templates", async () => {
     const { stdout } = await run("node_modules/.bin/initwrap", "ci", "tekton");
     expect(stdout).toContain("IMAGE_DIGEST");
