@@ -5,7 +5,7 @@
 import { spawnSync } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { dirname, join } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { environment, fail, install, node, ROOT, run } from "./workspace.mjs";
 
 /** Builds when a source is newer than the last build. */
@@ -90,7 +90,7 @@ async function main() {
   // Findings name their page in the package, and documents their schema.
   for (const folder of ["templates", "docs", "schemas"]) {
     rmSync(join(cli, folder), { recursive: true, force: true });
-    cpSync(join(ROOT, folder), join(cli, folder), { recursive: true });
+    cpSync(join(ROOT, folder), join(cli, folder), { recursive: true, filter: isForReaders });
   }
   for (const folder of [core, cli]) {
     const types = spawnSync("tsc", ["-p", join(folder, "tsconfig.json")], {
@@ -102,6 +102,11 @@ async function main() {
   await manifest(cli);
   await manPages(cli);
   writeFileSync(join(cli, "dist/.built"), "");
+}
+
+/** The package has the documentation's text; what makes a site of it stays here. */
+function isForReaders(path) {
+  return !/^docs\/(\.vitepress|project|assets|tsconfig\.json|index\.md)(\/|$)/.test(relative(ROOT, path));
 }
 
 /**

@@ -8,6 +8,7 @@ build({ force: true });
 const checks = [
   ["biome", ["check", "--error-on-warnings", "."]],
   ["tsc", ["--noEmit", "-p", "tsconfig.json"]],
+  ["tsc", ["--noEmit", "-p", "docs/tsconfig.json"]],
   ["knip", []],
   ["publint", ["--strict", "--pack", "npm", "packages/cli"]],
   ["publint", ["--strict", "--pack", "npm", "packages/init-core"]],
