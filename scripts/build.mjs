@@ -106,7 +106,7 @@ async function main() {
 
 /** The package has the documentation's text; what makes a site of it stays here. */
 function isForReaders(path) {
-  return !/^docs\/(\.vitepress|project|assets|tsconfig\.json|index\.md)(\/|$)/.test(relative(ROOT, path));
+  return !/^docs\/(\.vitepress|project|tsconfig\.json|index\.md)(\/|$)/.test(relative(ROOT, path));
 }
 
 /**

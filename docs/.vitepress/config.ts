@@ -46,6 +46,7 @@ export default defineConfig({
   // Copied by buildEnd; test/docs/site.test.ts follows these links too.
   ignoreDeadLinks: [/^\/source\//],
   buildEnd: copyLinkedFiles,
+  router: { prefetchLinks: false },
   markdown: {
     theme: { light: "github-light-high-contrast", dark: "github-dark-high-contrast" },
     languageAlias: { Dockerfile: "docker", dockerfile: "docker", console: "shellsession" },

@@ -9,6 +9,6 @@ export function notRun(md: MarkdownRenderer): void {
   md.renderer.rules.fence = (tokens, index, ...rest) => {
     const html = fence?.(tokens, index, ...rest) ?? "";
     const reason = /\bno-run: (.+)$/.exec(tokens[index]?.info ?? "")?.[1];
-    return reason ? `${html}<p class="no-run">Not run by the tests: ${md.utils.escapeHtml(reason)}.</p>` : html;
+    return reason ? `${html}<p class="no-run">Not run by this page’s test: ${md.utils.escapeHtml(reason)}.</p>` : html;
   };
 }

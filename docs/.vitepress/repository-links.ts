@@ -44,13 +44,18 @@ function siteLink(href: string, page: string): string {
   }
   if (!statSync(join(ROOT, file), { throwIfNoEntry: false })?.isFile()) return href;
   linked.add(file);
-  return `/source/${file}`;
+  return `/source/${shownAs(file)}`;
+}
+
+/** As text, unless a browser shows it anyway: a server would call a `.ts` file a film. */
+function shownAs(file: string): string {
+  return /\.(json|ya?ml)$/.test(file) ? file : `${file}.txt`;
 }
 
 /** Puts what the pages link to beside them. */
 export function copyLinkedFiles({ outDir }: SiteConfig): void {
   for (const file of linked) {
-    const copy = join(outDir, "source", file);
+    const copy = join(outDir, "source", shownAs(file));
     mkdirSync(dirname(copy), { recursive: true });
     cpSync(join(ROOT, file), copy);
   }

@@ -15,6 +15,8 @@ export const registryAvailable = existsSync(PROGRAM);
 export interface RegistryConfig {
   /** `auth:` of its configuration, as JSON: `{ htpasswd: {...} }` or `{ token: {...} }`. */
   readonly auth?: Readonly<Record<string, unknown>>;
+  /** Where it listens; a free port of 127.0.0.1 unless told. */
+  readonly listen?: { readonly host: string; readonly port: number };
   /** PEM files for TLS. */
   readonly tls?: { readonly certificate: string; readonly key: string };
   /** PEM file of the CAs whose client certificates are demanded. */
@@ -22,7 +24,7 @@ export interface RegistryConfig {
 }
 
 export interface TestRegistry {
-  /** `127.0.0.1:PORT`. */
+  /** `ADDRESS:PORT`. */
   readonly host: string;
   readonly stop: () => Promise<void>;
 }
@@ -30,8 +32,8 @@ export interface TestRegistry {
 /** Starts a registry and waits until it answers. Throws with its log when it does not within 20 s. */
 export async function startRegistry(config: RegistryConfig = {}): Promise<TestRegistry> {
   const folder = await mkdtemp(join(tmpdir(), "initwrap-registry-"));
-  const port = await freePort();
-  const host = `127.0.0.1:${port}`;
+  const listen = config.listen ?? { host: "127.0.0.1", port: await freePort() };
+  const host = `${listen.host}:${listen.port}`;
   const file = join(folder, "config.yml");
   // JSON is YAML.
   const document = {
@@ -67,7 +69,7 @@ export async function startRegistry(config: RegistryConfig = {}): Promise<TestRe
   };
   for (let tries = 0; tries < 200; tries++) {
     if (child.exitCode !== null) break;
-    if (await accepts(port)) return { host, stop };
+    if (await accepts(listen)) return { host, stop };
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
   await stop();

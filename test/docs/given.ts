@@ -1,0 +1,65 @@
+/** What a reader of the documentation has before the first example, each a piece of bash. `<!-- given: WHAT NAME -->` asks for it. */
+import { copyFile, link, mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { ROOT } from "../support/programs.ts";
+import type { Machine } from "./machine.ts";
+
+const SAMPLES = join(ROOT, "test/fixtures/samples");
+const PROJECT = join(ROOT, "test/fixtures/docs");
+
+export const GIVEN: Readonly<Record<string, (name: string) => string>> = {
+  /** A project of the fixtures, such as `node`: its files in the working folder. */
+  project: (name) => `cp -r ${PROJECT}/${name}/. .`,
+  /** The sample archive, an image of one small program. */
+  archive: (name) => `cp ${SAMPLES}/app.tar ${name}`,
+  /** The sample image in the engine. */
+  image: (name) => `docker load -q -i ${SAMPLES}/app.tar && docker tag example/app:1 ${name}`,
+  /** The sample image in the engine, wrapped. */
+  wrapped: (name) => `${GIVEN["image"]?.(name)} && initwrap image ${name}`,
+  /** The sample image in the registry of its name, and not in the engine. */
+  pushed: (name) =>
+    `docker load -q -i ${SAMPLES}/app.tar && docker tag example/app:1 ${name} && docker push -q ${name} && docker rmi ${name}`,
+  /** The sample image, wrapped, in the registry of its name. */
+  "pushed-wrapped": (name) => `initwrap image ${SAMPLES}/app.tar -t ${name} --push`,
+  /** The sample archive, wrapped. */
+  "wrapped-archive": (name) => `initwrap image ${SAMPLES}/app.tar -o ${name}`,
+  /** The working folder, as a git repository with everything in it committed. */
+  repository: (message) =>
+    `git init -q && git add . && git -c user.name=reader -c user.email=reader@example.com commit -qm ${message}`,
+  /** refs.txt, a list of images. */
+  list: (name) => `echo ${name} >>refs.txt`,
+};
+
+/** The official images whose programs the examples run: one Debian with Node.js and Python, under their names and with their commands. */
+const IMAGES: Readonly<Record<string, readonly string[]>> = {
+  "node:22-slim": ['ENTRYPOINT ["docker-entrypoint.sh"]', 'CMD ["node"]'],
+  "python:3.13-slim": ['CMD ["python3"]'],
+};
+
+/** Puts them into the machine's engine. `tarball` is the Debian. */
+export async function provideImages(machine: Machine, tarball: string): Promise<void> {
+  const folder = join(machine.folder, "images");
+  await mkdir(folder);
+  await link(tarball, join(folder, "debian.tar")).catch(() => copyFile(tarball, join(folder, "debian.tar")));
+  await link(process.execPath, join(folder, "node")).catch(() => copyFile(process.execPath, join(folder, "node")));
+  await copyFile("/usr/lib/x86_64-linux-gnu/libstdc++.so.6", join(folder, "libstdc++.so.6"));
+  await writeFile(join(folder, "docker-entrypoint.sh"), '#!/bin/sh\nset -e\nexec "$@"\n', { mode: 0o755 });
+  const stages = Object.entries(IMAGES).map(
+    ([name, config]) => `FROM stand-in AS ${name.split(":")[0]}\n${config.join("\n")}\n`,
+  );
+  await writeFile(
+    join(folder, "Dockerfile"),
+    `FROM scratch AS stand-in
+ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+ADD debian.tar /
+COPY node docker-entrypoint.sh /usr/local/bin/
+COPY libstdc++.so.6 /usr/lib/x86_64-linux-gnu/
+RUN ln -s /usr/bin/python3 /usr/local/bin/python && echo node:x:1000:1000::/tmp:/bin/sh >>/etc/passwd
+${stages.join("")}`,
+  );
+  const builds = Object.keys(IMAGES).map(
+    (name) =>
+      `docker build -q --provenance=false --target ${name.split(":")[0]} --output type=image,name=docker.io/library/${name},unpack=true,compression=uncompressed .`,
+  );
+  await machine.bash(builds.join(" && "), folder);
+}
