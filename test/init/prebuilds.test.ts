@@ -7,8 +7,8 @@ import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import { describe, expect, it } from "vitest";
+import { nodeProgram } from "../../scripts/node-program.mjs";
 import { requireCapability, type SkippableContext } from "../support/capability.ts";
-import { nodeProgram } from "../support/node-package.ts";
 import { scratch, which } from "./harness.ts";
 
 const exec = promisify(execFile);

@@ -2,8 +2,8 @@
 import { mkdtemp, rm, symlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { nodeProgram } from "../../scripts/node-program.mjs";
 import { initwrapOk } from "./cli.ts";
-import { nodeProgram } from "./node-package.ts";
 
 /** A folder with Node.js for both architectures, the workspace's own and one fetched; undefined when that cannot be had. */
 export async function nodeModules(): Promise<string | undefined> {

@@ -1,8 +1,7 @@
 /** The native addon: addon/binding.cc, built for Linux on x64 and arm64. */
-import { createRequire } from "node:module";
 import { InitCoreError } from "./errors.ts";
-import { packageRoot } from "./package-root.ts";
 import type { InitOptions } from "./parse-options.ts";
+import { prebuiltAddon } from "./prebuilt.ts";
 
 /** What `supervise` of the addon returns: how the command ended, or why it was not started. */
 type Supervised =
@@ -44,10 +43,8 @@ let addon: Addon | undefined;
 /** @throws {InitCoreError} `E_NO_ADDON` where there is no prebuilt file for the platform, or it cannot be loaded. */
 export function loadAddon(): Addon {
   if (addon) return addon;
-  const require = createRequire(import.meta.url);
   try {
-    const nodeGypBuild = require("node-gyp-build") as (folder: string) => Addon;
-    addon = nodeGypBuild(packageRoot());
+    addon = prebuiltAddon();
     return addon;
   } catch (cause) {
     throw new InitCoreError(
