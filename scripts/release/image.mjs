@@ -1,0 +1,96 @@
+/**
+ * The CLI as a container image, for linux/amd64 and linux/arm64: the standalone program and the shared libraries of its Node.js,
+ * nothing else; no engine builds it. Its init is put into it by the CLI itself.
+ *
+ * Equal inputs give equal bytes. The libraries are this machine's, Debian's cross packages for the other architecture.
+ *
+ * Source: OCI image-spec, config.md, manifest.md, image-index.md.
+ */
+import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { environment, fail, ROOT } from "../workspace.mjs";
+import { gzipped, tarOf } from "./archive.mjs";
+
+const sha256 = (bytes) => `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
+
+/** Where the program is in the image. */
+const PROGRAM = "usr/local/bin/initwrap";
+
+/**
+ * Writes the image as an OCI archive to `output`, and gives its digest. `programs` has the path of each architecture's program.
+ * Ends this process when a library is missing.
+ */
+export async function buildImage({ version, programs, output }) {
+  const { RUNTIMES, runtimeLibraries } = await import("../../packages/cli/src/wrap/frontend-image.ts");
+  const { blobList, CREATED, checkPlaces, encodeJson, writeImage } = await import(
+    "../../packages/cli/src/wrap/built-image.ts"
+  );
+  const { OCI_CONFIG, OCI_INDEX, OCI_LAYER_GZIP, OCI_MANIFEST } = await import(
+    "../../packages/cli/src/model/media-types.ts"
+  );
+  const { blobs, add } = blobList();
+  const labels = {
+    "org.opencontainers.image.title": "initwrap",
+    "org.opencontainers.image.description": "Puts an init in front of what a container image or a Dockerfile runs.",
+    "org.opencontainers.image.licenses": "MIT",
+    "org.opencontainers.image.version": version,
+  };
+  const manifests = [];
+  for (const runtime of RUNTIMES) {
+    const program = programs[runtime.platform.architecture];
+    if (program === undefined) continue;
+    const libraries = await runtimeLibraries(runtime);
+    // Compressed archives are unpacked to /tmp; /work is where the user's files are mounted.
+    const folders = [
+      { path: "tmp", mode: 0o1777 },
+      { path: "work", mode: 0o755 },
+    ];
+    const layers = [
+      await tarOf([...folders, ...libraries]),
+      await tarOf([{ path: PROGRAM, bytes: readFileSync(program), mode: 0o755 }]),
+    ];
+    const descriptors = layers.map((layer) => add(OCI_LAYER_GZIP, gzipped(layer)));
+    const config = add(
+      OCI_CONFIG,
+      encodeJson({
+        created: CREATED,
+        architecture: runtime.platform.architecture,
+        os: runtime.platform.os,
+        config: {
+          Env: ["PATH=/usr/local/bin", "HOME=/tmp"],
+          Entrypoint: [`/${PROGRAM}`],
+          WorkingDir: "/work",
+          Labels: labels,
+        },
+        rootfs: { type: "layers", diff_ids: layers.map(sha256) },
+        history: ["the libraries of Node.js", `initwrap ${version}`].map((created_by) => ({
+          created: CREATED,
+          created_by,
+        })),
+      }),
+    );
+    const manifest = { schemaVersion: 2, mediaType: OCI_MANIFEST, config, layers: descriptors, annotations: labels };
+    manifests.push({ ...add(OCI_MANIFEST, encodeJson(manifest)), platform: runtime.platform });
+  }
+  const root = add(OCI_INDEX, encodeJson({ schemaVersion: 2, mediaType: OCI_INDEX, manifests, annotations: labels }));
+  const bare = `${output}.bare.tar`;
+  for (const file of [bare, output]) rmSync(file, { force: true });
+  const places = checkPlaces({ output: bare, insecureRegistries: [], context: { env: process.env } });
+  await writeImage({ root, blobs }, places);
+  const cli = [
+    join(ROOT, "packages/cli/bin/run.js"),
+    "image",
+    bare,
+    "-o",
+    output,
+    "-t",
+    `initwrap:${version}`,
+    "--quiet",
+  ];
+  const { status, stdout, stderr } = spawnSync(process.execPath, cli, { env: environment(), encoding: "utf8" });
+  rmSync(bare);
+  if (status !== 0) fail(`the image was not wrapped:\n${stderr}`);
+  return stdout.trim().split("@")[1];
+}
