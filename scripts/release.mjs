@@ -11,10 +11,11 @@
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { mkdirSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { build } from "./build.mjs";
-import { environment, fail, install, node, ROOT, run, say } from "./workspace.mjs";
+import { pack } from "./pack.mjs";
+import { environment, fail, install, node, ROOT, say } from "./workspace.mjs";
 
 const sha256 = (bytes) => createHash("sha256").update(bytes).digest("hex");
 const json = (path) => JSON.parse(readFileSync(join(ROOT, path), "utf8"));
@@ -39,16 +40,10 @@ async function release({ output, url, fresh }) {
     return artefact;
   };
 
-  for (const [folder, name, kind] of [
-    ["packages/init-core", `initwrap-init-core-${version}.tgz`, "npm-inits"],
-    ["packages/cli", `initwrap-${version}.tgz`, "npm"],
-  ]) {
-    say(`packing ${name}`);
-    run("npx", ["--yes", "pnpm@12.21.0", "pack", "--pack-destination", output], {
-      cwd: join(ROOT, folder),
-      stdio: ["ignore", "ignore", 2],
-    });
-    note(name, kind);
+  say("packing the npm packages");
+  for (const tarball of pack(output)) {
+    const name = basename(tarball);
+    note(name, name.includes("init-core") ? "npm-inits" : "npm");
   }
 
   const bundled = await bundledPackages();

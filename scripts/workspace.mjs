@@ -10,7 +10,7 @@ import { fileURLToPath } from "node:url";
 
 export const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 
-const PNPM = "pnpm@12.21.0";
+export const PNPM = "pnpm@12.21.0";
 const MANIFESTS = [
   "package.json",
   "pnpm-workspace.yaml",
