@@ -4,7 +4,7 @@
  */
 import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { basename, dirname, join } from "node:path";
+import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { requireCapability, type SkippableContext } from "../support/capability.ts";
 import { type Engine, findEngine, requireEngine } from "../support/engine.ts";
@@ -228,25 +228,23 @@ describe("a generated Dockerfile of Python", () => {
     const engine = requireStandIns(context);
     const files = { ...main, "pyproject.toml": poetryProject((python as PythonIndex).url), "README.md": "" };
     // The lockfile holds the index's address and its packages' hashes, so that Poetry writes it here.
-    const lock = await lockWithPoetry(engine, files["pyproject.toml"]);
-    await expectToServe(engine, await buildAndStart(engine, await projectOf({ ...files, "poetry.lock": lock })));
+    const folder = await projectOf(files);
+    await writeFile(join(folder, "poetry.lock"), await lockWithPoetry(engine, folder));
+    await expectToServe(engine, await buildAndStart(engine, folder));
   }, 180_000);
 
-  it("and Poetry installs what is a folder of the project, and refuses a lockfile that is out of date", async (context) => {
+  it("and Poetry installs a wheel of the project's own, and refuses a lockfile that is out of date", async (context) => {
     const engine = requireStandIns(context);
-    const files = {
-      "main.py": 'import time\nimport greeting\nprint("ready", greeting.TEXT, flush=True)\ntime.sleep(600)\n',
-      "pyproject.toml":
-        '[tool.poetry]\npackage-mode = false\n[tool.poetry.dependencies]\npython = "^3.12"\ngreeting = { path = "greeting" }\n',
-      "greeting/pyproject.toml": `[tool.poetry]\nname = "greeting"\nversion = "1.0"\ndescription = ""\nauthors = []\n${POETRY_BACKEND}`,
-      "greeting/greeting.py": 'TEXT = "good day"\n',
-    };
-    const folder = await projectOf(files);
-    await writeFile(join(folder, "poetry.lock"), await lockWithPoetry(engine, files["pyproject.toml"], folder));
+    const wheel = "vendor/greeting-1.0-py3-none-any.whl";
+    const pyproject = `[tool.poetry]\npackage-mode = false\n[tool.poetry.dependencies]\npython = "^3.12"\ngreeting = { path = "${wheel}" }\n`;
+    const folder = await projectOf({ "pyproject.toml": pyproject });
+    const project = join(FIXTURES, "python-wheel/project");
+    for (const path of ["main.py", "vendor"]) await cp(join(project, path), join(folder, path), { recursive: true });
+    await writeFile(join(folder, "poetry.lock"), await lockWithPoetry(engine, folder));
     const id = await buildAndStart(engine, folder);
     await expectToPrint(engine, id, "ready good day\n");
     await expectToStop(engine, id, "10001");
-    await writeFile(join(folder, "pyproject.toml"), `${files["pyproject.toml"]}bottle = "*"\n`);
+    await writeFile(join(folder, "pyproject.toml"), `${pyproject}bottle = "*"\n`);
     await expect(generateAndBuild(engine, folder, { network: "host", images })).rejects.toThrow(/poetry\.lock/);
   }, 180_000);
 });
@@ -277,15 +275,12 @@ priority = "primary"
 ${POETRY_BACKEND}`;
 }
 
-/** The poetry.lock that Poetry itself writes. */
-async function lockWithPoetry(engine: Engine, pyproject: string, folder?: string): Promise<string> {
+/** The poetry.lock that Poetry itself writes for a folder. */
+async function lockWithPoetry(engine: Engine, folder: string): Promise<string> {
   const image = freshTag("generate-lock");
   made.push(image);
-  const build = ["build", "--network=host", "-t", image];
-  const lines = ["FROM initwrap-test/generate-python:2", "WORKDIR /lock", "COPY . .", "RUN poetry lock"];
-  const context = folder ?? (await projectOf({ "pyproject.toml": pyproject }));
-  const file = join(context, "..", `${basename(context)}.Dockerfile`);
-  await writeFile(file, `${lines.join("\n")}\n`);
-  await engine.docker([...build, "-f", file, context], { timeoutMs: 120_000 });
+  const dockerfile = "FROM initwrap-test/generate-python:2\nWORKDIR /lock\nCOPY . .\nRUN poetry lock\n";
+  const file = join(await projectOf({ Dockerfile: dockerfile }), "Dockerfile");
+  await engine.docker(["build", "--network=host", "-t", image, "-f", file, folder], { timeoutMs: 120_000 });
   return (await engine.docker(["run", "--rm", "--network=none", image, "cat", "poetry.lock"])).stdout;
 }
