@@ -20,7 +20,7 @@ beforeAll(async () => {
   const engine = findEngine("newest");
   if (engine === undefined) return;
   try {
-    await provideStandIns(engine, ["base", "ruby", "php"]);
+    await provideStandIns(engine, ["base", "ruby-php"]);
   } catch (error) {
     unavailable = (error as Error).message;
   }

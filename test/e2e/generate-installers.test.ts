@@ -124,9 +124,14 @@ async function projectOf(files: Readonly<Record<string, string>>): Promise<strin
   return folder;
 }
 
-async function buildAndStart(engine: Engine, folder: string): Promise<string> {
-  const image = await generateAndBuild(engine, folder, { network: "host", images });
+async function build(engine: Engine, folder: string, flags: readonly string[] = []): Promise<string> {
+  const image = await generateAndBuild(engine, folder, { network: "host", images, flags });
   made.push(image);
+  return image;
+}
+
+async function buildAndStart(engine: Engine, folder: string): Promise<string> {
+  const image = await build(engine, folder);
   const id = (await engine.docker(["run", "--detach", "--network=none", image])).stdout.trim();
   containers.push(id);
   return id;
@@ -168,8 +173,9 @@ describe("a generated Dockerfile of Node", () => {
     }),
   } as const;
   for (const [manager, name, pinned, variants] of [
+    ["npm", "node-npm-build", undefined, ["with a build", "with a hook that needs a package of development"]],
     ["pnpm 10", "node-pnpm", "pnpm@10.34.9", ["with a build", "with a hook that needs a package of development"]],
-    ["pnpm 12", "node-pnpm", "pnpm@12.21.0", ["with a build", "without a build"]],
+    ["pnpm 12", "node-pnpm", "pnpm@12.21.0", ["with a build"]],
     ["Yarn 1", "node-yarn", undefined, ["with a build", "without a build"]],
     ["Yarn 4", "node-yarn-berry", "yarn@4.18.1", Object.keys(edits)],
     ["Bun", "node-bun", "bun@1.4.5", ["with a build", "with a hook that needs a package of development"]],
@@ -186,6 +192,31 @@ describe("a generated Dockerfile of Node", () => {
       }, 180_000);
     }
   }
+});
+
+describe("credentials of a registry", () => {
+  it("are the build's, as a secret, and are not in the image", async (context) => {
+    const engine = requireStandIns(context);
+    const token = "token-of-the-tests";
+    const closed = await startNpmRegistry(["debug@4.4.3", "ms@2.1.3", "is-number@7.0.0"], token);
+    try {
+      const folder = await nodeProject("node-npm-build", (pkg) => pkg);
+      const file = join(folder, ".npmrc");
+      await writeFile(file, `registry=${closed.url}\n${closed.url.slice("http:".length)}:_authToken=${token}\n`);
+      await expect(build(engine, folder)).rejects.toThrow(/E401/);
+      const image = await build(engine, folder, ["--secret", `id=npmrc,src=${file}`]);
+      const { stdout } = await engine.docker(["run", "--rm", "--network=none", image, "ls", "node_modules"]);
+      expect(stdout).toBe("debug\nms\n");
+      const grep = ["grep", "-r", "--exclude-dir=proc", "--exclude-dir=sys", "-l", token, "/app", "/root", "/tmp"];
+      const found = await engine.docker(["run", "--rm", "--network=none", "--user=0", image, ...grep], {
+        check: false,
+      });
+      expect([found.status, found.stdout]).toEqual([1, ""]);
+      expect((await engine.docker(["history", "--no-trunc", image])).stdout).not.toContain(token);
+    } finally {
+      await closed.close();
+    }
+  }, 180_000);
 });
 
 describe("a generated Dockerfile of Python", () => {
@@ -245,7 +276,7 @@ describe("a generated Dockerfile of Python", () => {
     await expectToPrint(engine, id, "ready good day\n");
     await expectToStop(engine, id, "10001");
     await writeFile(join(folder, "pyproject.toml"), `${pyproject}bottle = "*"\n`);
-    await expect(generateAndBuild(engine, folder, { network: "host", images })).rejects.toThrow(/poetry\.lock/);
+    await expect(build(engine, folder)).rejects.toThrow(/poetry\.lock/);
   }, 180_000);
 });
 

@@ -42,8 +42,8 @@ export async function fetchPackage(spec: string): Promise<string> {
   return path;
 }
 
-/** Serves these packages, `NAME@VERSION` each, and no others. */
-export async function startNpmRegistry(specs: readonly string[]): Promise<NpmRegistry> {
+/** Serves these packages, `NAME@VERSION` each, and no others; with a token only to those who show it. */
+export async function startNpmRegistry(specs: readonly string[], token?: string): Promise<NpmRegistry> {
   const releases: Release[] = [];
   for (const spec of specs) {
     const path = await fetchPackage(spec);
@@ -54,7 +54,9 @@ export async function startNpmRegistry(specs: readonly string[]): Promise<NpmReg
     const path = decodeURIComponent(new URL(request.url ?? "/", "http://registry").pathname).slice(1);
     const file = releases.find(({ manifest }) => path === filePath(manifest));
     const named = releases.filter(({ manifest }) => path === manifest.name);
-    if (file !== undefined) response.end(file.tarball);
+    const known = token === undefined || request.headers.authorization === `Bearer ${token}`;
+    if (!known) response.writeHead(401, { "content-type": "application/json" }).end('{"error":"Unauthorized"}');
+    else if (file !== undefined) response.end(file.tarball);
     else if (named.length > 0) response.end(JSON.stringify(packument(named, `http://${request.headers.host}/`)));
     else response.writeHead(404, { "content-type": "application/json" }).end('{"error":"Not found"}');
   });

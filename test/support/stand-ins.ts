@@ -17,7 +17,7 @@ import { ROOT } from "./programs.ts";
 const run = promisify(execFile);
 
 /** A root file system that generate-base.sh makes; `base` has Node as well. */
-export type Foundation = "base" | "ruby" | "php" | "python" | "rust" | "java";
+export type Foundation = "base" | "ruby-php" | "python" | "rust" | "java";
 
 interface StandIn {
   readonly foundation: Foundation;
@@ -37,10 +37,10 @@ const STAND_INS: Readonly<Record<string, StandIn>> = {
     config: ['ENTRYPOINT ["/docker-entrypoint.sh"]', 'CMD ["nginx", "-g", "daemon off;"]', "STOPSIGNAL SIGQUIT"],
   },
   "golang:1.27-trixie": { foundation: "base", config: ['CMD ["bash"]', "ENV GOTOOLCHAIN=local GOPATH=/go"] },
-  "ruby:3.4-trixie": { foundation: "ruby", config: RUBY },
-  "ruby:3.4-slim-trixie": { foundation: "ruby", config: RUBY },
+  "ruby:3.4-trixie": { foundation: "ruby-php", config: RUBY },
+  "ruby:3.4-slim-trixie": { foundation: "ruby-php", config: RUBY },
   "php:8.4-apache-trixie": {
-    foundation: "php",
+    foundation: "ruby-php",
     config: [
       'ENTRYPOINT ["docker-php-entrypoint"]',
       'CMD ["apache2-foreground"]',
@@ -51,7 +51,7 @@ const STAND_INS: Readonly<Record<string, StandIn>> = {
     ],
   },
   "composer:2": {
-    foundation: "php",
+    foundation: "ruby-php",
     config: ['CMD ["composer"]', "ENV COMPOSER_ALLOW_SUPERUSER=1 COMPOSER_HOME=/tmp COMPOSER_CACHE_DIR=/tmp/cache"],
   },
   "rust:1.98-trixie": { foundation: "rust", config: ['CMD ["bash"]', "ENV CARGO_HOME=/usr/local/cargo"] },

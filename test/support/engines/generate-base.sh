@@ -2,12 +2,11 @@
 # Makes the stand-ins for the official images that generated Dockerfiles are built from: a Debian with the programs at the
 # places where those images have them. Prints the tarball's path.
 #
-#   generate-base.sh        Python, nginx and Go; Node and npm are added by the test
-#   generate-base.sh ruby   Ruby with Bundler
-#   generate-base.sh php    PHP in Apache, and Composer
-#   generate-base.sh python Python with pip and Poetry, and Gunicorn and Bottle to make wheels of
-#   generate-base.sh rust   Cargo
-#   generate-base.sh java   a JDK with Maven, its plugins, and Gradle
+#   generate-base.sh base       Python, nginx and Go; Node and npm are added by the test
+#   generate-base.sh ruby-php   Ruby with Bundler, PHP in Apache, and Composer
+#   generate-base.sh python     Python with pip and Poetry, and Gunicorn and Bottle to make wheels of
+#   generate-base.sh rust       Cargo
+#   generate-base.sh java       a JDK with Maven, its plugins, and Gradle
 set -euo pipefail
 work=${INITWRAP_ENGINES:-/var/tmp/initwrap-engines}
 name=generate-${1:-base}
@@ -34,18 +33,12 @@ generate-base)
     --customize-hook='mkdir -p "$1/usr/share/nginx/html" "$1/go" && rm -f "$1/usr/share/nginx/html/"*'
   )
   ;;
-generate-ruby)
-  options+=(
-    --include=ruby,ruby-bundler
-    --customize-hook='mkdir -p "$1/usr/local/bundle"'
-  )
-  ;;
-generate-php)
+generate-ruby-php)
   # As php's image has it: a configuration to choose, and Apache that any user may run, in the foreground.
   apache='#!/bin/sh\nset -e\n. /etc/apache2/envvars\nexec apache2 -DFOREGROUND "$@"\n'
   options+=(
-    --include=ca-certificates,apache2,libapache2-mod-php,composer
-    --customize-hook='mkdir -p "$1/usr/local/etc/php" && touch "$1/usr/local/etc/php/php.ini-production"'
+    --include=ca-certificates,ruby,ruby-bundler,apache2,libapache2-mod-php,composer
+    --customize-hook='mkdir -p "$1/usr/local/bundle" "$1/usr/local/etc/php" && touch "$1/usr/local/etc/php/php.ini-production"'
     --customize-hook="printf '$entrypoint' >\"\$1/usr/local/bin/docker-php-entrypoint\""
     --customize-hook="printf '$apache' >\"\$1/usr/local/bin/apache2-foreground\""
     --customize-hook='chmod 755 "$1/usr/local/bin/docker-php-entrypoint" "$1/usr/local/bin/apache2-foreground"'

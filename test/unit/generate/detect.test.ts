@@ -269,6 +269,78 @@ describe("the version", () => {
   });
 });
 
+describe("the installation", () => {
+  const node = (pkg: object, more: Files = {}) => ({
+    "package.json": json({ scripts: { start: "node a.js" }, ...pkg }),
+    ...more,
+  });
+  const berry = (version: number) => ({ "yarn.lock": `__metadata:\n  version: ${version}\n  cacheKey: 10c0\n` });
+  it.each<[string, Files, Readonly<Record<string, unknown>>]>([
+    [
+      "the manager that devEngines names",
+      node({ devEngines: { packageManager: { name: "pnpm", version: "11.2.0" } } }, { "pnpm-lock.yaml": "" }),
+      { manager: "pnpm", tool: "npm install --global pnpm@11.2.0" },
+    ],
+    [
+      "devEngines with a range",
+      node({ devEngines: { packageManager: { name: "pnpm", version: "^10" } } }, { "pnpm-lock.yaml": "" }),
+      { manager: "pnpm", tool: "npm install --global pnpm@10" },
+    ],
+    ["Yarn 1", node({}, { "yarn.lock": "# yarn lockfile v1\n" }), { install: expect.stringMatching(/--production$/) }],
+    ["Yarn 4.0", node({}, berry(8)), { tool: expect.stringMatching(/cli-dist@4\.13$/) }],
+    ["Yarn 4.15", node({}, berry(10)), { tool: expect.stringMatching(/cli-dist@4$/) }],
+    ["Yarn 3", node({}, berry(6)), { tool: expect.stringMatching(/cli-dist@3$/) }],
+    ["Bun's release", node({ packageManager: "bun@1.3.0" }), { bun: "oven/bun:1.3.0-slim" }],
+    [
+      "a package's own hook, which development's packages must be there for",
+      node({ scripts: { start: "node a.js", prepare: "husky" } }, { "package-lock.json": "{}" }),
+      { copyAllFirst: true, install: "npm ci", build: "", prune: "npm prune --omit=dev" },
+    ],
+    [
+      "a pnpm workspace",
+      node({}, { "pnpm-lock.yaml": "", "pnpm-workspace.yaml": "packages:\n  - packages/*\n" }),
+      { copyAllFirst: true },
+    ],
+    ["Yarn's cache", node({}, { ...berry(10), ".yarn/cache/a.zip": "" }), { copyAllFirst: false }],
+    ["Yarn's plugins", node({}, { ...berry(10), ".yarn/plugins/a.cjs": "" }), { copyAllFirst: true }],
+    [
+      "Poetry with a folder of the project",
+      { "pyproject.toml": '[tool.poetry.dependencies]\na = { path = "a" }\n', "poetry.lock": "", "main.py": "" },
+      { copyAllFirst: true, lastStep: true },
+    ],
+    [
+      "a uv workspace",
+      { "pyproject.toml": '[tool.uv.workspace]\nmembers = ["a"]\n', "uv.lock": "", "main.py": "" },
+      { copyAllFirst: true, lastStep: true },
+    ],
+    [
+      "uv without either",
+      { "pyproject.toml": "[tool.uv]\n", "uv.lock": "", "uv.toml": "", "main.py": "" },
+      { copyAllFirst: false, lastStep: false, manifests: "pyproject.toml uv.lock uv.toml" },
+    ],
+    [
+      "Composer with a folder of the project",
+      { "composer.json": json({ repositories: { a: { type: "path", url: "a" } } }), "index.php": "" },
+      { copyAllFirst: true },
+    ],
+    [
+      "Composer with a repository elsewhere",
+      { "composer.json": json({ repositories: [{ type: "composer", url: "https://a" }, false] }), "index.php": "" },
+      { copyAllFirst: false },
+    ],
+    ["a gemspec", { Gemfile: 'gemspec\ngem "puma"\n', "config.ru": "" }, { copyAllFirst: true }],
+    ["a gem's folder", { Gemfile: 'gem "a", path: "a"\ngem "puma"\n', "config.ru": "" }, { copyAllFirst: true }],
+    ["gems alone", { Gemfile: 'gem "puma"\n', "config.ru": "" }, { copyAllFirst: false }],
+    [
+      "NuGet's lockfile",
+      { "a/A.csproj": '<Project Sdk="Microsoft.NET.Sdk.Web"/>', "a/packages.lock.json": "{}" },
+      { lockfile: true },
+    ],
+  ])("fits %s", (_, files, expected) => {
+    expect(recipe(files).data).toMatchObject(expected);
+  });
+});
+
 describe("what cannot be read", () => {
   it.each<[string, Files]>([
     ["package.json", { "package.json": "{" }],
