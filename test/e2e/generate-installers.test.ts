@@ -42,7 +42,8 @@ beforeAll(async () => {
   try {
     await provideStandIns(engine, ["base", "python"]);
     npm = await startNpmRegistry(PACKAGES);
-    await provideNode(engine, npm.url);
+    images["node:24-trixie-slim"] = await nodeOf(engine, npm.url);
+    await provideBun(engine);
     const packages = { bottle: "bottle", gunicorn: "gunicorn", packaging: "packaging", tomlkit: "tomlkit" };
     python = await startPythonIndex(engine, "initwrap-test/generate-python:2", packages);
     await providePython(engine, python.url);
@@ -60,11 +61,17 @@ afterAll(async () => {
 });
 
 /** Node with the registry's address in its environment, under the names by which the package managers ask for it. */
-async function provideNode(engine: Engine, registry: string): Promise<void> {
+async function nodeOf(engine: Engine, registry: string): Promise<string> {
   const names = ["npm_config_registry", "pnpm_config_registry", "YARN_NPM_REGISTRY_SERVER"];
-  const node = freshTag("generate-node");
   const environment = [...names.map((name) => `${name}=${registry}`), "YARN_UNSAFE_HTTP_WHITELIST=127.0.0.1"];
-  await buildImage(engine, node, ["FROM initwrap-test/generate-node-24-trixie-slim:2", `ENV ${environment.join(" ")}`]);
+  const tag = freshTag("generate-node");
+  made.push(tag);
+  await buildImage(engine, tag, ["FROM initwrap-test/generate-node-24-trixie-slim:2", `ENV ${environment.join(" ")}`]);
+  return tag;
+}
+
+/** Bun alone, as its image has it. */
+async function provideBun(engine: Engine): Promise<void> {
   const bun = freshTag("generate-bun");
   await buildImage(
     engine,
@@ -77,8 +84,8 @@ async function provideNode(engine: Engine, registry: string): Promise<void> {
     ],
     async (folder) => cp(await fetchPackage(BUN), join(folder, "bun.tgz")),
   );
-  Object.assign(images, { "node:24-trixie-slim": node, "oven/bun:1-slim": bun, "oven/bun:1.4.5-slim": bun });
-  made.push(node, bun);
+  images["oven/bun:1.4.5-slim"] = bun;
+  made.push(bun);
 }
 
 async function providePython(engine: Engine, index: string): Promise<void> {
@@ -124,8 +131,8 @@ async function projectOf(files: Readonly<Record<string, string>>): Promise<strin
   return folder;
 }
 
-async function build(engine: Engine, folder: string, flags: readonly string[] = []): Promise<string> {
-  const image = await generateAndBuild(engine, folder, { network: "host", images, flags });
+async function build(engine: Engine, folder: string): Promise<string> {
+  const image = await generateAndBuild(engine, folder, { network: "host", images });
   made.push(image);
   return image;
 }
@@ -202,9 +209,12 @@ describe("credentials of a registry", () => {
     try {
       const folder = await nodeProject("node-npm-build", (pkg) => pkg);
       const file = join(folder, ".npmrc");
-      await writeFile(file, `registry=${closed.url}\n${closed.url.slice("http:".length)}:_authToken=${token}\n`);
-      await expect(build(engine, folder)).rejects.toThrow(/E401/);
-      const image = await build(engine, folder, ["--secret", `id=npmrc,src=${file}`]);
+      await writeFile(file, `${closed.url.slice("http:".length)}:_authToken=${token}\n`);
+      const node = await nodeOf(engine, closed.url);
+      const options = { network: "host", images: { "node:24-trixie-slim": node } } as const;
+      await expect(generateAndBuild(engine, folder, options)).rejects.toThrow(/E401/);
+      const image = await generateAndBuild(engine, folder, { ...options, flags: ["--secret", `id=npmrc,src=${file}`] });
+      made.push(image);
       const { stdout } = await engine.docker(["run", "--rm", "--network=none", image, "ls", "node_modules"]);
       expect(stdout).toBe("debug\nms\n");
       const grep = ["grep", "-r", "--exclude-dir=proc", "--exclude-dir=sys", "-l", token, "/app", "/root", "/tmp"];
@@ -275,7 +285,7 @@ describe("a generated Dockerfile of Python", () => {
     const id = await buildAndStart(engine, folder);
     await expectToPrint(engine, id, "ready good day\n");
     await expectToStop(engine, id, "10001");
-    await writeFile(join(folder, "pyproject.toml"), `${pyproject}bottle = "*"\n`);
+    await writeFile(join(folder, "pyproject.toml"), `${pyproject}tomlkit = "*"\n`);
     await expect(build(engine, folder)).rejects.toThrow(/poetry\.lock/);
   }, 180_000);
 });
