@@ -9,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { requireCapability, type SkippableContext } from "../support/capability.ts";
 import { type Engine, findEngine, requireEngine } from "../support/engine.ts";
 import { freshTag, stopContainer } from "../support/images.ts";
-import { fetchPackage, type NpmRegistry, startNpmRegistry } from "../support/npm-registry.ts";
+import { fetchPackage, lockedPackages, type NpmRegistry, startNpmRegistry } from "../support/npm-registry.ts";
 import { ROOT } from "../support/programs.ts";
 import { type PythonIndex, startPythonIndex } from "../support/python-index.ts";
 import { askInside, buildImage, firstProcess, generateAndBuild, provideStandIns } from "../support/stand-ins.ts";
@@ -41,7 +41,8 @@ beforeAll(async () => {
   if (engine === undefined) return;
   try {
     await provideStandIns(engine, ["base", "python"]);
-    npm = await startNpmRegistry(PACKAGES);
+    const vite = await readFile(join(FIXTURES, "static-vite/project/package-lock.json"), "utf8");
+    npm = await startNpmRegistry([...PACKAGES, ...lockedPackages(vite)]);
     images["node:24-trixie-slim"] = await nodeOf(engine, npm.url);
     await provideBun(engine);
     const packages = { bottle: "bottle", gunicorn: "gunicorn", packaging: "packaging", tomlkit: "tomlkit" };
@@ -199,6 +200,25 @@ describe("a generated Dockerfile of Node", () => {
       }, 180_000);
     }
   }
+});
+
+describe("a generated Dockerfile of a site", () => {
+  it("and Vite serves what the build made and nothing else, and ends cleanly on nginx's own signal", async (context) => {
+    const engine = requireStandIns(context);
+    const folder = await mkdtemp(join(tmpdir(), "initwrap-generate-"));
+    folders.push(folder);
+    await cp(join(FIXTURES, "static-vite/project"), folder, { recursive: true });
+    const id = await buildAndStart(engine, folder);
+    const page = await askInside(engine, id, 8080);
+    expect(page).toMatch(/^HTTP\/1.1 200 [\s\S]*<title>Shop<\/title>/);
+    const script = /src="(\/assets\/[\w-]+\.js)"/.exec(page)?.[1] ?? "no script";
+    expect(await askInside(engine, id, 8080, script)).toContain("hello from a site of production");
+    // A path of the application's own shows its page, and so does one of a file that the image does not have.
+    for (const path of ["/basket", "/package.json"]) {
+      expect((await askInside(engine, id, 8080, path)).split("\r\n\r\n")[1]).toBe(page.split("\r\n\r\n")[1]);
+    }
+    await expectToStop(engine, id, "101", 0);
+  }, 180_000);
 });
 
 describe("credentials of a registry", () => {

@@ -42,12 +42,34 @@ export async function fetchPackage(spec: string): Promise<string> {
   return path;
 }
 
+/** `NAME@VERSION` of what `npm ci` would fetch on this machine by a package-lock.json. */
+export function lockedPackages(lock: string): readonly string[] {
+  const { packages } = JSON.parse(lock) as { readonly packages: Readonly<Record<string, LockedPackage>> };
+  const fits = (wanted: readonly string[] | undefined, own: string): boolean => wanted?.includes(own) ?? true;
+  return Object.entries(packages)
+    .filter(([path, { os, cpu, libc }]) => {
+      return path !== "" && fits(os, process.platform) && fits(cpu, process.arch) && fits(libc, "glibc");
+    })
+    .map(
+      ([path, { version }]) => `${path.slice(path.lastIndexOf("node_modules/") + "node_modules/".length)}@${version}`,
+    );
+}
+
+interface LockedPackage {
+  readonly version: string;
+  readonly os?: readonly string[];
+  readonly cpu?: readonly string[];
+  readonly libc?: readonly string[];
+}
+
 /** Serves these packages, `NAME@VERSION` each, and no others; with a token only to those who show it. */
 export async function startNpmRegistry(specs: readonly string[], token?: string): Promise<NpmRegistry> {
   const releases: Release[] = [];
   for (const spec of specs) {
     const path = await fetchPackage(spec);
-    const { stdout } = await run("tar", ["-xzOf", path, "package/package.json"], { maxBuffer: 16 * 1024 * 1024 });
+    // The folder in front is mostly called `package`, and not always.
+    const top = ["--wildcards", "--no-wildcards-match-slash", "*/package.json"];
+    const { stdout } = await run("tar", ["-xzOf", path, ...top], { maxBuffer: 16 * 1024 * 1024 });
     releases.push({ manifest: JSON.parse(stdout) as Release["manifest"], tarball: await readFile(path) });
   }
   const server = createServer((request, response) => {
