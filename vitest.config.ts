@@ -4,9 +4,6 @@ import { configDefaults, defineConfig } from "vitest/config";
 /** Tests whose engines, networks and containers are shared with everything else that runs on the machine. */
 const WITH_ENGINES = ["test/e2e/**/*.test.ts", "test/contract/**/*.test.ts"];
 
-/** What costs too much for every change; `NIGHTLY=true` adds it. */
-const NIGHTLY = process.env["NIGHTLY"] === "true" ? ["test/e2e/**/*.nightly.ts"] : [];
-
 export default defineConfig({
   // The tests read the sources; what is built is tried by the end-to-end tests, through the CLI's own process.
   resolve: { alias: { "@initwrap/init-core": join(import.meta.dirname, "packages/init-core/lib/index.ts") } },
@@ -27,7 +24,7 @@ export default defineConfig({
       {
         extends: true,
         // An engine that was late once is asked once more, and test/support/retried.ts names each test that needed it.
-        test: { name: "engines", include: [...WITH_ENGINES, ...NIGHTLY], retry: 1 },
+        test: { name: "engines", include: WITH_ENGINES, retry: 1 },
       },
     ],
   },

@@ -100,10 +100,12 @@ export async function provideStandIns(engine: Engine, foundations: readonly Foun
     await provideFoundation(engine, foundation);
     provided.add(foundation);
   }
-  for (const [name, { foundation, config }] of Object.entries(STAND_INS)) {
-    if (!foundations.includes(foundation)) continue;
-    await buildImage(engine, standInTag(name), [`FROM ${foundationTag(foundation)}`, ...config]);
-  }
+  const wanted = Object.entries(STAND_INS).filter(([, { foundation }]) => foundations.includes(foundation));
+  await Promise.all(
+    wanted.map(([name, { foundation, config }]) =>
+      buildImage(engine, standInTag(name), [`FROM ${foundationTag(foundation)}`, ...config]),
+    ),
+  );
 }
 
 /** Imports a root file system, and adds this Node and its npm to `base`. */

@@ -1,26 +1,29 @@
-/**
- * Generated Dockerfiles of languages whose compilers are hundreds of megabytes: built, checked, run and stopped. They cost
- * a new machine minutes, so that `.ci/nightly` runs them and `npm test` does not.
- */
+/** Generated Dockerfiles of languages with a compiler that is hundreds of megabytes: built, checked, run and stopped. */
 import { randomBytes } from "node:crypto";
 import { mkdir, mkdtemp, rm, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { requireCapability, type SkippableContext } from "../support/capability.ts";
 import { type Engine, findEngine, requireEngine } from "../support/engine.ts";
 import { stopContainer } from "../support/images.ts";
 import { askInside, firstProcess, generateAndBuild, provideStandIns } from "../support/stand-ins.ts";
 
 const images: string[] = [];
 const containers: string[] = [];
+let unavailable: string | undefined;
 const folders: string[] = [];
-/** Something that no other run's caches hold. */
+/** What no other run's caches hold: in the sources it makes a build do its work. */
 const FRESH = randomBytes(6).toString("hex");
 
 beforeAll(async () => {
   const engine = findEngine("newest");
   if (engine === undefined) return;
-  await provideStandIns(engine, ["base", "rust", "java"]);
+  try {
+    await provideStandIns(engine, ["base", "rust", "java"]);
+  } catch (error) {
+    unavailable = (error as Error).message;
+  }
 }, 1_800_000);
 
 afterAll(async () => {
@@ -29,6 +32,12 @@ afterAll(async () => {
   if (engine && images.length > 0) await engine.docker(["rmi", "-f", ...images], { check: false });
   await Promise.all(folders.map((folder) => rm(folder, { recursive: true, force: true })));
 });
+
+function requireStandIns(context: SkippableContext): Engine {
+  const engine = requireEngine(context, "newest");
+  requireCapability(context, `the stand-in for official images (${unavailable})`, unavailable === undefined);
+  return engine;
+}
 
 /** A folder with these files, last changed at `time`. */
 async function projectOf(files: Readonly<Record<string, string>>, time = new Date()): Promise<string> {
@@ -124,7 +133,7 @@ const POM = `<project xmlns="http://maven.apache.org/POM/4.0.0">
 
 describe("a generated Dockerfile", () => {
   it("of Rust brings the binary of these sources, whichever were built before and whenever they are from", async (context) => {
-    const engine = requireEngine(context, "newest");
+    const engine = requireStandIns(context);
     // The network is for Debian's packages.
     const rust = (greeting: string) => ({
       "Cargo.toml":
@@ -155,24 +164,24 @@ fn main() {
   }, 600_000);
 
   it("of Maven brings one jar with what it depends on, serves, and stops at once", async (context) => {
-    const engine = requireEngine(context, "newest");
+    const engine = requireStandIns(context);
     const folder = await projectOf({
       "pom.xml": POM,
       "src/main/java/shop/Main.java": JAVA.replace(
         "GREETING",
-        'org.apache.commons.lang3.StringUtils.capitalize("hello from maven")',
+        `org.apache.commons.lang3.StringUtils.capitalize("hello from maven ${FRESH}")`,
       ),
     });
-    await expectToServe(engine, await buildAndStart(engine, folder), "Hello from maven", "10001");
+    await expectToServe(engine, await buildAndStart(engine, folder), `Hello from maven ${FRESH}`, "10001");
   }, 600_000);
 
   it("of Gradle brings the application's distribution, serves, and stops at once", async (context) => {
-    const engine = requireEngine(context, "newest");
+    const engine = requireStandIns(context);
     const folder = await projectOf({
       "settings.gradle": "rootProject.name = 'shop'\n",
       "build.gradle": "plugins {\n  id 'java'\n  id 'application'\n}\nmainClassName = 'shop.Main'\n",
-      "src/main/java/shop/Main.java": JAVA.replace("GREETING", '"hello from gradle"'),
+      "src/main/java/shop/Main.java": JAVA.replace("GREETING", `"hello from gradle ${FRESH}"`),
     });
-    await expectToServe(engine, await buildAndStart(engine, folder), "hello from gradle", "10001");
+    await expectToServe(engine, await buildAndStart(engine, folder), `hello from gradle ${FRESH}`, "10001");
   }, 600_000);
 });
