@@ -1,13 +1,22 @@
 /** Generated Dockerfiles whose build needs no network, built by a real builder and run. */
+import { createHash } from "node:crypto";
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { requireCapability, type SkippableContext } from "../support/capability.ts";
 import { type Engine, findEngine, requireEngine } from "../support/engine.ts";
-import { startUntilReady, stopContainer } from "../support/images.ts";
+import { freshTag, startUntilReady, stopContainer } from "../support/images.ts";
 import { ROOT } from "../support/programs.ts";
-import { askInside, firstProcess, generateAndBuild, provideStandIns, standInFlags } from "../support/stand-ins.ts";
+import {
+  askInside,
+  type BuildOptions,
+  buildImage,
+  firstProcess,
+  generateAndBuild,
+  provideStandIns,
+  standInFlags,
+} from "../support/stand-ins.ts";
 
 const FIXTURES = join(ROOT, "test/fixtures/generate");
 
@@ -57,20 +66,55 @@ async function buildFixture(
   return buildFolder(engine, folder);
 }
 
-async function buildFolder(engine: Engine, folder: string): Promise<string> {
-  const image = await generateAndBuild(engine, folder);
+async function buildFolder(engine: Engine, folder: string, options: BuildOptions = {}): Promise<string> {
+  const image = await generateAndBuild(engine, folder, options);
   images.push(image);
   return image;
 }
 
 /** A project of these files with its generated ones, built. */
-async function buildProject(engine: Engine, files: Readonly<Record<string, string>>): Promise<string> {
+async function buildProject(
+  engine: Engine,
+  files: Readonly<Record<string, string>>,
+  options: BuildOptions = {},
+): Promise<string> {
   const folder = await scratchFolder();
   for (const [path, text] of Object.entries(files)) {
     await mkdir(dirname(join(folder, path)), { recursive: true });
     await writeFile(join(folder, path), text);
   }
-  return buildFolder(engine, folder);
+  return buildFolder(engine, folder, options);
+}
+
+/** Go with a module proxy, which is a folder: https://go.dev/ref/mod#goproxy-protocol */
+async function golangWith(engine: Engine, module: Readonly<Record<string, string>>): Promise<string> {
+  const tag = freshTag("generate-golang");
+  images.push(tag);
+  const zip = `cd /proxy/module && python3 -c "import zipfile, os; z = zipfile.ZipFile('../example.com/greeting/@v/v1.0.0.zip', 'w'); [z.write(f, 'example.com/greeting@v1.0.0/' + f) for f in os.listdir('.')]; z.close()"`;
+  const lines = [
+    "FROM initwrap-test/generate-golang-1.27-trixie:2",
+    "COPY . /proxy",
+    `RUN ${zip}`,
+    "ENV GOPROXY=file:///proxy GOSUMDB=off",
+  ];
+  await buildImage(engine, tag, lines, async (folder) => {
+    const versions = join(folder, "example.com/greeting/@v");
+    await mkdir(versions, { recursive: true });
+    await mkdir(join(folder, "module"));
+    for (const [path, text] of Object.entries(module)) await writeFile(join(folder, "module", path), text);
+    await writeFile(join(versions, "v1.0.0.info"), '{"Version":"v1.0.0","Time":"2020-01-01T00:00:00Z"}');
+    await writeFile(join(versions, "v1.0.0.mod"), module["go.mod"] ?? "");
+  });
+  return tag;
+}
+
+/** A sum as go.sum has it: https://pkg.go.dev/golang.org/x/mod/sumdb/dirhash#Hash1 */
+function moduleSum(files: Readonly<Record<string, string>>): string {
+  const sha256 = (text: string) => createHash("sha256").update(text);
+  const lines = Object.keys(files)
+    .toSorted()
+    .map((path) => `${sha256(files[path] ?? "").digest("hex")}  ${path}\n`);
+  return `h1:${sha256(lines.join("")).digest("base64")}`;
 }
 
 /** What a request for `/` inside the container's own network gives. */
@@ -124,6 +168,43 @@ describe("a generated Dockerfile", () => {
     const stopped = await stopContainer(engine, id, 5);
     expect([stopped.exitCode, stopped.output]).toEqual([143, "ready UTC+2 true\n"]);
     expect(stopped.milliseconds).toBeLessThan(1000);
+  });
+
+  it("of Go brings the modules that go.sum vouches for, and no others", async (context) => {
+    const engine = requireStandIns(context);
+    const module = {
+      "go.mod": "module example.com/greeting\n\ngo 1.22\n",
+      "greeting.go": 'package greeting\n\nconst Text = "hello from a module"\n',
+    };
+    const golang = await golangWith(engine, module);
+    const main = `package main
+
+import (
+	"fmt"
+	"time"
+
+	"example.com/greeting"
+)
+
+func main() {
+	fmt.Println("ready", greeting.Text)
+	time.Sleep(10 * time.Minute)
+}
+`;
+    const project = (sum: string) => ({
+      "go.mod": "module example.com/shop\n\ngo 1.22\n\nrequire example.com/greeting v1.0.0\n",
+      "go.sum": `example.com/greeting v1.0.0 ${sum}\nexample.com/greeting v1.0.0/go.mod ${moduleSum({ "go.mod": module["go.mod"] })}\n`,
+      "main.go": main,
+    });
+    const named = Object.entries(module).map(([path, text]) => [`example.com/greeting@v1.0.0/${path}`, text]);
+    const options = { images: { "golang:1.27-trixie": golang } };
+    const wrong = buildProject(engine, project(moduleSum(module)), options);
+    await expect(wrong).rejects.toThrow(/checksum mismatch/);
+    const image = await buildProject(engine, project(moduleSum(Object.fromEntries(named))), options);
+    const id = await startUntilReady(engine, image);
+    containers.push(id);
+    const stopped = await stopContainer(engine, id, 5);
+    expect([stopped.exitCode, stopped.output]).toEqual([143, "ready hello from a module\n"]);
   });
 
   it("of Ruby runs with what Bundler installed, and stops at once", async (context) => {
