@@ -157,9 +157,9 @@ async function expectToStop(engine: Engine, id: string, uid: string, exitCode = 
   expect(stopped.milliseconds).toBeLessThan(1000);
 }
 
-/** The names of the packages in the image's node_modules, wherever the manager puts them. */
+/** The names of the packages in the image's folders of modules, wherever the manager puts them. */
 async function installedPackages(engine: Engine, id: string): Promise<readonly string[]> {
-  const find = "find /app/node_modules -name package.json -path '*/node_modules/*'";
+  const find = "find /app -name package.json -path '*/node_modules/*'";
   const { stdout } = await engine.docker(["exec", id, "sh", "-c", `${find} -exec dirname {} + | xargs -n1 basename`]);
   return [...new Set(stdout.trim().split("\n"))].toSorted();
 }
@@ -183,7 +183,7 @@ describe("a generated Dockerfile of Node", () => {
   for (const [manager, name, pinned, variants] of [
     ["npm", "node-npm-build", undefined, ["with a build", "with a hook that needs a package of development"]],
     ["pnpm 10", "node-pnpm", "pnpm@10.34.9", ["with a build", "with a hook that needs a package of development"]],
-    ["pnpm 12", "node-pnpm", "pnpm@12.21.0", ["with a build"]],
+    ["pnpm 12 in a workspace", "node-pnpm-workspace", "pnpm@12.21.0", ["with a build"]],
     ["Yarn 1", "node-yarn", undefined, ["with a build", "without a build"]],
     ["Yarn 4", "node-yarn-berry", "yarn@4.18.1", Object.keys(edits)],
     ["Bun", "node-bun", "bun@1.4.5", ["with a build", "with a hook that needs a package of development"]],
