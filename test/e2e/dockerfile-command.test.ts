@@ -81,6 +81,19 @@ describe("stdout", () => {
     expect(third).toContain('ENTRYPOINT ["/initwrap", "--", "/c"]');
   });
 
+  it("a .dockerignore that hides the init is refused, and no warning is left where it is amended", async () => {
+    await run("--write", "--inject", "context");
+    await writeFile(join(folder, ".dockerignore"), "*\n!app\n");
+    const refused = await run("--write");
+    expect([refused.status, refused.stderr]).toEqual([5, expect.stringContaining("CONTEXT_IGNORED")]);
+    const looked = await run("--check");
+    expect([looked.status, looked.stderr]).toEqual([1, expect.stringContaining("hint: say --amend-dockerignore")]);
+    const amended = await run("--write", "--amend-dockerignore");
+    expect([amended.status, amended.stderr]).toEqual([0, expect.stringMatching(/^wrote \.dockerignore[^\n]*\n$/)]);
+    expect(await readFile(join(folder, ".dockerignore"), "utf8")).toBe("*\n!app\n!.initwrap\n");
+    expect(await run("--check")).toMatchObject({ status: 0, stderr: "Dockerfile: nothing to do\n" });
+  });
+
   it("supervisord is refused, and wrapped with --force", async () => {
     await writeFile(file, 'FROM scratch\nCMD ["/usr/bin/supervisord", "-n"]\n');
     const refused = await run();

@@ -85,6 +85,42 @@ describe("several files", () => {
   });
 });
 
+describe("what several files fail with", () => {
+  const failing = (args: string[]) => run(["**/Dockerfile", "--check", ...args], { DOCKER_HOST: "tcp://127.0.0.1:1" });
+
+  it("is said once where the call itself is off, and no file is looked at", async () => {
+    await write({ "a/Dockerfile": GOOD, "b/Dockerfile": GOOD });
+    for (const [args, code, status] of [
+      [["--platform", "linux/pdp11"], "NO_INIT_FOR_PLATFORM", 5],
+      [["--init-arg=--bogus"], "USAGE", 2],
+      [["--build-arg", "=x"], "USAGE", 2],
+      [["--base-cmd", "{"], "USAGE", 2],
+      [["--init-image", "x:1"], "USAGE", 2],
+      [["--base-config", "none.json"], "INPUT_NOT_FOUND", 3],
+    ] as const) {
+      const result = await failing([...args]);
+      expect([result.status, result.stderr.match(/error\[/g)]).toEqual([status, ["error["]]);
+      expect(result.stderr).toContain(`error[${code}]`);
+      expect(result.stderr).not.toMatch(/Dockerfile:|Dockerfile's path/);
+    }
+  });
+
+  it("is said once where it is the same, with the files behind it, and an engine that is down once for all", async () => {
+    const from = (reference: string) => `FROM ${reference}\n`;
+    const base = "127.0.0.1:1/x:1";
+    await write({ "a/Dockerfile": from(base), "b/Dockerfile": from(base), "c/Dockerfile": from("127.0.0.1:1/y:2") });
+    const { status, stderr } = await failing([]);
+    expect(status).toBe(5);
+    expect(stderr.match(/cannot reach the Docker Engine/g)).toHaveLength(1);
+    expect(stderr.match(/x:1 is not known/g)).toHaveLength(1);
+    expect(stderr).toMatch(/\n {2}a\/Dockerfile:1\n {2}b\/Dockerfile:1\nhint: /);
+    expect(stderr).toContain("error[BASE_UNKNOWN]: c/Dockerfile:1: the ENTRYPOINT of 127.0.0.1:1/y:2 is not known");
+    // A program gets each file's failure whole.
+    const { files } = JSON.parse((await failing(["--json"])).stdout.toString());
+    for (const { error } of files) expect(error.message).toContain("cannot reach the Docker Engine");
+  });
+});
+
 describe("a Compose file", () => {
   it("says which stage of which file is wrapped, and its services which findings there are", async () => {
     await write({

@@ -494,6 +494,8 @@ describe("words that are not known", () => {
     [["dockerfil", "Dockerfile"], "did you mean initwrap dockerfile?"],
     [["inspet"], "did you mean initwrap inspect?"],
     [["help", "imgae"], "did you mean initwrap image?"],
+    [["--quiet", "dockerfile", "x"], "did you mean initwrap dockerfile x --quiet?"],
+    [["--frobnicate"], "there are ci, dockerfile"],
     [["inspect", "--tagret", "x"], "did you mean --target?"],
     [["image", "--dryrun", "x"], "did you mean --dry-run?"],
   ])("%j", async (args, hint) => {

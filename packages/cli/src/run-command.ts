@@ -1,13 +1,16 @@
 /** Lets oclif find, load and run a command. */
 import { fileURLToPath } from "node:url";
 import { Config } from "@oclif/core/config";
-import { unknownCommand } from "./terminal/present-error.ts";
+import { flagFirst, unknownCommand } from "./terminal/present-error.ts";
 
 /** Runs the command that the first word names. Throws what it throws, and USAGE when there is none of that name. */
 export async function runCommand([name = "", ...argv]: readonly string[], entry: string): Promise<void> {
   const config = await Config.load(fileURLToPath(entry));
   const command = config.findCommand(name);
-  if (command === undefined) throw unknownCommand(name, config.commandIDs);
+  if (command === undefined) {
+    const { commandIDs } = config;
+    throw name.startsWith("-") ? flagFirst([name, ...argv], commandIDs) : unknownCommand(name, commandIDs);
+  }
   try {
     await config.runCommand(name, argv, command);
   } catch (error) {

@@ -6,7 +6,7 @@ import { formatPlatform } from "../model/platform.ts";
 import { BaseCommand, REPORTER_FLAGS } from "../terminal/base-command.ts";
 import { baseImageFlags } from "../terminal/base-image-flags.ts";
 import { paintFor } from "../terminal/colour.ts";
-import { errorDocument, presentError } from "../terminal/present-error.ts";
+import { errorDocument, presentErrors } from "../terminal/present-error.ts";
 import { registryFlags } from "../terminal/registry-flags.ts";
 import type { BaseLock } from "../wrap/base-lock.ts";
 import type { DockerfileRun } from "../wrap/dockerfile-run.ts";
@@ -239,9 +239,10 @@ anything is written: the container runs what it ran, behind the init. What is no
       await this.emitJson(documents.length === 1 ? (only as Document) : { version: 1, files: documents });
       return;
     }
-    for (const { name, run, error } of results) {
-      if (run === undefined) presentError(error, { json: false });
-      else if (flags.diff) await this.showDiff(run);
+    presentErrors(results.flatMap(({ error }) => error ?? []));
+    for (const { name, run } of results) {
+      if (run === undefined) continue;
+      if (flags.diff) await this.showDiff(run);
       else if (flags["dry-run"]) await this.product(`${planLines(name, run).join("\n")}\n`);
       else if (flags.check) this.say(`${name}: ${run.changed ? "would change" : "nothing to do"}`);
       else if (sink === "none") await this.product(run.result);

@@ -85,6 +85,8 @@ export interface ErrorDetails {
   /** A line of the file that is worked on, from 1, said by who does not know the file's name; ends up in `where`. */
   readonly line?: number;
   /** An excerpt of the source, ready to print. */
+  /** What stood in the way, where that is said in brackets at the end of the message: it may be the same for other failures. */
+  readonly reasons?: readonly string[];
   readonly excerpt?: string;
   readonly cause?: unknown;
 }
@@ -98,14 +100,27 @@ export class InitwrapError extends Error {
   readonly where: string | undefined;
   readonly line: number | undefined;
   readonly excerpt: string | undefined;
+  readonly reasons: readonly string[];
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
-    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    const reasons = details.reasons ?? [];
+    super(withReasons(message, reasons), details.cause === undefined ? undefined : { cause: details.cause });
     this.code = code;
     this.exit = ERROR_EXIT[code];
     this.hint = details.hint;
     this.where = details.where;
     this.line = details.line;
     this.excerpt = details.excerpt;
+    this.reasons = reasons;
   }
+}
+
+function withReasons(message: string, reasons: readonly string[]): string {
+  return reasons.length === 0 ? message : `${message} (${reasons.join("; ")})`;
+}
+
+/** The message with only those of its reasons that `kept` holds. */
+export function messageWith({ message, reasons }: InitwrapError, kept: readonly string[]): string {
+  const end = withReasons("", reasons).length;
+  return withReasons(end === 0 ? message : message.slice(0, -end), kept);
 }

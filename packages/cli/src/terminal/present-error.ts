@@ -2,9 +2,8 @@
  * One failure, shown to a person on stderr or to a program on stdout. The JSON's fields are named here one by one, so that
  * nothing internal of a library's error gets out.
  */
-
 import { nearest } from "../model/did-you-mean.ts";
-import { EXIT, type Exit, InitwrapError } from "../model/errors.ts";
+import { EXIT, type Exit, InitwrapError, messageWith } from "../model/errors.ts";
 import { type Paint, paintFor } from "./colour.ts";
 import { writeLine } from "./streams.ts";
 
@@ -24,6 +23,33 @@ export function presentError(error: unknown, options: PresentOptions): Exit {
   return shown.exit;
 }
 
+/** Shows what several files failed with to people: what is the same for some of them is said once, and then where. */
+export function presentErrors(errors: readonly InitwrapError[]): void {
+  const groups = new Map<string, InitwrapError[]>();
+  for (const error of errors) {
+    const { code, message, hint, excerpt } = error;
+    const key = JSON.stringify([code, message, hint, excerpt]);
+    groups.set(key, [...(groups.get(key) ?? []), error]);
+  }
+  const paint = paintFor(process.stderr);
+  const reasons = [...groups.values()].flatMap(([first]) => first?.reasons ?? []);
+  const common = new Set(reasons.filter((reason, index) => reasons.indexOf(reason) < index));
+  for (const reason of common) writeLine(`${paint(["bold", "red"], "error")}: ${reason}`);
+  for (const group of groups.values()) {
+    writeLine(
+      formatTogether(
+        group,
+        (error) =>
+          messageWith(
+            error,
+            error.reasons.filter((one) => !common.has(one)),
+          ),
+        paint,
+      ),
+    );
+  }
+}
+
 /** The published shape of a failure under `--json`. */
 export function errorDocument(error: InitwrapError): object {
   const { code, message, exit, where, hint } = error;
@@ -31,16 +57,36 @@ export function errorDocument(error: InitwrapError): object {
 }
 
 function formatError(error: InitwrapError, paint: Paint): string {
-  const lines = [
-    `${paint(["bold", "red"], "error")}${paint("dim", `[${error.code}]`)}: ${placeBefore(error)}${error.message}`,
-  ];
-  if (error.excerpt) lines.push(error.excerpt);
-  if (error.hint) lines.push(`${paint("cyan", "hint")}: ${error.hint}`);
-  return lines.join("\n");
+  return [headOf(error.code, error.message, error.where, paint), ...tailOf(error, paint)].join("\n");
+}
+
+/** One error of several files; a place that they share is said with it. */
+function formatTogether(
+  errors: readonly InitwrapError[],
+  messageOf: (error: InitwrapError) => string,
+  paint: Paint,
+): string {
+  const [first] = errors as [InitwrapError];
+  const places = [...new Set(errors.map(({ where }) => where))];
+  const message = messageOf(first);
+  if (places.length === 1) return [headOf(first.code, message, places[0], paint), ...tailOf(first, paint)].join("\n");
+  return [
+    headOf(first.code, message, undefined, paint),
+    ...places.map((place) => `  ${place ?? "elsewhere"}`),
+    ...tailOf(first, paint),
+  ].join("\n");
+}
+
+function headOf(code: string, message: string, where: string | undefined, paint: Paint): string {
+  return `${paint(["bold", "red"], "error")}${paint("dim", `[${code}]`)}: ${placeBefore(where, message)}${message}`;
+}
+
+function tailOf({ excerpt, hint }: InitwrapError, paint: Paint): readonly string[] {
+  return [...(excerpt ? [excerpt] : []), ...(hint ? [`${paint("cyan", "hint")}: ${hint}`] : [])];
 }
 
 /** The place, unless the message says it. */
-function placeBefore({ where, message }: InitwrapError): string {
+function placeBefore(where: string | undefined, message: string): string {
   if (!where) return "";
   const said =
     message.startsWith(`${where} `) ||
@@ -101,5 +147,16 @@ export function unknownCommand(name: string, commands: readonly string[]): Initw
   const question = guess === undefined ? `there are ${commands.join(", ")}` : `did you mean initwrap ${guess}?`;
   return new InitwrapError("USAGE", `there is no command ${name}`, {
     hint: `${question}\ninitwrap help, or the command with --help, lists what it takes`,
+  });
+}
+
+/** What is thrown for a flag where the command should be. */
+export function flagFirst(argv: readonly string[], commands: readonly string[]): InitwrapError {
+  const [flag = ""] = argv;
+  const at = argv.findIndex((word) => commands.includes(word));
+  const meant = at < 0 ? undefined : [argv[at], ...argv.slice(at + 1), ...argv.slice(0, at)].join(" ");
+  return new InitwrapError("USAGE", `${flag} stands where the command should be`, {
+    hint: `${meant === undefined ? `there are ${commands.join(", ")}` : `did you mean initwrap ${meant}?`}
+initwrap help, or the command with --help, lists what it takes`,
   });
 }

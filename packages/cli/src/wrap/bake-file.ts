@@ -41,7 +41,11 @@ export async function readBakeFile(
   environment: Variables,
 ): Promise<readonly BuildUnit[]> {
   const sources: Source[] = [];
-  for (const path of paths) sources.push({ path, text: new TextDecoder().decode(await readInput(path)) });
+  for (const path of paths)
+    sources.push({
+      path,
+      text: new TextDecoder().decode(await readInput(path, "--bake names a bake file, such as docker-bake.hcl")),
+    });
   return unitsOf(sources, { targets, variables: environment, folder: process.cwd() });
 }
 

@@ -11,29 +11,31 @@ import { basename, dirname, join } from "node:path";
 import { InitwrapError } from "../model/errors.ts";
 
 /** The file's bytes. Throws INPUT_NOT_FOUND or INPUT_UNREADABLE. */
-export async function readInput(path: string): Promise<Uint8Array> {
+export async function readInput(path: string, hint: string = DOCKERFILE_HINT): Promise<Uint8Array> {
   try {
     // An ordinary file is there at once, and a call may read a thousand; a pipe may keep us waiting, and must not keep signals.
     return statSync(path).isFile() ? readFileSync(path) : await readFile(path);
   } catch (error) {
-    throw inputError(path, error);
+    throw inputError(path, error, hint);
   }
 }
 
-/** INPUT_NOT_FOUND or INPUT_UNREADABLE, for what reading `path` failed with. */
-export function inputError(path: string, error: unknown): InitwrapError {
+const DOCKERFILE_HINT = "give the Dockerfile's path, or - to read it from standard input";
+
+/** INPUT_NOT_FOUND or INPUT_UNREADABLE, for what reading `path` failed with. `hint` is for a file that is not there. */
+export function inputError(path: string, error: unknown, hint?: string): InitwrapError {
   const { code } = error as NodeJS.ErrnoException;
   if (code === "ENOENT" || code === "ENOTDIR") {
     return new InitwrapError("INPUT_NOT_FOUND", `there is no file ${path}`, {
       where: path,
-      hint: "give the Dockerfile's path, or - to read it from standard input",
+      ...(hint === undefined ? {} : { hint }),
       cause: error,
     });
   }
-  const hint = code === "EISDIR" ? { hint: `this is a folder; did you mean ${join(path, "Dockerfile")}?` } : {};
+  const isDockerfile = code === "EISDIR" && hint === DOCKERFILE_HINT;
   return new InitwrapError("INPUT_UNREADABLE", `${path} cannot be read (${code})`, {
     where: path,
-    ...hint,
+    ...(isDockerfile ? { hint: `this is a folder; did you mean ${join(path, "Dockerfile")}?` } : {}),
     cause: error,
   });
 }

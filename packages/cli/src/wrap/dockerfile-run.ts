@@ -17,6 +17,7 @@ import {
   judgeDockerfile,
   planDockerfile,
   presentInjection,
+  requireDigest,
   undoDockerfile,
 } from "./dockerfile.ts";
 import {
@@ -29,7 +30,9 @@ import {
 } from "./dockerfile-context.ts";
 import { type DiffLine, unifiedDiff } from "./dockerfile-diff.ts";
 import { readInput, readStream, writeAtomically } from "./dockerfile-file.ts";
+import { choosePlatforms } from "./dockerfile-inits.ts";
 import { placeFindings } from "./finding-lines.ts";
+import { checkInitOptions } from "./init-options.ts";
 
 export interface DockerfileRequest {
   /** The file, or `-` for `stdin`. */
@@ -119,6 +122,19 @@ export async function runDockerfile(request: DockerfileRequest): Promise<Dockerf
   return finish(request, before, { changed, diagnostics, product }, extra);
 }
 
+/**
+ * What is wrong with the call itself, whatever the files hold: said once, before any of them is read. Throws USAGE,
+ * NO_INIT_FOR_PLATFORM, and what reading `--base-config` throws.
+ */
+export async function checkCall(request: DockerfileRequest): Promise<void> {
+  if (request.undo) return;
+  buildArgs(request);
+  await givenBase(request);
+  choosePlatforms((request.platforms ?? []).filter((word) => word !== ""));
+  checkInitOptions((request.initOptions ?? []).filter((word) => word !== ""));
+  if (request.initImage !== undefined) requireDigest(request.initImage);
+}
+
 interface Extra {
   readonly diagnostics: readonly Diagnostic[];
   readonly files: readonly ContextFile[];
@@ -157,7 +173,9 @@ async function contextPart(request: DockerfileRequest, outcome: DockerfileVerdic
     args: { path: finding.path, file: finding.file, line: finding.line },
   };
   if (request.amendIgnore || request.look) {
-    return { diagnostics: [diagnostic], files, context, ignore: { path: finding.path, amended: finding.amended } };
+    // Who asked for the amendment needs no warning of what it settles.
+    const diagnostics = request.amendIgnore ? [] : [diagnostic];
+    return { diagnostics, files, context, ignore: { path: finding.path, amended: finding.amended } };
   }
   throw new InitwrapError("CONTEXT_IGNORED", `${finding.path} hides ${finding.file} from the build`, {
     where: `${finding.path}:${finding.line}`,
@@ -291,7 +309,10 @@ export async function givenBase(
 }
 
 async function configFile(path: string): Promise<BaseConfig> {
-  const bytes = await readInput(path);
+  const bytes = await readInput(
+    path,
+    "--base-config names a file: the output of docker inspect, or an OCI image config",
+  );
   let document: unknown;
   try {
     document = JSON.parse(decode(toText(bytes)));

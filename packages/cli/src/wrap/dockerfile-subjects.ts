@@ -10,7 +10,7 @@ import { InitwrapError } from "../model/errors.ts";
 import { type BuildUnit, isRemote, type Variables } from "./build-unit.ts";
 import { evaluateDockerfile, parseDockerfile } from "./dockerfile.ts";
 import { readInput } from "./dockerfile-file.ts";
-import { type DockerfileRequest, type DockerfileRun, runDockerfile } from "./dockerfile-run.ts";
+import { checkCall, type DockerfileRequest, type DockerfileRun, runDockerfile } from "./dockerfile-run.ts";
 
 /** One Dockerfile to work on, and what its build is known to be. */
 export interface Subject {
@@ -90,6 +90,7 @@ export async function runSubjects(
   subjects: readonly Subject[],
   request: DockerfileRequest,
 ): Promise<readonly SubjectResult[]> {
+  if (subjects.length > 1) await checkCall(request);
   refuseTwoStages(subjects, request);
   const shared: DockerfileRequest = { ...request, baseAnswers: new Map() };
   const done = new Map<string, Promise<SubjectResult>>();

@@ -266,7 +266,8 @@ async function withBases(
   } catch (error) {
     if (!(error instanceof InitwrapError) || error.code !== "BASE_UNKNOWN" || obstacles.length === 0) throw error;
     const { code, message, where, hint } = error;
-    throw new InitwrapError(code, `${message} (${[...new Set(obstacles)].join("; ")})`, {
+    throw new InitwrapError(code, message, {
+      reasons: [...new Set(obstacles)],
       ...(where === undefined ? {} : { where }),
       ...(hint === undefined ? {} : { hint }),
     });
@@ -406,14 +407,15 @@ function injectionFor(
     return { kind, inits: standIns ? inlineStandIns(platforms) : inlineInits(platforms) };
   }
   if (kind === "context") return { kind, platforms };
-  const reference = options.initImage ?? present?.reference;
-  const parsed = reference === undefined ? undefined : parseReference(reference);
-  if (reference === undefined || parsed?.digest === undefined) {
-    throw new InitwrapError("USAGE", "--inject image needs an image named by its digest", {
-      hint: "--init-image REF@sha256:...; initwrap init-image --push REF prints it",
-    });
-  }
-  return { kind, reference };
+  return { kind, reference: requireDigest(options.initImage ?? present?.reference) };
+}
+
+/** The reference of the init's image. Throws USAGE for one without a digest, and for none. */
+export function requireDigest(reference: string | undefined): string {
+  if (reference !== undefined && parseReference(reference)?.digest !== undefined) return reference;
+  throw new InitwrapError("USAGE", "--inject image needs an image named by its digest", {
+    hint: "--init-image REF@sha256:...; initwrap init-image --push REF prints it",
+  });
 }
 
 /** How an earlier run of initwrap brought the init into this file; undefined when none did. */

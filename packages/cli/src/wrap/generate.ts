@@ -316,7 +316,7 @@ async function contextPart(
     stale,
     ignore: { path: finding.path, text: finding.amended },
     kept: undefined,
-    diagnostics: [diagnostic],
+    diagnostics: request.amendIgnore ? [] : [diagnostic],
   };
 }
 
