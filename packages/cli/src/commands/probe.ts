@@ -59,9 +59,9 @@ The table goes to stdout. In GitHub Actions it is added to the job's summary as 
 
   override async run(): Promise<void> {
     const end = this.argv.indexOf("--");
-    const own = end < 0 ? this.argv : this.argv.slice(0, end);
+    // Taken apart here: oclif would take them for arguments of its own, and keeps no more than it parses.
+    const [own, cmd] = end < 0 ? [this.argv, []] : [this.argv.slice(0, end), this.argv.slice(end + 1)];
     const { args, flags } = await this.parse(Probe, own);
-    const cmd = end < 0 ? [] : this.argv.slice(end + 1);
     const run = {
       ...(cmd.length > 0 ? { cmd } : {}),
       env: (flags.env ?? []).map(variableFlag),

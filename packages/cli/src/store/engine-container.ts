@@ -166,13 +166,10 @@ export class EngineContainer {
     return outputOf(said);
   }
 
-  /** What it has printed since it was last started, on both streams; at most 1 MiB. Throws DAEMON_FAILED where no log is kept. */
+  /** What it has printed since it was made, on both streams. Throws DAEMON_FAILED where no log is kept. */
   async output(): Promise<string> {
-    const { startedAt } = await this.state();
-    const said = await this.#engine.expect(200, `/containers/${this.name}/logs`, {
-      query: { stdout: "1", stderr: "1", tail: "2000", since: timestampOf(startedAt) },
-    });
-    return outputOf(said);
+    const query = { stdout: "1", stderr: "1" };
+    return outputOf(await this.#engine.expect(200, `/containers/${this.name}/logs`, { query }));
   }
 
   /**

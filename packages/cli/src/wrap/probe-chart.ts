@@ -138,7 +138,9 @@ export function curveChart(result: ProbeResult): CurveChart {
   return {
     lines: lines.map((line, at) => ({ ...line, labelY: ys[at]! })),
     across: ticks(end / 1000, 0.5).map((at) => timeTick(at, x(at * 1000))),
-    up: [...new Set([0, most / 2, most])].filter(Number.isInteger).map((at) => ({ at: y(at), label: String(at), anchor: "end" as const })),
+    up: [...new Set([0, most / 2, most])]
+      .filter(Number.isInteger)
+      .map((at) => ({ at: y(at), label: String(at), anchor: "end" as const })),
     left: CURVE_LEFT,
     right: RIGHT,
     bottom: BOTTOM,

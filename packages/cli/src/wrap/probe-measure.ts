@@ -205,6 +205,9 @@ async function inContainer<T>(subject: Subject, work: (container: EngineContaine
 async function startReady(container: EngineContainer, subject: Subject): Promise<void> {
   const { settings, title, signal } = subject;
   const options = signal ? { signal } : {};
+  const { ready } = settings;
+  // Counted, for the log's times begin before the engine's time of the start.
+  const printed = ready === undefined ? 0 : (await container.output()).length;
   try {
     await container.start();
   } catch (cause) {
@@ -212,7 +215,6 @@ async function startReady(container: EngineContainer, subject: Subject): Promise
     throw new InitwrapError("NOT_MEASURED", `the container ${title} could not be started: ${cause.message}`, { cause });
   }
   const begin = performance.now();
-  const { ready } = settings;
   const limit = (ready === undefined ? settings.delay : settings.timeout) * 1000;
   for (;;) {
     const { running, exitCode } = await container.state();
@@ -227,7 +229,7 @@ async function startReady(container: EngineContainer, subject: Subject): Promise
         },
       );
     }
-    if (ready !== undefined && (await container.output()).includes(ready)) return;
+    if (ready !== undefined && (await container.output()).includes(ready, printed)) return;
     const left = limit - (performance.now() - begin);
     if (left <= 0) break;
     await sleep(Math.min(left, 100), undefined, options);
