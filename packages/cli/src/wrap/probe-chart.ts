@@ -117,7 +117,8 @@ export function curveChart(result: ProbeResult): CurveChart {
   const columns = columnsOf(result);
   const { before, after } = result;
   const points = [...before.orphans.curve, ...after.orphans.curve];
-  const most = Math.max(before.orphans.started, ...points.map(({ zombies }) => zombies), 1);
+  const ends = [before.orphans.zombies, after.orphans.zombies];
+  const most = Math.max(before.orphans.started, ...ends, ...points.map(({ zombies }) => zombies));
   const end = Math.max(500, ...points.map(({ at }) => at));
   const x = (at: number): number => round(CURVE_LEFT + ((RIGHT - CURVE_LEFT) * at) / end);
   const y = (zombies: number): number => round(BOTTOM - ((BOTTOM - TOP) * zombies) / most);

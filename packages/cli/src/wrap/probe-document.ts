@@ -18,7 +18,7 @@ export function probeDocument(result: ProbeResult): { readonly version: 1 } & Re
 /** What people call the image. */
 export function titleOf({ names, source }: ProbeResult): string {
   const reference = names[0] === undefined ? undefined : parseReference(names[0]);
-  return reference ? familiarReference(reference) : source.replace(/^[a-z-]+:/, "");
+  return visible(reference ? familiarReference(reference) : source.replace(/^[a-z-]+:/, ""));
 }
 
 /** What the two columns are called. */
@@ -104,9 +104,9 @@ function labelOf({ name, commandLine, zombie }: Process): string {
   return visible(zombie || words === "" ? `[${name}]${zombie ? " zombie" : ""}` : words);
 }
 
-/** What a process calls itself must not steer a terminal, nor break a page. */
+/** What a process or a file calls itself must not steer a terminal, nor break a page: XML has no control characters. */
 function visible(text: string): string {
-  return text.replace(/[\x00-\x1f\x7f-\x9f\ufffe\uffff]/g, " ");
+  return text.toWellFormed().replace(/[\x00-\x1f\x7f-\x9f\ufffe\uffff]/g, " ");
 }
 
 /** The table and the two process trees, for a terminal. */

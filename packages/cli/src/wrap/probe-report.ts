@@ -19,7 +19,6 @@ function viewOf(result: ProbeResult, version: string) {
   return {
     version,
     title: titleOf(result),
-    source: result.source,
     platform: result.platform,
     columns,
     isUnchanged: result.action === "unchanged",
@@ -61,12 +60,20 @@ export function probePage(result: ProbeResult, version: string): string {
   return shippedTemplate<object>("report", "page", PARTIALS, { markup: true })(viewOf(result, version));
 }
 
+/** What a picture has room for; the end of a name, where its tag is, says most. Letters. */
+const LONGEST_HEAD = 52;
+
 /** One picture for a README. */
 export function probePicture(result: ProbeResult, version: string): string {
   const view = viewOf(result, version);
   const shown = view.figures.slice(0, 4).map((figure, at) => ({ ...figure, x: 24 + at * 178 }));
   const said = shown.map(({ label, before, after }) => `${label}: ${before}, then ${after}.`).join(" ");
-  return shippedTemplate<object>("report", "picture", PARTIALS, { markup: true })({ ...view, shown, said });
+  return shippedTemplate<object>("report", "picture", PARTIALS, { markup: true })({
+    ...view,
+    head: view.title.length > LONGEST_HEAD ? `…${view.title.slice(1 - LONGEST_HEAD)}` : view.title,
+    shown,
+    said,
+  });
 }
 
 /** Markdown, for a README or a job's summary. */
