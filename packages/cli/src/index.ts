@@ -23,4 +23,5 @@ export {
   wrapDockerfile,
 } from "./wrap/dockerfile.ts";
 export { type WrapImageRequest, type WrapImageResult, wrapImage } from "./wrap/image.ts";
+export { type ProbeRequest, type ProbeResult, probeImage } from "./wrap/probe.ts";
 export { type VerifyRequest, type VerifyResult, verifyImage } from "./wrap/verify.ts";
