@@ -4,6 +4,7 @@ import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises"
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
+import { Ajv2020 } from "ajv/dist/2020.js";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { parse, parseAllDocuments } from "yaml";
 import { OCI_INDEX } from "../../packages/cli/src/model/media-types.ts";
@@ -135,6 +136,20 @@ describe("initwrap ci", () => {
     expect(await readFile(file, "utf8")).toBe(await ci("github"));
     const impossible = await initwrap(["ci", "github", "-o", join(file, "below")]);
     expect([impossible.status, impossible.stderr]).toEqual([7, expect.stringContaining("OUTPUT_NOT_WRITTEN")]);
+  });
+
+  it("prints with --json a document of its schema, whether it writes the file or not", async () => {
+    const schema = JSON.parse(await readFile(join(ROOT, "schemas/ci.schema.json"), "utf8"));
+    const valid = new Ajv2020({ strictTypes: false, allowUnionTypes: true, strictRequired: false }).compile(schema);
+    for (const provider of PROVIDERS) {
+      const printed = JSON.parse(await ci(provider, "--json"));
+      expect(valid(printed), JSON.stringify(valid.errors)).toBe(true);
+      expect(valid({ ...printed, text: undefined, extra: 1 })).toBe(false);
+      const written = JSON.parse(await ci(provider, "--json", "-o", join(folder, "json", provider)));
+      expect(valid(written), JSON.stringify(valid.errors)).toBe(true);
+      expect(valid({ ...written, text: "twice" })).toBe(false);
+    }
+    expect(schema.properties.provider.enum).toEqual(PROVIDERS);
   });
 
   it("prints one document with --json", async () => {

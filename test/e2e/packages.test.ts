@@ -87,6 +87,26 @@ describe("the packed packages", () => {
     expect(digest).toMatch(/^sha256:[0-9a-f]{64}$/);
   });
 
+  it("inspect and verify as a library, with types", async () => {
+    const script = `
+      import { InitwrapError, inspect, verifyImage, type Inspection, type VerifyResult } from "initwrap";
+      const file: Inspection = await inspect({ subject: "samples/Dockerfile", offline: true });
+      const image: Inspection = await inspect({ subject: "samples/app.tar" });
+      const verdict: VerifyResult = await verifyImage({ source: "samples/app.tar" });
+      const code = await inspect({ subject: "Dockerfile.none" }).catch((error: unknown) =>
+        error instanceof InitwrapError ? error.code : undefined);
+      const { kind, subjects } = file;
+      console.log(JSON.stringify([kind, subjects[0]?.cmd.value, image.subjects[0]?.entrypoint.value,
+        verdict.verified, verdict.diagnostics.map((finding) => finding.code), code]));
+    `;
+    await writeFile(join(folder, "library.mts"), script);
+    const options = ["--module", "nodenext", "--target", "es2024", "--strict", "--noEmit", "--lib", "es2024"];
+    const types = ["--typeRoots", join(ROOT, "node_modules/@types"), "--types", "node"];
+    await run(join(ROOT, "node_modules/.bin/tsc"), ...options, ...types, "library.mts");
+    const { stdout } = await run(process.execPath, "library.mts");
+    expect(JSON.parse(stdout)).toEqual(["dockerfile", ["node"], ["/app"], false, ["PID1_NO_INIT"], "INPUT_NOT_FOUND"]);
+  });
+
   it("run a command under an init, and let a program be registered", async () => {
     const ended = run("node_modules/.bin/initwrap", "run", "--", "sh", "-c", "echo $PPID; exit 9");
     await expect(ended).rejects.toMatchObject({ code: 9, stdout: expect.stringMatching(/^[0-9]+\n$/), stderr: "" });

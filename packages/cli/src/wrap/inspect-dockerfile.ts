@@ -36,10 +36,10 @@ import {
 import { readInput, readStream } from "./dockerfile-file.ts";
 import { buildArgs, givenBase } from "./dockerfile-run.ts";
 import { placeFindings } from "./finding-lines.ts";
-import type { InspectRequest } from "./inspect.ts";
+import type { CompleteInspectRequest } from "./inspect.ts";
 
 /** Inspects the Dockerfile at `file`; `-` is standard input. Throws DOCKERFILE_SYNTAX, STAGE_NOT_FOUND, USAGE. */
-export async function inspectDockerfile(file: string, request: InspectRequest): Promise<Inspection> {
+export async function inspectDockerfile(file: string, request: CompleteInspectRequest): Promise<Inspection> {
   const name = file === "-" ? "Dockerfile" : file;
   const input = file === "-" ? await readStream(request.stdin) : await readInput(file);
   const options = await optionsOf(name, request);
@@ -74,7 +74,7 @@ export async function inspectDockerfile(file: string, request: InspectRequest): 
   return { kind: "dockerfile", source: name, digest: null, names: [], subjects };
 }
 
-async function optionsOf(name: string, request: InspectRequest): Promise<DockerfileOptions> {
+async function optionsOf(name: string, request: CompleteInspectRequest): Promise<DockerfileOptions> {
   const base = await givenBase(request);
   return {
     name,
@@ -94,7 +94,7 @@ async function optionsOf(name: string, request: InspectRequest): Promise<Dockerf
   };
 }
 
-function chosen(evaluation: Evaluation, { target }: InspectRequest, name: string): readonly Stage[] {
+function chosen(evaluation: Evaluation, { target }: CompleteInspectRequest, name: string): readonly Stage[] {
   try {
     return findTargets(evaluation, target === undefined ? { allTargets: true } : { target });
   } catch (error) {
@@ -113,7 +113,7 @@ function rootOf({ stages }: Evaluation, stage: Stage): Stage {
 async function ask(
   root: Stage,
   bases: Map<string, Resolution>,
-  { platforms }: InspectRequest,
+  { platforms }: CompleteInspectRequest,
   options: DockerfileOptions,
 ): Promise<void> {
   if (root.origin.kind !== "image") return;

@@ -9,11 +9,11 @@ import type { Invocation } from "../model/invocation.ts";
 import { commandForm, firstProcess } from "../model/pid-one.ts";
 import { formatPlatform, type Platform, samePlatform } from "../model/platform.ts";
 import { readOrAbsent, shippedInit } from "./image.ts";
-import type { InspectRequest } from "./inspect.ts";
+import type { CompleteInspectRequest } from "./inspect.ts";
 import { openImage } from "./open-image.ts";
 
 /** Inspects the image that a locator names. Throws LOCATOR_INVALID, IMAGE_NOT_FOUND and what its medium throws. */
-export async function inspectImage(request: InspectRequest): Promise<Inspection> {
+export async function inspectImage(request: CompleteInspectRequest): Promise<Inspection> {
   const { env, signal, insecureRegistries, platforms, subject, target } = request;
   if (target !== undefined) {
     throw new InitwrapError("USAGE", `${subject} is an image, and has no stages`, {
@@ -91,7 +91,7 @@ function absent({ descriptor }: PlatformNode["node"], platform: Platform | undef
   };
 }
 
-function describe(node: ManifestNode, request: InspectRequest): Inspected {
+function describe(node: ManifestNode, request: CompleteInspectRequest): Inspected {
   // The plan checks that the config is one before it is read here.
   const { change, diagnostics } = changeOf(node, request);
   const config: NonNullable<ImageConfig["config"]> = node.config.value.config ?? {};
@@ -123,7 +123,7 @@ function describe(node: ManifestNode, request: InspectRequest): Inspected {
 /** What `initwrap image` would do about one platform; each is planned alone, so that one refusal hides no other platform. */
 function changeOf(
   node: ManifestNode,
-  request: InspectRequest,
+  request: CompleteInspectRequest,
 ): { readonly change: Change; readonly diagnostics: Inspected["diagnostics"] } {
   try {
     const { platforms, diagnostics } = planImage(

@@ -8,7 +8,8 @@ import { splitLocation } from "../store/location.ts";
 import type { DockerfileOptions } from "./dockerfile.ts";
 import type { DockerfileRequest } from "./dockerfile-run.ts";
 
-export interface InspectRequest
+/** What is to be inspected, with everything said. */
+export interface CompleteInspectRequest
   extends Pick<
       DockerfileRequest,
       "stdin" | "buildArgs" | "baseEntrypoint" | "baseCmd" | "baseConfig" | "env" | "signal"
@@ -25,8 +26,21 @@ export interface InspectRequest
   readonly insecureRegistries: readonly string[];
 }
 
+/** Only the subject has to be said. The environment says where engines are; it is the process's own unless given. */
+export type InspectRequest = Pick<CompleteInspectRequest, "subject"> & Partial<Omit<CompleteInspectRequest, "subject">>;
+
 /** Inspects one Dockerfile or one image. Throws InitwrapError; that something is refused is part of the result. */
-export async function inspect(request: InspectRequest): Promise<Inspection> {
+export async function inspect(given: InspectRequest): Promise<Inspection> {
+  const request: CompleteInspectRequest = {
+    stdin: process.stdin,
+    platforms: [],
+    replaceInit: false,
+    buildArgs: [],
+    insecureRegistries: [],
+    env: process.env,
+    signal: new AbortController().signal,
+    ...given,
+  };
   const file = await dockerfileOf(request.subject);
   if (file === undefined) {
     const { inspectImage } = await import("./inspect-image.ts");
