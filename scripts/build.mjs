@@ -69,6 +69,7 @@ async function main() {
     // oclif looks for typescript to run sources of a plugin in development; there is none here.
     external: ["@initwrap/init-core", "typescript"],
     define: { "process.env.NODE_ENV": '"production"' },
+    plugins: [precompiledSnippets(cli)],
   });
   const frontend = join(ROOT, "packages/buildkit-frontend");
   // CommonJS, which starts sooner, and whose parts are run when they are asked for.
@@ -107,6 +108,30 @@ async function main() {
 /** The package has the documentation's text; what makes a site of it stays here. */
 function isForReaders(path) {
   return !/^docs\/(\.vitepress|project|tsconfig\.json|index\.md)(\/|$)/.test(relative(ROOT, path));
+}
+
+/** Puts compiled templates in the place of wrap/snippet-templates.ts, with the part of Handlebars that runs them. */
+function precompiledSnippets(cli) {
+  const folder = join(ROOT, "templates/dockerfile-snippets");
+  const handlebars = createRequire(join(cli, "package.json"))("handlebars");
+  const compiled = (file) => {
+    const options = { noEscape: true, strict: true };
+    return `${JSON.stringify(file.replace(/\.hbs$/, ""))}: ${handlebars.precompile(readFileSync(join(folder, file), "utf8"), options)}`;
+  };
+  return {
+    name: "precompiled-snippets",
+    setup({ onLoad }) {
+      onLoad({ filter: /\/wrap\/snippet-templates\.ts$/ }, ({ path }) => ({
+        contents: `
+          import handlebars from "handlebars/runtime";
+          const compiled = { ${readdirSync(folder).map(compiled).join(",\n")} };
+          export const snippetTemplate = (name) => handlebars.template(compiled[name]);
+        `,
+        resolveDir: dirname(path),
+        loader: "js",
+      }));
+    },
+  };
 }
 
 /**
