@@ -287,6 +287,22 @@ describe("GitHub", () => {
       expect((await readIndex(image)).digest).toBe(digest);
     });
 
+    it("the action takes the checkout's .initwrap.yaml and the job's variables into account, and no variable of the init", async () => {
+      const image = await freshImage("settings");
+      const checkout = await runner();
+      await writeFile(join(checkout.workspace, ".initwrap.yaml"), "init: { grace: 10s }\nplatform: linux/amd64\n");
+      const set = { INITWRAP_PLATFORM: "linux/arm64", INITWRAP_GRACE: "no time", INITWRAP_GROUP: "0" };
+      const { status, stderr } = await runAction(
+        await action(),
+        { image },
+        { ...checkout, env: { ...checkout.env, ...set } },
+      );
+      expect(status, stderr).toBe(0);
+      const { entrypoints } = await readIndex(image);
+      expect(entrypoints["amd64"]).toEqual(["/amd"]);
+      expect(entrypoints["arm64"]).toEqual(["/initwrap", "--grace=10s", "--"]);
+    });
+
     it("the action names the result by its tags, of the platforms asked for, and leaves the image as it is", async () => {
       const image = await freshImage("tags");
       const before = await readIndex(image);

@@ -326,6 +326,15 @@ describe("initwrap config", () => {
     }
   });
 
+  it("prints what docs/config.md shows", async () => {
+    const page = await readFile(join(ROOT, "docs/config.md"), "utf8");
+    const [, file = ""] = /```yaml\n(.*?)```/s.exec(page) ?? [];
+    const [, shown = ""] = /```console\n\$ initwrap config image\n(.*?)```/s.exec(page) ?? [];
+    await place(".initwrap.yaml", file);
+    expect((await call(["config", "image"])).stdout.toString()).toBe(shown);
+    expect(shown).toContain("not used: needs --from");
+  });
+
   it("is a table for people: value and place, and with --all every variable's name", async () => {
     await place(".initwrap.yaml", "# ours", "image:", "  tag: [a, b]");
     const { stdout } = await call(["config", "image"], { env: { INITWRAP_OFFLINE: "1" } });
@@ -376,6 +385,14 @@ describe("initwrap config", () => {
     expect((await call(["config", "run"])).status).toBe(2);
     expect((await call(["config", "image", "--nope"])).stderr).toContain("Nonexistent flag: --nope");
   });
+});
+
+it("what standard input holds is no argument", async () => {
+  for (const args of [["dockerfile", "--check"], ["generate", "--dry-run", "--stack", "static"], ["ci"], ["config"]]) {
+    const piped = await initwrap(args, { cwd: repository, env: CLEAN, input: "tekton\n" });
+    const closed = await initwrap(args, { cwd: repository, env: CLEAN });
+    expect(piped).toEqual(closed);
+  }
 });
 
 it("registries that may be reached without TLS are known to commands that look a base up", async () => {
