@@ -1,15 +1,18 @@
 /** Settings: from flags, variables and .initwrap.yaml, through the CLI's own process. */
-import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { execFile } from "node:child_process";
+import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { promisify } from "node:util";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
 import { parse } from "yaml";
 import { commandsOf } from "../../packages/cli/src/reference/command.ts";
 import { settingNames } from "../../packages/cli/src/reference/settings.ts";
-import { type CliOptions, initwrap, initwrapOk } from "../support/cli.ts";
+import { CLI, type CliOptions, initwrap, initwrapOk } from "../support/cli.ts";
 import { ROOT } from "../support/programs.ts";
 
+const exec = promisify(execFile);
 const folders: string[] = [];
 let repository: string;
 
@@ -137,6 +140,16 @@ describe("the file", () => {
     await place("a/Dockerfile", "FROM scratch");
     expect(await settingOf("dockerfile", "offline")).toMatchObject({ value: true });
     expect(await settingOf("dockerfile", "offline", [], { cwd: join(repository, "a") })).toBeUndefined();
+  });
+
+  it("is looked for without a fuss where a folder above cannot be looked at, or the working directory is gone", async () => {
+    const cwd = join(repository, "deep/er");
+    await mkdir(cwd, { recursive: true });
+    await symlink(".git", join(repository, "deep/.git"));
+    expect((await call(["ci", "tekton"], { cwd })).status).toBe(0);
+    const gone = `cd ${JSON.stringify(cwd)} && rmdir "$PWD" && exec "$0" "$@"`;
+    const { stdout } = await exec("sh", ["-c", gone, process.execPath, CLI, "ci", "tekton"]);
+    expect(stdout).toContain("IMAGE_DIGEST");
   });
 
   it("is the one that --config or INITWRAP_CONFIG names, and none with --no-config", async () => {

@@ -498,6 +498,9 @@ describe("words that are not known", () => {
     [["--frobnicate"], "there are ci, dockerfile"],
     [["inspect", "--tagret", "x"], "did you mean --target?"],
     [["image", "--dryrun", "x"], "did you mean --dry-run?"],
+    [["dockerfile", "--inject", "inlin"], "did you mean inline?"],
+    [["verify", "x", "--reporter=sarrif"], "did you mean sarif?"],
+    [["ci", "githb"], "did you mean github?"],
   ])("%j", async (args, hint) => {
     const { status, stderr, stdout } = await initwrap(args, { env: noEngine });
     expect([status, stdout.length, stderr]).toEqual([2, 0, expect.stringContaining(hint)]);

@@ -2,7 +2,7 @@
  * The configuration file of a working directory: in it, or in a folder above it up to the root of the repository. Outside a
  * repository only the directory itself counts, for a file further up may be anyone's.
  */
-import { statSync } from "node:fs";
+import { type Stats, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { InitwrapError } from "../model/errors.ts";
 
@@ -33,16 +33,20 @@ function foldersUpToRepository(directory: string): readonly string[] {
   for (let folder = directory; ; folder = dirname(folder)) {
     folders.push(folder);
     // A worktree and a submodule have a file of that name.
-    if (statSync(join(folder, ".git"), { throwIfNoEntry: false }) !== undefined) return folders;
+    if (factsOf(join(folder, ".git")) !== undefined) return folders;
     if (folder === dirname(folder)) return [directory];
   }
 }
 
-/** Also false for what cannot be looked at. */
 function isFile(path: string): boolean {
+  return factsOf(path)?.isFile() ?? false;
+}
+
+/** Undefined also for what cannot be looked at: a folder above may be closed to this user. */
+function factsOf(path: string): Stats | undefined {
   try {
-    return statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
+    return statSync(path, { throwIfNoEntry: false });
   } catch {
-    return false;
+    return undefined;
   }
 }

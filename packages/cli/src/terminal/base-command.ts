@@ -81,7 +81,7 @@ export abstract class BaseCommand extends Command {
     options: Input<F, B, A> = this.ctor as unknown as Input<F, B, A>,
     argv: string[] = this.argv,
   ): Promise<ParserOutput<F, B, A>> {
-    const isPlain = !argv.some((word) => /^--(?:no-|config)/.test(word)) && !maySet(process.env, process.cwd());
+    const isPlain = !argv.some((word) => /^--(?:no-|config)/.test(word)) && !maySet(process.env, workingDirectory());
     const parsed = await (isPlain ? this.parseWords(options, argv) : this.parseWithSettings(options, argv));
     const { json, quiet, color } = parsed.flags as { json?: boolean; quiet?: boolean; color?: string };
     this.isJson = json === true;
@@ -116,7 +116,7 @@ export abstract class BaseCommand extends Command {
   protected settings(given: Given): Promise<Loaded> {
     return loadSettings({
       env: process.env,
-      directory: process.cwd(),
+      directory: workingDirectory(),
       file: given.get("config")?.at(-1),
       noFile: givenFlags(given).get("no-config"),
       commands: this.commands,
@@ -230,5 +230,14 @@ export abstract class BaseCommand extends Command {
     const end = this.argv.indexOf("--");
     const own = end < 0 ? this.argv : this.argv.slice(0, end);
     return names.some((name) => own.includes(name));
+  }
+}
+
+/** Empty when it is gone: a command that needs none of its files still works. */
+function workingDirectory(): string {
+  try {
+    return process.cwd();
+  } catch {
+    return "";
   }
 }

@@ -9,7 +9,7 @@ import { writeProduct } from "./streams.ts";
 /** What is shown where the output is no terminal. */
 const USUAL_WIDTH = 80;
 
-/** The commands, from the manifest that the package brings. `entry` is the path of the starting script. */
+/** The commands, from the manifest that the package brings. */
 export function shippedCommands(manifest: URL): readonly CommandReference[] {
   return commandsOf(JSON.parse(readFileSync(manifest, "utf8")) as Manifest);
 }
