@@ -1,6 +1,6 @@
 /** `initwrap image` as a process behind a company's proxy: tunnels, forwarded requests, exemptions, CAs, client certificates. */
 import { execFileSync } from "node:child_process";
-import { cp, mkdir, mkdtemp, rm } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
@@ -68,13 +68,18 @@ function named({ host }: TestRegistry): string {
   return `registry.test:${host.split(":")[1]}`;
 }
 
-/** Wraps `app:1`. Every variable that could lead elsewhere is empty. */
-function wrap(registry: TestRegistry, env: Record<string, string>, ...flags: string[]): Promise<CliResult> {
+/** Every variable that could lead elsewhere is empty. */
+function quiet(): Record<string, string> {
   const clean = { HTTP_PROXY: "", HTTPS_PROXY: "", NO_PROXY: "", http_proxy: "", https_proxy: "", no_proxy: "" };
   const home = { HOME: join(folder, "home"), XDG_CONFIG_HOME: "", DOCKER_CONFIG: "", REGISTRY_AUTH_FILE: "" };
+  return { ...clean, ...home, SSL_CERT_FILE: "" };
+}
+
+/** Wraps `app:1`. */
+function wrap(registry: TestRegistry, env: Record<string, string>, ...flags: string[]): Promise<CliResult> {
   const place = named(registry);
   return initwrap(["image", `registry:${place}/app:1`, "-t", `${place}/app:init`, ...flags], {
-    env: { ...clean, ...home, SSL_CERT_FILE: "", ...env },
+    env: { ...quiet(), ...env },
   });
 }
 
@@ -127,5 +132,20 @@ describe("a registry behind a proxy", () => {
     const found = await readWhole(`${plain.host}/app:init`, session);
     await session.close();
     expect(result.stdout.toString()).toContain(found.digest);
+  });
+
+  it("over plain HTTP is asked for a base image, where a flag, a variable or the configuration file names it", async () => {
+    const cwd = await mkdtemp(join(folder, "base-"));
+    await writeFile(join(cwd, "Dockerfile"), `FROM ${named(plain)}/app:1\n`);
+    const env = { ...quiet(), HTTP_PROXY: proxy.url, HTTPS_PROXY: proxy.url, DOCKER_HOST: "unix:///nowhere" };
+    const dockerfile = (flags: readonly string[], more = {}) =>
+      initwrap(["dockerfile", "--check", ...flags], { cwd, env: { ...env, ...more } });
+    expect((await dockerfile([])).stderr).toContain("BASE_UNKNOWN");
+    expect((await dockerfile(["--insecure-registry", named(plain)])).stderr).toContain("would change");
+    expect((await dockerfile([], { INITWRAP_INSECURE_REGISTRY: named(plain) })).stderr).toContain("would change");
+    await writeFile(join(cwd, ".initwrap.yaml"), `insecure-registry: ${named(plain)}\n`);
+    expect((await dockerfile([])).stderr).toContain("would change");
+    const { stdout } = await initwrap(["inspect", "--json"], { cwd, env });
+    expect(JSON.parse(stdout.toString()).subjects[0].cmd.known).toBe(true);
   });
 });
