@@ -20,10 +20,8 @@ const KINDS = [
   "dockerfile.html",
   "behaviours.html",
   "errors.html",
-  "diagnostics/index.html",
   "diagnostics/SHELL_FORM_NO_EXEC.html",
   "recipes/kubernetes.html",
-  "project/architecture.html",
 ];
 const TYPES: Readonly<Record<string, string>> = {
   ".html": "text/html",
@@ -105,6 +103,15 @@ describe("the site", () => {
       }
     }
     expect(broken).toEqual([]);
+  });
+
+  it("has a picture of the terminal that is small, and of the commands as they are", async () => {
+    const svg = await readFile(join(ROOT, "docs/assets/demo.svg"), "utf8");
+    expect(svg.length).toBeLessThan(100_000);
+    const words = new Set([...svg.matchAll(/<text[^>]*>([^<]*)<\/text>/g)].flatMap(([, text = ""]) => text.split(" ")));
+    const readme = await readFile(join(ROOT, "README.md"), "utf8");
+    const [, command = ""] = /^\$ (initwrap image \S+)/m.exec(readme) ?? [];
+    expect([...words]).toEqual(expect.arrayContaining([...command.split(" "), "docker", "stop", "seconds"]));
   });
 
   it("loads nothing from elsewhere", async () => {
