@@ -1,22 +1,23 @@
 /**
- * Makes packages/cli/src/wrap/base-table.data.ts from a table of official image tags.
+ * Makes packages/cli/src/wrap/base-table.data.ts from tables of official image tags.
  *
- *   node scripts/generate-base-table.mjs known-bases.tsv
+ *   node scripts/generate-base-table.mjs known-bases.tsv scripts/distribution-bases.tsv
  *
- * Input: a header line, then tab-separated `image:tag, entrypoint, cmd, shell, user, stopsignal, workdir, onbuild`, the
- * lists as JSON. Output: one line for each distinct config of an image, with all its tags; a few dozen kilobytes.
+ * Input: a header line, then tab-separated `image:tags, entrypoint, cmd, shell, user, stopsignal, workdir, onbuild`, the
+ * lists as JSON, the tags with spaces between; `#` begins a comment. Output: one line for each distinct config of an image, with all its tags; a few dozen kilobytes.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
-const [input] = process.argv.slice(2);
-if (!input) throw new Error("usage: node scripts/generate-base-table.mjs TABLE.tsv");
+const inputs = process.argv.slice(2);
+if (inputs.length === 0) throw new Error("usage: node scripts/generate-base-table.mjs TABLE.tsv...");
 
 const groups = new Map();
-for (const line of readFileSync(input, "utf8").trimEnd().split("\n").slice(1)) {
+const lines = inputs.flatMap((input) => readFileSync(input, "utf8").trimEnd().split("\n").slice(1));
+for (const line of lines.filter((line) => !line.startsWith("#"))) {
   const [name, entrypoint, cmd, shell, user, stopSignal, , onBuild] = line.split("\t");
-  const [image, tag] = name.split(":");
-  const windows = /windowsservercore|nanoserver/.test(tag) || /powershell/.test(shell);
+  const [image, tags] = name.split(":");
+  const windows = /windowsservercore|nanoserver/.test(tags) || /powershell/.test(shell);
   const config = {
     ...(windows ? { os: "windows" } : {}),
     ...list("entrypoint", entrypoint),
@@ -27,7 +28,7 @@ for (const line of readFileSync(input, "utf8").trimEnd().split("\n").slice(1)) {
     ...list("onBuild", onBuild),
   };
   const key = `${image}\t${JSON.stringify(config)}`;
-  groups.set(key, [...(groups.get(key) ?? []), tag]);
+  groups.set(key, [...(groups.get(key) ?? []), ...tags.split(" ")]);
 }
 
 const rows = [...groups].map(([key, tags]) => `${key}\t${tags.join(" ")}`);
