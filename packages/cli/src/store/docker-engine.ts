@@ -32,6 +32,9 @@ export interface EndpointTls {
 
 export const DEFAULT_SOCKET = "/var/run/docker.sock";
 
+/** How long an engine may take to make a container, in milliseconds: it may have to unpack the image first. */
+export const CREATE_LIMIT = 120_000;
+
 /**
  * Reads `unix:///path`, `tcp://host:port`, `http(s)://host:port` or `ssh://user@host`, where `program` answers. Throws
  * LOCATOR_INVALID for anything else.

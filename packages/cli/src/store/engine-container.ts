@@ -9,7 +9,7 @@
 import { randomBytes } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { DockerEngine } from "./docker-engine.ts";
-import { collect } from "./docker-engine.ts";
+import { CREATE_LIMIT, collect } from "./docker-engine.ts";
 import { type PathFinding, readTar } from "./layer-scan.ts";
 import { END_OF_ARCHIVE, padding, tarHeader } from "./tar.ts";
 
@@ -61,9 +61,6 @@ interface Inspected {
   readonly Path?: string;
   readonly Args?: readonly string[] | null;
 }
-
-/** How long an engine may take to make a container, in milliseconds: it may have to unpack the image first. */
-const CREATE_LIMIT = 120_000;
 
 /** How long an event may be on its way after the call that it is about has ended, in milliseconds. */
 const EVENT_LIMIT = 5000;

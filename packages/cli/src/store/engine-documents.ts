@@ -16,7 +16,7 @@ import { InitwrapError } from "../model/errors.ts";
 import { OCI_INDEX, OCI_MANIFEST } from "../model/media-types.ts";
 import { parseReference } from "../model/reference.ts";
 import { startCaptureRegistry } from "./capture-registry.ts";
-import { collect, type DockerEngine } from "./docker-engine.ts";
+import { CREATE_LIMIT, collect, type DockerEngine } from "./docker-engine.ts";
 import { MAX_DOCUMENT } from "./verify.ts";
 
 /** Documents by digest. */
@@ -94,6 +94,9 @@ async function documentsIn(engine: DockerEngine, image: string, folder: string, 
           HostConfig: { NetworkMode: "none", Mounts: [mount] },
         }),
       ),
+      // Not the caller's signal: a call that is given up may still make the container.
+      signal: AbortSignal.timeout(CREATE_LIMIT),
+      timeout: CREATE_LIMIT,
     });
     await visit(id);
     return documents;

@@ -11,7 +11,7 @@ import { InitwrapError } from "../model/errors.ts";
 import { isIndexType } from "../model/media-types.ts";
 import { formatReference, isImageId, type Reference } from "../model/reference.ts";
 import type { Receipt, Sink, SinkOptions } from "./contract.ts";
-import { collect, type DockerEngine, type EngineFacts } from "./docker-engine.ts";
+import { CREATE_LIMIT, collect, type DockerEngine, type EngineFacts } from "./docker-engine.ts";
 import { failureIn } from "./engine-documents.ts";
 import { EngineSource } from "./engine-source.ts";
 import { replaceInIndex } from "./oci-index.ts";
@@ -101,6 +101,10 @@ export class EngineSink implements Sink {
       await upload.write(Buffer.concat([tarHeader(name, bytes.length), bytes, padding(bytes.length)]));
       this.#moved += bytes.length;
     }
+    if (this.#options.signal?.aborted) {
+      await upload.abort();
+      throw this.#options.signal.reason;
+    }
     await upload.write(END_OF_ARCHIVE);
     try {
       const failure = failureIn(await upload.finish());
@@ -136,6 +140,9 @@ export class EngineSink implements Sink {
       method: "POST",
       headers: { "Content-Type": "application/json" },
       body,
+      // Not the caller's signal: a call that is given up may still make the container.
+      signal: AbortSignal.timeout(CREATE_LIMIT),
+      timeout: CREATE_LIMIT,
     });
     const said = await collect(response, 1 << 20);
     if (response.statusCode !== 201) {
@@ -219,6 +226,9 @@ class Upload {
         query: { quiet: "1" },
         headers: { "Content-Type": "application/x-tar" },
         body: this.#body(),
+        // Not the caller's signal: an engine that has the whole archive loads it, whether somebody listens or not, and its name
+        // can only be taken away when it is there. What ends an upload half-way is the body, which fails.
+        signal: new AbortController().signal,
         timeout: 0,
       });
       const said = await collect(response, 16 << 20);
