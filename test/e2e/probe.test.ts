@@ -272,6 +272,28 @@ describe("other images", () => {
     expect(await idOf(engine, JSON.parse(digest.toString()).digest)).toBeUndefined();
   });
 
+  it("are left without a copy when the run is interrupted while that is made", async (context) => {
+    const classic = requireEngine(context, "classic");
+    const label = `LABEL only=${freshTag("interrupted")}\n`;
+    const tag = await build(classic, HANDLER + label, [await compileProgram("handler")]);
+    tags.push([classic, tag]);
+    const plan = await initwrapOk(["image", tag, "--dry-run", "--json"], { env: classic.env });
+    const { digest } = JSON.parse(plan.stdout.toString()) as { digest: string };
+    for (const wait of [100, 300, 500, 700]) {
+      const child = spawn(process.execPath, [CLI, "probe", tag], {
+        env: classic.env,
+        stdio: ["ignore", "ignore", "pipe"],
+      });
+      const exited = new Promise<number | null>((resolve) => child.on("exit", resolve));
+      await new Promise((resolve) => child.stderr.once("data", resolve));
+      await new Promise((resolve) => setTimeout(resolve, wait));
+      child.kill("SIGTERM");
+      expect(await exited).toBe(143);
+      expect(await idOf(classic, digest)).toBeUndefined();
+      expect(await containersOf(classic, tag)).toBe("");
+    }
+  });
+
   it("out of podman's storage are brought to the Docker Engine, and taken away again", async (context) => {
     requireCapability(context, "podman", podmanAvailable);
     const tag = await built(`${HANDLER}LABEL only=podman\n`);
