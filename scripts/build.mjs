@@ -69,7 +69,7 @@ async function main() {
     // oclif looks for typescript to run sources of a plugin in development; there is none here.
     external: ["@initwrap/init-core", "typescript"],
     define: { "process.env.NODE_ENV": '"production"' },
-    plugins: [precompiledSnippets(cli)],
+    plugins: [precompiledSnippets(cli), lazyBuiltins],
   });
   const frontend = join(ROOT, "packages/buildkit-frontend");
   // CommonJS, which starts sooner, and whose parts are run when they are asked for.
@@ -110,6 +110,26 @@ function isForReaders(path) {
   return !/^docs\/(\.vitepress|project|tsconfig\.json|index\.md)(\/|$)/.test(relative(ROOT, path));
 }
 
+/**
+ * oclif asks for these modules of Node's at every start, and nearly never uses one: they are loaded when something is read
+ * from them.
+ */
+const lazyBuiltins = {
+  name: "lazy-builtins",
+  setup({ onLoad }) {
+    const REQUIRE = /\b(const \w+ = )(require\("node:(?:child_process|perf_hooks|readline)"\));/g;
+    onLoad({ filter: /\/@oclif\/core\/lib\/(?:performance|parser\/parse|util\/os)\.js$/ }, ({ path }) => {
+      const source = readFileSync(path, "utf8");
+      const contents = source
+        .replace(REQUIRE, "$1new Proxy({}, { get: (_, name) => $2[name] });")
+        // Nothing here depends on what it is called, and finding out reads files.
+        .replace("(await import('wsl-utils')).isWsl ? 'wsl' : ", "");
+      if (contents === source) fail(`${path} no longer loads what was put off`);
+      return { contents, loader: "js" };
+    });
+  },
+};
+
 /** Puts compiled templates in the place of wrap/snippet-templates.ts, with the part of Handlebars that runs them. */
 function precompiledSnippets(cli) {
   const folder = join(ROOT, "templates/dockerfile-snippets");
@@ -137,13 +157,21 @@ function precompiledSnippets(cli) {
 /**
  * Writes what esbuild made, with Node's own modules by `require` and not by `import`: an import reads every export once, and
  * some of those are getters that load what nobody asked for (`node:http` all of undici, `node:crypto` all of WebCrypto):
- * 40 ms at every start.
+ * 40 ms at every start. What is left of the slow ones is put off until it is used.
  */
 function writeBundle({ outputFiles }) {
   for (const { path, text } of outputFiles) {
     // Above all other code, where an import takes effect as well. Bundled CommonJS modules need the function too.
     const required = ['const require=process.getBuiltinModule("node:module").createRequire(import.meta.url);'];
     const rest = text.replace(BUILTIN_IMPORT, (_, everything, standard, named, module) => {
+      if (everything && LATE.test(module)) {
+        required.push(`const ${everything}=new Proxy({},{get:(_,name)=>require(${module})[name]});`);
+        return "";
+      }
+      if (named && LATE.test(module)) {
+        required.push(...named.split(",").map((binding) => lateFunction(binding, module)));
+        return "";
+      }
       const name = everything ?? standard;
       const names = named && `{${named.replaceAll(" as ", ":")}}`;
       const targets = [name, names].filter(Boolean);
@@ -154,6 +182,18 @@ function writeBundle({ outputFiles }) {
     mkdirSync(dirname(path), { recursive: true });
     writeFileSync(path, required.join("") + rest);
   }
+}
+
+/** Modules that take milliseconds to load, and that many runs need nothing of: they are loaded when a function is called. */
+const LATE = /^"node:(?:crypto|zlib)"$/;
+
+/** `createHash as a` of such a module. */
+function lateFunction(binding, module) {
+  const [imported, local = imported] = binding.split(" as ");
+  // A class or a table of constants would have to be there at once.
+  if (!/^[a-z]/.test(imported) || imported === "constants")
+    fail(`${imported} of ${module} is no function that can be late`);
+  return `const ${local}=(...args)=>require(${module}).${imported}(...args);`;
 }
 
 /** As esbuild writes it when minifying: everything, the default export, names, the module's name with its quotes. */
