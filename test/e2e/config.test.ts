@@ -192,21 +192,24 @@ describe("the file", () => {
     [["offline: &a true", "quiet: *a"], 2, "references to other places", ""],
   ])("refuses %j by its line", async (lines, line, message, hint) => {
     await place(".initwrap.yaml", ...lines);
-    const { status, stdout, stderr } = await call(["image", "app.tar", "--dry-run"]);
-    expect([status, stdout.length]).toEqual([3, 0]);
-    expect(stderr).toContain(`error[CONFIG_INVALID]: .initwrap.yaml:${line}: ${message}`);
-    expect(stderr).toContain(hint);
-    const { stdout: json } = await call(["image", "app.tar", "--dry-run", "--json"]);
-    expect(JSON.parse(json.toString()).error).toMatchObject({
-      code: "CONFIG_INVALID",
-      where: `.initwrap.yaml:${line}`,
-    });
+    const { status, stdout } = await call(["image", "app.tar", "--dry-run", "--json"]);
+    const { error } = JSON.parse(stdout.toString());
+    expect([status, error.code, error.where]).toEqual([3, "CONFIG_INVALID", `.initwrap.yaml:${line}`]);
+    expect(error.message).toContain(message);
+    expect(error.hint ?? "").toContain(hint);
   });
 
   it("by a slightly other name is refused and not passed over", async () => {
     await place(".initwrap.yml", "offline: true");
     const { status, stderr } = await call(["inspect"]);
     expect([status, stderr]).toEqual([3, expect.stringContaining("the configuration file is called .initwrap.yaml")]);
+  });
+
+  it("is told of to people by the line, before anything is looked at", async () => {
+    await place(".initwrap.yaml", "quiet: false", "offlin: true");
+    const { status, stdout, stderr } = await call(["image", "app.tar"]);
+    expect([status, stdout.length]).toEqual([3, 0]);
+    expect(stderr).toBe("error[CONFIG_INVALID]: .initwrap.yaml:2: there is no offlin\nhint: did you mean offline?\n");
   });
 
   it("may be empty, or hold comments only", async () => {
