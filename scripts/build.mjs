@@ -105,11 +105,6 @@ async function main() {
   writeFileSync(join(cli, "dist/.built"), "");
 }
 
-/** The package has the documentation's text; what makes a site of it stays here. */
-function isForReaders(path) {
-  return !/^docs\/(\.vitepress|project|tsconfig\.json|index\.md)(\/|$)/.test(relative(ROOT, path));
-}
-
 /**
  * oclif asks for these modules of Node's at every start, and nearly never uses one: they are loaded when something is read
  * from them.
@@ -220,6 +215,11 @@ async function manPages(cli) {
   const named = JSON.parse(readFileSync(join(cli, "package.json"), "utf8")).man;
   const wanted = [...pages.keys()].map((name) => `./man/${name}`);
   if (wanted.some((path) => !named.includes(path))) fail(`package.json has to name as "man": ${wanted.join(", ")}`);
+}
+
+/** The package has the documentation's text; what makes a site of it stays here. */
+function isForReaders(path) {
+  return !/^docs\/(\.vitepress|project|tsconfig\.json|index\.md)(\/|$)/.test(relative(ROOT, path));
 }
 
 /** oclif.manifest.json, by oclif's own generator, with a start that is not slowed by its update check. */

@@ -70,7 +70,7 @@ export default defineConfig({
       ...group("Start", pages("guide", "pid-1", "probe", "ways", "comparison")),
       ...group("Commands", [
         ...pages("dockerfile", "image", "inspect", "verify", "generate", "ci", "run"),
-        ...group("Every flag", folder("commands"), true),
+        ...pages("commands/README").map((index) => ({ ...index, items: folder("commands"), collapsed: true })),
       ]),
       ...group("Going further", pages("frontend", "registry", "fleets", "compose", "reporters", "config", "init")),
       ...group("Recipes", folder("recipes")),

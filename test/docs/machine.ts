@@ -75,6 +75,8 @@ export async function startMachine(modern: Engine): Promise<Machine> {
           else reject(new Error(`exit code ${code}:\n${text}`));
         });
       });
+    // An engine that ends would ask each container to stop, and wait.
+    stops.push(() => bash("docker ps -aq | xargs -r docker rm -f", folder));
     await bash("cd && npm install --silent --prefix .. initwrap && ../node_modules/.bin/initwrap --version", folder);
     return { folder, bash, stop };
   } catch (error) {
@@ -119,12 +121,12 @@ async function packageRegistry(folder: string): Promise<{ url: string; stop: () 
   const packed = join(folder, "packed");
   await mkdir(packed);
   const node = `${dirname(process.execPath)}:${process.env["PATH"]}`;
-  for (const name of ["init-core", "cli"]) {
-    await exec("npx", ["--yes", "pnpm@12.21.0", "pack", "--pack-destination", packed], {
+  const pack = (name: string) =>
+    exec("npx", ["--yes", "pnpm@12.21.0", "pack", "--pack-destination", packed], {
       cwd: join(ROOT, "packages", name),
       env: { ...process.env, PATH: node },
     });
-  }
+  await Promise.all(["init-core", "cli"].map(pack));
   const upstream = (await exec("npm", ["config", "get", "registry"])).stdout.trim().replace(/\/$/, "");
   const answers = new Map<string, string | Buffer>();
   const server = createServer((request, response) => {
@@ -195,12 +197,7 @@ async function environment(folder: string, modern: Engine, registry: string): Pr
   await writeFile(join(home, ".docker/config.json"), "{}\n");
   await writeFile(join(folder, "package.json"), '{ "private": true }\n');
   const client = join(dirname(modern.host.replace("unix://", "")), "bin");
-  const programs = [
-    join(home, ".npm-global/bin"),
-    join(folder, "node_modules/.bin"),
-    client,
-    dirname(process.execPath),
-  ];
+  const programs = [join(folder, "node_modules/.bin"), client, dirname(process.execPath)];
   return {
     HOME: home,
     PATH: `${programs.join(":")}:${process.env["PATH"]}`,
@@ -209,7 +206,6 @@ async function environment(folder: string, modern: Engine, registry: string): Pr
     NODE_EXTRA_CA_CERTS: join(folder, "ca-bundle.pem"),
     npm_config_fetch_retries: "0",
     npm_config_registry: registry,
-    npm_config_prefix: join(home, ".npm-global"),
     npm_config_cache: join(home, ".npm"),
     npm_config_audit: "false",
     npm_config_fund: "false",
