@@ -70,8 +70,7 @@ export async function buildBinary(target, { fresh = false } = {}) {
   };
   const main = inFolder("main.js", text);
   const run = [...(target.arch === process.arch ? [] : target.emulator), runtime];
-  // V8 seeds its hash tables at random, and their order is in its compiled code. Code that was made under other flags than
-  // the program's is not taken, but for this one.
+  // V8 seeds its hash tables at random, and their order is in its compiled code.
   const compile = [join(STANDALONE, "src/compile.cjs"), main, inFolder("main.cache")];
   must([...run, "--random-seed=1", ...compile, inFolder("list", JSON.stringify(files))], folder);
   must([...run, ...compile], folder);

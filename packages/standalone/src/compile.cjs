@@ -4,7 +4,11 @@
  * `node compile.cjs SCRIPT CACHE`: fails when this Node.js would not take that code.
  */
 const { readFileSync, writeFileSync } = require("node:fs");
+const { setFlagsFromString } = require("node:v8");
 const { Script } = require("node:vm");
+
+/** When these have their turn depends on the machine's load, and V8 notes in its code what they have done. */
+const UNTIMELY = ["sparkplug", "maglev", "opt", "flush-bytecode"];
 
 const [, , file, cache, list] = process.argv;
 const source = readFileSync(file).latin1Slice();
@@ -12,6 +16,7 @@ if (list === undefined) {
   const { cachedDataRejected } = new Script(source, { filename: "initwrap", cachedData: readFileSync(cache) });
   if (cachedDataRejected) throw new Error("Node.js does not take the code that it has compiled");
 } else {
+  for (const flag of UNTIMELY) setFlagsFromString(`--no-${flag}`);
   const script = new Script(source, { filename: "initwrap" });
   const assets = JSON.parse(readFileSync(list, "utf8"));
   const sea = {
@@ -21,6 +26,8 @@ if (list === undefined) {
   process.argv = [process.argv[0], process.argv[0], "--help"];
   process.stdout.write = () => true;
   process.on("exit", (code) => {
+    // Code that was made under other flags than the program's is not taken.
+    for (const flag of UNTIMELY) setFlagsFromString(`--${flag}`);
     if (code === 0) writeFileSync(cache, script.createCachedData());
   });
   script.runInThisContext()((name) => (name === "node:sea" ? sea : require(name)), process);
