@@ -240,12 +240,14 @@ describe("GitHub", () => {
     expect(await schemaErrors("action", action.replace("using: composite", "using: wishes"))).not.toEqual([]);
   });
 
-  it.each([".github/workflows/ci.yml", ".github/workflows/nightly.yml", "templates/fleet/github-actions.yml"])(
-    "takes %s",
-    async (file) => {
-      expect(await schemaErrors("workflow", await readFile(join(ROOT, file), "utf8"))).toEqual([]);
-    },
-  );
+  it.each([
+    ".github/workflows/ci.yml",
+    ".github/workflows/nightly.yml",
+    ".github/workflows/release.yml",
+    "templates/fleet/github-actions.yml",
+  ])("takes %s", async (file) => {
+    expect(await schemaErrors("workflow", await readFile(join(ROOT, file), "utf8"))).toEqual([]);
+  });
 
   it("takes the workflow in the documentation, whose inputs and outputs the action has", async () => {
     const text = await readFile(join(ROOT, "docs/ci.md"), "utf8");
