@@ -1,10 +1,12 @@
 /** The packages as npm would publish them: packed, installed into an empty folder without install scripts, and used. */
 import { execFile } from "node:child_process";
-import { cp, mkdtemp, readdir, rm, stat, writeFile } from "node:fs/promises";
+import { cp, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { nodeProgram } from "../../scripts/node-program.mjs";
+import { requireCapability } from "../support/capability.ts";
 import { ROOT } from "../support/programs.ts";
 
 const exec = promisify(execFile);
@@ -112,6 +114,37 @@ describe("the packed packages", () => {
     await expect(ended).rejects.toMatchObject({ code: 9, stdout: expect.stringMatching(/^[0-9]+\n$/), stderr: "" });
     const words = ["--import", "@initwrap/init-core/register", "--print", "process.listenerCount('SIGCHLD')"];
     expect((await exec(process.execPath, words, { cwd: folder, env })).stdout).toBe("1\n");
+  });
+
+  // The oldest that package.json allows; everything above runs on the newest.
+  it("run on Node.js 22.3", async (context) => {
+    const oldest = await nodeProgram("x64", "22.3.0");
+    requireCapability(context, "Node.js 22.3.0 for x64", oldest !== undefined && process.arch === "x64");
+    const old = (...args: string[]) => exec(oldest!, args, { cwd: folder, env: { ...env, PATH: dirname(oldest!) } });
+    const cli = "node_modules/initwrap/bin/run.js";
+    expect((await old(cli, "--version")).stdout).toContain("node-v22.3.0");
+    const wrapped = await old(cli, "dockerfile", "samples/Dockerfile", "--offline");
+    expect(wrapped.stdout).toContain('ENTRYPOINT ["/initwrap", "--", "docker-entrypoint.sh"]');
+    const image = await old(cli, "image", "samples/app.tar", "-o", "wrapped-22.tar");
+    expect(image.stdout).toMatch(/^example\/app:1@sha256:[0-9a-f]{64}\n$/);
+    const words = ["--import", "@initwrap/init-core/register", "--print", "process.listenerCount('SIGCHLD')"];
+    expect((await old(...words)).stdout).toBe("1\n");
+  });
+
+  it("have no install script, name the repository for npm's provenance, and depend on released versions alone", async () => {
+    for (const name of ["initwrap", "@initwrap/init-core"]) {
+      const manifest = JSON.parse(await readFile(join(folder, "node_modules", name, "package.json"), "utf8"));
+      const scripts = Object.keys(manifest.scripts ?? {});
+      expect(scripts.filter((script) => /install|prepare/.test(script))).toEqual([]);
+      expect(manifest.publishConfig).toEqual({ access: "public", provenance: true });
+      expect(manifest.repository.url).toMatch(/^git\+https:\/\//);
+      for (const range of Object.values(manifest.dependencies)) expect(range).toMatch(/^\d+\.\d+\.\d+$/);
+    }
+  });
+
+  it("are not packed by npm, which leaves workspace: versions in them", async () => {
+    const packing = exec("npm", ["pack", "--dry-run"], { cwd: join(ROOT, "packages/cli"), env });
+    await expect(packing).rejects.toMatchObject({ stderr: expect.stringContaining("only pnpm replaces") });
   });
 
   it("refuse with the documented exit code", async () => {
