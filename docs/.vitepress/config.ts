@@ -67,18 +67,22 @@ export default defineConfig({
       { text: "Errors", link: "/errors" },
     ],
     sidebar: [
-      ...group("Start", pages("guide", "pid-1", "probe", "ways", "comparison")),
+      ...group("Start", pages("guide", "install", "pid-1", "probe", "ways", "comparison")),
       ...group("Commands", [
         ...pages("dockerfile", "image", "inspect", "verify", "generate", "ci", "run"),
         ...pages("commands/README").map((index) => ({ ...index, items: folder("commands"), collapsed: true })),
       ]),
-      ...group("Going further", pages("frontend", "registry", "fleets", "compose", "reporters", "config", "init")),
+      ...group(
+        "Going further",
+        pages("frontend", "registry", "fleets", "compose", "reporters", "config", "completion", "init"),
+      ),
       ...group("Recipes", folder("recipes")),
       ...group("Reference", [
         ...pages("exit-codes"),
         { ...page("errors"), items: errors(), collapsed: true },
         { ...page("diagnostics/README"), items: folder("diagnostics"), collapsed: true },
         ...pages("behaviours", "benchmarks", "security"),
+        ...pages("release"),
         { text: "Architecture", link: "/project/architecture" },
         { text: "Contributing", link: "/project/contributing" },
       ]),

@@ -47,6 +47,13 @@ describe("stdout", () => {
     expect(await readFile(file, "utf8")).toBe(DOCKERFILE);
   });
 
+  it("a flag that may be repeated takes one value, and leaves the next word to be the file", async () => {
+    await writeFile(file, DOCKERFILE.replace("FROM scratch", "ARG BASE\nFROM $BASE"));
+    const { status, stdout } = await run("--build-arg", "BASE=scratch", "--platform", "linux/amd64", "Dockerfile");
+    expect(status).toBe(0);
+    expect(stdout.toString("latin1")).toContain('ENTRYPOINT ["/initwrap", "--", "/app"]\n');
+  });
+
   it("given back to initwrap it is left as it is, and undone it is the original", async () => {
     const wrapped = (await run()).stdout;
     const again = await initwrapOk(["dockerfile", "-"], { cwd: folder, input: wrapped });

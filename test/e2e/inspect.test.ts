@@ -242,7 +242,16 @@ describe("a Dockerfile", () => {
       expect(validate(document), `${name}: ${JSON.stringify(validate.errors?.slice(0, 5))}`).toBe(true);
       for (const { firstProcess } of result.subjects) roles.add(firstProcess?.role ?? "unknown");
     }
-    expect([...roles].sort()).toEqual(["exec-shell", "init", "none", "program", "script", "shell", "supervisor", "unknown"]);
+    expect([...roles].sort()).toEqual([
+      "exec-shell",
+      "init",
+      "none",
+      "program",
+      "script",
+      "shell",
+      "supervisor",
+      "unknown",
+    ]);
   });
 });
 

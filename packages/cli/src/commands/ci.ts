@@ -41,11 +41,13 @@ Wrap first, then sign, scan and attest: the image gets another digest, which eve
       description: "Name the result; may be repeated. The image's own name unless given.",
       helpValue: "NAME[:TAG]",
       multiple: true,
+      multipleNonGreedy: true,
     }),
     platform: string({
       description: "Change these platforms only; may be repeated or hold a list. All unless given.",
       helpValue: "OS/ARCH[/VARIANT]",
       multiple: true,
+      multipleNonGreedy: true,
       delimiter: ",",
     }),
   };

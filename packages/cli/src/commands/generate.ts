@@ -48,6 +48,7 @@ java-gradle, dotnet, ruby, php, static.`;
         "Carry the init for this platform; may be repeated or hold a list. linux/amd64,linux/arm64 in files.",
       helpValue: "OS/ARCH[/VARIANT]",
       multiple: true,
+      multipleNonGreedy: true,
       delimiter: ",",
     }),
     inject: string({

@@ -43,12 +43,14 @@ the others; a run that is started again passes over what is there already.`;
       description: "Name the result; may be repeated.",
       helpValue: "NAME[:TAG]",
       multiple: true,
+      multipleNonGreedy: true,
     }),
     output: string({ char: "o", description: "Write the result there.", helpValue: "LOCATOR" }),
     platform: string({
       description: "Change these platforms of an index only; may be repeated or hold a list.",
       helpValue: "OS/ARCH[/VARIANT]",
       multiple: true,
+      multipleNonGreedy: true,
       delimiter: ",",
     }),
     push: boolean({
@@ -74,6 +76,7 @@ the others; a run that is started again passes over what is there already.`;
       description: "An option of the init itself; may be repeated.",
       helpValue: "OPTION",
       multiple: true,
+      multipleNonGreedy: true,
     }),
     "replace-init": boolean({
       description: "Replace tini, dumb-init, catatonit or docker-init in front, and do what their options say.",

@@ -22,6 +22,7 @@ version of initwrap alone. What is printed on stdout can be used as it is in a D
       description: "Only this platform; may be repeated or hold a list.",
       helpValue: "OS/ARCH[/VARIANT]",
       multiple: true,
+      multipleNonGreedy: true,
       delimiter: ",",
     }),
     ...registryFlags,

@@ -42,6 +42,7 @@ export default class Inspect extends BaseCommand {
       description: "Only these platforms of an image; the one that a Dockerfile is built for. May hold a list.",
       helpValue: "OS/ARCH[/VARIANT]",
       multiple: true,
+      multipleNonGreedy: true,
       delimiter: ",",
     }),
     "replace-init": boolean({ description: "Show what --replace-init would make of another init." }),
@@ -49,6 +50,7 @@ export default class Inspect extends BaseCommand {
       description: "A build argument, as the build gets it; may be repeated.",
       helpValue: "NAME=VALUE",
       multiple: true,
+      multipleNonGreedy: true,
     }),
     ...baseImageFlags,
     "lock-file": string({

@@ -38,6 +38,7 @@ The table goes to stdout. In GitHub Actions it is added to the job's summary as 
       description: "A variable for the container, with the value it has here when none is given; may be repeated.",
       helpValue: "NAME[=VALUE]",
       multiple: true,
+      multipleNonGreedy: true,
     }),
     network: string({ description: "A network of the engine's; none unless told.", helpValue: "NAME" }),
     ready: string({
@@ -53,6 +54,7 @@ The table goes to stdout. In GitHub Actions it is added to the job's summary as 
       description: "An option of the init itself; may be repeated.",
       helpValue: "OPTION",
       multiple: true,
+      multipleNonGreedy: true,
     }),
     ...registryFlags,
   };

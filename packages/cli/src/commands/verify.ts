@@ -35,12 +35,14 @@ What was verified goes to stdout by its digest.`;
       description: "Look at these platforms of an index only, which must be there; may be repeated or hold a list.",
       helpValue: "OS/ARCH[/VARIANT]",
       multiple: true,
+      multipleNonGreedy: true,
       delimiter: ",",
     }),
     "accept-init": string({
       description: "The SHA-256 of another file that counts as the init, of another release; may be repeated.",
       helpValue: "SHA256",
       multiple: true,
+      multipleNonGreedy: true,
     }),
     run: boolean({ description: "Start it, and see that PID 1 is the init and that its stop signal ends it in time." }),
     timeout: string({

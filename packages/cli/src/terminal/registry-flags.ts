@@ -6,5 +6,6 @@ export const registryFlags = {
     description: "A registry that may be reached over plain HTTP or with an unknown certificate; may be repeated.",
     helpValue: "HOST[:PORT]",
     multiple: true,
+    multipleNonGreedy: true,
   }),
 };
