@@ -101,6 +101,16 @@ describe("stdout", () => {
     expect(await run("--check")).toMatchObject({ status: 0, stderr: "Dockerfile: nothing to do\n" });
   });
 
+  it("an output that cannot be written is told why", async () => {
+    for (const [path, reason] of [
+      [".", "it is a folder"],
+      ["none/x", "its folder is not there"],
+    ] as const) {
+      const { status, stderr } = await run("-o", path);
+      expect([status, stderr]).toEqual([7, expect.stringContaining(`${path} was not written: ${reason}\n`)]);
+    }
+  });
+
   it("supervisord is refused, and wrapped with --force", async () => {
     await writeFile(file, 'FROM scratch\nCMD ["/usr/bin/supervisord", "-n"]\n');
     const refused = await run();
@@ -236,7 +246,7 @@ describe("stdout", () => {
     const { status, stderr } = await run("--lock", "--check");
     expect([status, stderr]).toEqual([
       2,
-      expect.stringMatching(/^error\[USAGE\]: --check=true cannot also be provided when using --lock\n/),
+      expect.stringMatching(/^error\[USAGE\]: --lock and --check exclude each other\n/),
     ]);
   });
 

@@ -510,6 +510,9 @@ describe("words that are not known", () => {
     [["dockerfile", "--inject", "inlin"], "did you mean inline?"],
     [["verify", "x", "--reporter=sarrif"], "did you mean sarif?"],
     [["ci", "githb"], "did you mean github?"],
+    [["dockerfile", "--write", "--check"], "error[USAGE]: --write and --check exclude each other\n"],
+    [["dockerfile", "--write", "--output", "x"], "error[USAGE]: --write and --output exclude each other\n"],
+    [["dockerfile", "--service", "x"], "error[USAGE]: --service needs --compose\n"],
   ])("%j", async (args, hint) => {
     const { status, stderr, stdout } = await initwrap(args, { env: noEngine });
     expect([status, stdout.length, stderr]).toEqual([2, 0, expect.stringContaining(hint)]);

@@ -120,10 +120,18 @@ function asInitwrapError(error: unknown): InitwrapError | undefined {
   const [first = "", ...rest] = lines.map((line) => line.trim());
   const guess = flagMeant(error) ?? valueMeant(first);
   const detail = [...rest, ...(guess === undefined ? [] : [`did you mean ${guess}?`])].join("\n");
-  return new InitwrapError("USAGE", first.replace(/\.$/, ""), {
+  return new InitwrapError("USAGE", flagsTogether(first.replace(/\.$/, "")), {
     hint: `${detail === "" ? "" : `${detail}\n`}initwrap help, or the command with --help, lists what it takes`,
     cause: error,
   });
+}
+
+/** What oclif says of two flags in the words of the flags. */
+function flagsTogether(message: string): string {
+  const excluded = /^(--[\w-]+)(?:=.*)? cannot also be provided when using (--[\w-]+)/s.exec(message);
+  if (excluded !== null) return `${excluded[2]} and ${excluded[1]} exclude each other`;
+  const needed = /^All of the following must be provided when using (--[\w-]+): (--[\w-]+)$/.exec(message);
+  return needed === null ? message : `${needed[1]} needs ${needed[2]}`;
 }
 
 /** The flag that an unknown one is most like. Undefined for any other complaint. */

@@ -26,7 +26,7 @@ const DOCKERFILE_HINT = "give the Dockerfile's path, or - to read it from standa
 export function inputError(path: string, error: unknown, hint?: string): InitwrapError {
   const { code } = error as NodeJS.ErrnoException;
   if (code === "ENOENT" || code === "ENOTDIR") {
-    return new InitwrapError("INPUT_NOT_FOUND", `there is no file ${path}`, {
+    return new InitwrapError("INPUT_NOT_FOUND", `there is no file ${path || '""'}`, {
       where: path,
       ...(hint === undefined ? {} : { hint }),
       cause: error,
@@ -53,6 +53,13 @@ export interface WriteOptions {
   readonly mode?: number;
 }
 
+const REASONS: Readonly<Record<string, string>> = {
+  EISDIR: "it is a folder",
+  ENOENT: "its folder is not there",
+  ENOSPC: "the disk is full",
+  EROFS: "its file system is read-only",
+};
+
 /** Replaces or makes the file. Throws OUTPUT_NOT_WRITTEN, and the old file is as it was. */
 export async function writeAtomically(path: string, bytes: Uint8Array, options: WriteOptions = {}): Promise<void> {
   try {
@@ -60,7 +67,7 @@ export async function writeAtomically(path: string, bytes: Uint8Array, options: 
   } catch (error) {
     options.signal?.throwIfAborted();
     const { code, message } = error as NodeJS.ErrnoException;
-    const reason = code === "ENOSPC" ? "the disk is full" : (code ?? message);
+    const reason = REASONS[code ?? ""] ?? code ?? message;
     throw new InitwrapError("OUTPUT_NOT_WRITTEN", `${path} was not written: ${reason}`, {
       where: path,
       hint: "what was there before is unchanged",
