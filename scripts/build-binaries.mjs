@@ -22,7 +22,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join, resolve } from "node:path";
-import { build } from "./build.mjs";
+import { build, leanOclif } from "./build.mjs";
 import { nodeProgram } from "./node-program.mjs";
 import { environment, fail, install, ROOT, say } from "./workspace.mjs";
 
@@ -173,6 +173,7 @@ async function script() {
     alias: { "@initwrap/init-core": join(CORE, "lib/index.ts") },
     define: { "process.env.NODE_ENV": '"production"', "import.meta.url": '"file:///proc/self/initwrap/dist/main.js"' },
     plugins: [
+      leanOclif,
       {
         name: "standalone",
         setup({ onResolve, onLoad }) {

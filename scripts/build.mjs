@@ -69,7 +69,7 @@ async function main() {
     // oclif looks for typescript to run sources of a plugin in development; there is none here.
     external: ["@initwrap/init-core", "typescript"],
     define: { "process.env.NODE_ENV": '"production"' },
-    plugins: [precompiledSnippets(cli), lazyBuiltins],
+    plugins: [precompiledSnippets(cli), leanOclif],
   });
   const frontend = join(ROOT, "packages/buildkit-frontend");
   // CommonJS, which starts sooner, and whose parts are run when they are asked for.
@@ -106,20 +106,21 @@ async function main() {
 }
 
 /**
- * oclif asks for these modules of Node's at every start, and nearly never uses one: they are loaded when something is read
- * from them.
+ * What oclif does at every start, and nothing here needs: it loads modules of Node's that it nearly never uses, which now are
+ * loaded when something is read from them; and it finds out the user's shell and the platform's flavour, which reads files and
+ * fails for a user who has no entry in /etc/passwd.
  */
-const lazyBuiltins = {
-  name: "lazy-builtins",
+export const leanOclif = {
+  name: "lean-oclif",
   setup({ onLoad }) {
     const REQUIRE = /\b(const \w+ = )(require\("node:(?:child_process|perf_hooks|readline)"\));/g;
     onLoad({ filter: /\/@oclif\/core\/lib\/(?:performance|parser\/parse|util\/os)\.js$/ }, ({ path }) => {
       const source = readFileSync(path, "utf8");
       const contents = source
         .replace(REQUIRE, "$1new Proxy({}, { get: (_, name) => $2[name] });")
-        // Nothing here depends on what it is called, and finding out reads files.
-        .replace("(await import('wsl-utils')).isWsl ? 'wsl' : ", "");
-      if (contents === source) fail(`${path} no longer loads what was put off`);
+        .replace("(await import('wsl-utils')).isWsl ? 'wsl' : ", "")
+        .replace("(0, node_os_1.userInfo)().shell", "'unknown'");
+      if (contents === source || /isWsl|userInfo/.test(contents)) fail(`${path} is not what it was`);
       return { contents, loader: "js" };
     });
   },

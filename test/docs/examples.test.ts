@@ -26,6 +26,13 @@ const NOT_RUN: readonly string[] = [
   "docs/frontend.md: test/e2e/frontend-build.test.ts builds the frontend's image and uses it",
   "docs/frontend.md: needs Node.js and its libraries for both architectures",
   "docs/generate.md: its base image is on Docker Hub",
+  "docs/install.md: test/e2e/release.test.ts runs the program of a release",
+  "docs/install.md: test/e2e/release.test.ts installs the package of a release",
+  "docs/install.md: Homebrew is not to be had here",
+  "docs/install.md: test/e2e/release.test.ts runs the image of a release",
+  "docs/install.md: needs the image of a release",
+  "docs/install.md: needs the files of a release",
+  "docs/release.md: test/e2e/release.test.ts builds a release",
   "docs/run.md: app is an image of yours that has npm in it",
 ];
 

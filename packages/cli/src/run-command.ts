@@ -5,7 +5,8 @@ import { flagFirst, unknownCommand } from "./terminal/present-error.ts";
 
 /** Runs the command that the first word names. Throws what it throws, and USAGE when there is none of that name. */
 export async function runCommand([name = "", ...argv]: readonly string[], entry: string): Promise<void> {
-  const config = await Config.load(fileURLToPath(entry));
+  // No plugin is looked for: there are none, and their folder may be one that this user cannot read.
+  const config = await Config.load({ root: fileURLToPath(entry), userPlugins: false, devPlugins: false });
   const command = config.findCommand(name);
   if (command === undefined) {
     const { commandIDs } = config;

@@ -7,6 +7,7 @@
 import fs, { type Dirent } from "node:fs";
 import { join } from "node:path";
 import { getAssetKeys, getRawAsset } from "node:sea";
+import { fileURLToPath } from "node:url";
 
 /** The folder. /proc/self has the kernel's entries and no other, so nobody can put a file there. */
 export const ROOT = "/proc/self/initwrap";
@@ -43,8 +44,9 @@ export function showPackedFiles(): void {
   });
 }
 
-/** A path below the root, without it; undefined for every other. */
-function nameOf(path: unknown): string | undefined {
+/** A path or URL below the root, without it; undefined for every other. */
+function nameOf(place: unknown): string | undefined {
+  const path = place instanceof URL && place.protocol === "file:" ? fileURLToPath(place) : place;
   if (typeof path !== "string" || !path.startsWith(ROOT)) return undefined;
   return path === ROOT ? "" : path[ROOT.length] === "/" ? join(path.slice(ROOT.length + 1)) : undefined;
 }
