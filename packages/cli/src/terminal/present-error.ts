@@ -114,7 +114,9 @@ function presentBug(error: unknown, options: PresentOptions): Exit {
 function asInitwrapError(error: unknown): InitwrapError | undefined {
   if (error instanceof InitwrapError) return error;
   if (!(error instanceof Error) || !("oclif" in error)) return undefined;
-  const lines = error.message.split("\n").filter((line) => line.trim() !== "" && !line.startsWith("See more help"));
+  // oclif colours a few of its messages itself.
+  const message = error.message.replace(/\x1b\[[\d;]*m/g, "");
+  const lines = message.split("\n").filter((line) => line.trim() !== "" && !line.startsWith("See more help"));
   // oclif announces what is in the next lines; a message has to say it itself.
   if (/^The following errors? occurred:$/.test(lines[0] ?? "") && lines.length > 1) lines.shift();
   const [first = "", ...rest] = lines.map((line) => line.trim());
