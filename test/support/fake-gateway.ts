@@ -7,11 +7,13 @@ import { performServerHandshake, type ServerHttp2Stream } from "node:http2";
 import { join } from "node:path";
 import { Duplex } from "node:stream";
 import {
+  bytesField,
   bytesOf,
   decode,
   encode,
   type Message,
   messageField,
+  numberOf,
   textField,
 } from "../../packages/buildkit-frontend/src/protobuf.ts";
 import { ROOT } from "./programs.ts";
@@ -45,6 +47,8 @@ export interface GatewayScript {
   readonly solve: (request: Message, index: number) => Message | Refusal;
   /** Started by the launcher, which has said the first bytes of HTTP/2. */
   readonly launcher?: boolean;
+  /** What ReadFile gives; without it there is no such file. */
+  readonly file?: Uint8Array;
   /** Its pipes do not wait: a read or write that cannot be done at once fails. */
   readonly nonblocking?: boolean;
   /** Methods that this gateway does not have. */
@@ -93,6 +97,11 @@ export async function runFrontend(script: GatewayScript): Promise<FrontendRun> {
       if (method === "Ping") {
         const { frontend = ALL.frontend, llb = ALL.llb } = script.capabilities ?? {};
         return answer(stream, [...frontend.map((id) => capability(1, id)), ...llb.map((id) => capability(2, id))]);
+      }
+      if (method === "ReadFile") {
+        if (script.file === undefined) return refuse(stream, { code: 2, text: "no such file or directory" });
+        const length = Number(numberOf(decode(bytesOf(message, 3) ?? new Uint8Array()), 2));
+        return answer(stream, [bytesField(1, script.file.subarray(0, length))]);
       }
       if (method !== "Solve") return answer(stream, []);
       const solved = script.solve(message, solves++);

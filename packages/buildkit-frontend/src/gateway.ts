@@ -43,6 +43,8 @@ export interface Result {
   /** Refs by platform; the key is empty where the result is a single one. */
   readonly refs: ReadonlyMap<string, Ref | undefined>;
   readonly metadata: ReadonlyMap<string, Uint8Array>;
+  /** pb.Attestations by platform, which has its name here also where the result is a single one. */
+  readonly attestations: ReadonlyMap<string, Uint8Array>;
   readonly fields: Message;
 }
 
@@ -103,6 +105,20 @@ export class Gateway {
     return resultOf(bytesOf(decode(answer), 3) ?? new Uint8Array());
   }
 
+  /** The id of what a definition makes. */
+  async snapshot(request: SolveRequest): Promise<string> {
+    const id = (await this.solve(request)).refs.get("")?.id;
+    if (id === undefined) throw new Error("BuildKit gave no snapshot for a definition");
+    return id;
+  }
+
+  /** The first `length` bytes of a file of a snapshot, which BuildKit then has to make. */
+  async readFile(id: string, path: string, length: number): Promise<Uint8Array> {
+    const range = messageField(3, [numberField(2, length)]);
+    const answer = await this.#client.call("ReadFile", encode([textField(1, id), textField(2, path), range]));
+    return bytesOf(decode(answer), 1) ?? new Uint8Array();
+  }
+
   /** Shows a warning to the user. `vertex` is the digest of an operation of the build. */
   async warn(vertex: string, text: string, url: string): Promise<void> {
     await this.#client.call(
@@ -134,10 +150,15 @@ function resultOf(bytes: Uint8Array): Result {
   if (single) refs.set("", refOf(single));
   const many = bytesOf(fields, RESULT.refs);
   if (many) for (const [key, value] of mapOf(decode(many), 1)) refs.set(key, refOf(value));
-  return { refs, metadata: mapOf(fields, RESULT.metadata), fields };
+  return {
+    refs,
+    metadata: mapOf(fields, RESULT.metadata),
+    attestations: mapOf(fields, RESULT.attestations),
+    fields,
+  };
 }
 
-const RESULT = { refDeprecated: 1, refsDeprecated: 2, ref: 3, refs: 4, metadata: 10 } as const;
+const RESULT = { refDeprecated: 1, refsDeprecated: 2, ref: 3, refs: 4, metadata: 10, attestations: 12 } as const;
 
 function refOf(bytes: Uint8Array): Ref | undefined {
   const ref = decode(bytes);
@@ -145,11 +166,12 @@ function refOf(bytes: Uint8Array): Ref | undefined {
   return id === "" ? undefined : { id, definition: bytesOf(ref, 2) };
 }
 
-/** The result with other snapshots under the same keys and other metadata; all else as it came. */
+/** The result with other snapshots under the same keys, other metadata and attestations; all else as it came. */
 export function withRefs(
   result: Result,
   ids: ReadonlyMap<string, string>,
   metadata: ReadonlyMap<string, Uint8Array>,
+  attestations: ReadonlyMap<string, Uint8Array>,
 ): Message {
   const replaced: ReadonlySet<number> = new Set(Object.values(RESULT));
   const refField = (id: string): Message => (id === "" ? [] : [textField(1, id)]);
@@ -167,6 +189,7 @@ export function withRefs(
   return [
     refs,
     ...mapFields(RESULT.metadata, metadata),
+    ...mapFields(RESULT.attestations, attestations),
     ...result.fields.filter(({ number }) => !replaced.has(number)),
   ];
 }

@@ -34,6 +34,8 @@ export interface ConfigRequest {
 export interface WrappedConfig {
   /** Undefined where an init is in front already: the image stays as it is. */
   readonly bytes: Uint8Array | undefined;
+  /** Where ours is in front already: the config for the case that its file is another release's. */
+  readonly renewed?: Uint8Array;
   readonly diagnostics: readonly Diagnostic[];
 }
 
@@ -77,16 +79,22 @@ export function wrapConfig(bytes: Uint8Array, request: ConfigRequest): WrappedCo
   const diagnostics = composition.notes.map(
     ({ code, ...args }): Diagnostic => ({ code, severity: "warning", args: { platform: where, ...args } }),
   );
-  if (composition.kind === "unchanged") return { bytes: undefined, diagnostics };
-
-  const { entrypoint } = composition.invocation;
-  let after = setEntrypoint(before, invocation, entrypoint ?? [], initPrefix(composition.init));
-  const entry = {
-    ...(request.created === undefined ? {} : { created: request.created }),
-    created_by: `initwrap ${request.initVersion}: ${INIT_PATH} -- in front of the entrypoint`,
+  const created = request.created === undefined ? {} : { created: request.created };
+  const withHistory = (text: string, what: string): string => {
+    const entry = { ...created, created_by: `initwrap ${request.initVersion}: ${what}` };
+    return countAt(text, ["history"]) ? addItem(text, ["history"], entry) : put(text, [], "history", [entry]);
   };
-  if (countAt(after, ["history"])) after = addItem(after, ["history"], entry);
-  else after = put(after, [], "history", [entry]);
+  if (composition.kind === "unchanged") {
+    if (composition.reason !== "already") return { bytes: undefined, diagnostics };
+    const renewed = withHistory(before, `${INIT_PATH} renewed`);
+    prove(config, JSON.parse(renewed) as Config, invocation);
+    return { bytes: undefined, renewed: Buffer.from(renewed), diagnostics };
+  }
+  const { entrypoint } = composition.invocation;
+  const after = withHistory(
+    setEntrypoint(before, invocation, entrypoint ?? [], initPrefix(composition.init)),
+    `${INIT_PATH} -- in front of the entrypoint`,
+  );
   prove(config, JSON.parse(after) as Config, composition.invocation);
   return { bytes: Buffer.from(after), diagnostics };
 }

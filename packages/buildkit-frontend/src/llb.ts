@@ -59,7 +59,7 @@ export function withInit(definition: Uint8Array | undefined, { bytes, platform, 
   };
   let top: Field;
   if (below === undefined || canMerge) {
-    const file = add([mkfile(bytes, -1)]);
+    const file = add([mkfile(INIT, bytes, -1)]);
     name(`[initwrap] ${INIT_PATH}`);
     if (below === undefined) top = file;
     else {
@@ -67,7 +67,7 @@ export function withInit(definition: Uint8Array | undefined, { bytes, platform, 
       name("[initwrap] merge");
     }
   } else {
-    top = add([below, mkfile(bytes, 0)]);
+    top = add([below, mkfile(INIT, bytes, 0)]);
     name(`[initwrap] ${INIT_PATH}`);
   }
   return encode([
@@ -83,9 +83,26 @@ export function topOf(definition: Uint8Array): string | undefined {
   return last === undefined ? undefined : digestOf(last);
 }
 
+/** A definition (pb.Definition) of a file system with one file in it and nothing else. */
+export function soleFile(path: string, bytes: Uint8Array): Uint8Array {
+  const file = encode([mkfile({ path, mode: 0o644 }, bytes, -1)]);
+  const top = encode([messageField(INPUTS, [textField(1, digestOf(file))])]);
+  return encode([
+    bytesField(DEF, file),
+    bytesField(DEF, top),
+    ...mapFields(METADATA, [[digestOf(file), encode(mapFields(2, [["llb.customname", `[initwrap] ${path}`]]))]]),
+  ]);
+}
+
+const INIT = { path: INIT_PATH, mode: 0o755 } as const;
+
 /** FileOp with one FileActionMkFile; `input` is -1 for an empty file system. The time is 1970, as in the ready-packed layer. */
-function mkfile(bytes: Uint8Array, input: number): Field {
-  const file = [textField(1, INIT_PATH), numberField(2, 0o755), bytesField(3, bytes)];
+function mkfile(
+  { path, mode }: { readonly path: string; readonly mode: number },
+  bytes: Uint8Array,
+  input: number,
+): Field {
+  const file = [textField(1, path), numberField(2, mode), bytesField(3, bytes)];
   const action = [numberField(1, input), numberField(2, -1), numberField(3, 0), messageField(5, file)];
   return messageField(FILE, [messageField(2, action)]);
 }

@@ -3,6 +3,7 @@
  *
  * Loaded while BuildKit evaluates the Dockerfile, which takes it longer than this: no build waits for it.
  */
+import { INIT_PATH } from "../../cli/src/model/compose.ts";
 import type { Diagnostic } from "../../cli/src/model/diagnostics.ts";
 import { InitwrapError } from "../../cli/src/model/errors.ts";
 import { formatPlatform, samePlatform } from "../../cli/src/model/platform.ts";
@@ -10,6 +11,7 @@ import { helpOf, messageOf } from "../../cli/src/terminal/messages.ts";
 import { InitCoreError } from "../../init-core/lib/errors.ts";
 import { type Init, initFor } from "../../init-core/lib/init.ts";
 import type { Capabilities, Gateway, Ref } from "./gateway.ts";
+import { GrpcError } from "./grpc.ts";
 import { platformOf, wrapConfig } from "./image-config.ts";
 import { topOf, withInit } from "./llb.ts";
 import type { FrontendRequest } from "./request.ts";
@@ -21,7 +23,7 @@ export async function wrapImage(
   capabilities: Capabilities,
   config: Uint8Array,
   ref: Ref | undefined,
-): Promise<{ readonly config: Uint8Array; readonly id: string } | undefined> {
+): Promise<{ readonly config: Uint8Array; readonly id: string; readonly init: Init } | undefined> {
   const platform = platformOf(config);
   const report = (diagnostics: readonly Diagnostic[]): Promise<void> => warn(gateway, capabilities, ref, diagnostics);
   const where = formatPlatform(platform);
@@ -33,7 +35,7 @@ export async function wrapImage(
     return undefined;
   }
   const init = initOf(platform, where);
-  const { bytes, diagnostics } = wrapConfig(config, {
+  const { bytes, renewed, diagnostics } = wrapConfig(config, {
     initOptions: request.initOptions,
     replaceInit: request.replaceInit,
     force: request.force,
@@ -41,16 +43,29 @@ export async function wrapImage(
     created: request.created,
   });
   await report(diagnostics);
-  if (bytes === undefined) return undefined;
+  const isOlder = renewed !== undefined && !(await isCurrent(gateway, ref, init));
+  const wrapped = isOlder ? renewed : bytes;
+  if (wrapped === undefined) return undefined;
   const definition = withInit(ref?.definition, {
     bytes: init.bytes(),
     platform,
     canMerge: capabilities.llb.has("mergeop"),
   });
-  const solved = await gateway.solve({ definition, cacheImports: request.cacheImports });
-  const id = solved.refs.get("")?.id;
-  if (id === undefined) throw new InitwrapError("DAEMON_FAILED", "BuildKit gave no snapshot for the init", { where });
-  return { config: bytes, id };
+  const id = await gateway.snapshot({ definition, cacheImports: request.cacheImports });
+  return { config: wrapped, id, init };
+}
+
+/** Whether the file that is there, on an image that begins with our init already, is this release's. */
+async function isCurrent(gateway: Gateway, ref: Ref | undefined, init: Init): Promise<boolean> {
+  if (ref === undefined) return false;
+  const bytes = init.bytes();
+  try {
+    return bytes.equals(await gateway.readFile(ref.id, INIT_PATH, bytes.length + 1));
+  } catch (error) {
+    // There is no such file; or the build fails, which BuildKit then says itself.
+    if (error instanceof GrpcError) return false;
+    throw error;
+  }
 }
 
 function initOf(platform: Parameters<typeof initFor>[0], where: string): Init {

@@ -17,6 +17,7 @@ import {
   textOf,
 } from "../../../packages/buildkit-frontend/src/protobuf.ts";
 import { digestOf } from "../../../packages/cli/src/model/digest.ts";
+import { initwrap } from "../../support/cli.ts";
 import { type Refusal, resultIn, runFrontend } from "../../support/fake-gateway.ts";
 
 const configOf = (architecture: string, config: object = { Entrypoint: ["/app"], Cmd: ["x"] }, os = "linux") =>
@@ -167,7 +168,8 @@ describe("a build through the frontend", () => {
       [configOf("amd64"), { "build-arg:INITWRAP_PLATFORMS": "linux/arm64" }, undefined],
       [configOf("amd64", { Entrypoint: ["/initwrap", "--", "/app"] }), {}, undefined],
     ] as const) {
-      const { calls, returned, exitCode } = await runFrontend({ options, solve: dockerfile(single(config)) });
+      const file = initFor({ os: "linux", architecture: "amd64" }).bytes();
+      const { calls, returned, exitCode } = await runFrontend({ options, file, solve: dockerfile(single(config)) });
       expect(exitCode).toBe(0);
       expect(JSON.stringify(configIn(returned))).toBe(config);
       expect(refIn(returned)).toBe("dockerfile");
@@ -175,6 +177,61 @@ describe("a build through the frontend", () => {
       expect(warnings.map((one) => textOf(one, 3))).toEqual(warning ? [expect.stringContaining(`[${warning}]`)] : []);
       for (const one of warnings) expect(textOf(one, 1)).toBe(digestOf(BASE));
     }
+  });
+
+  it("renews the init of another release, and puts one where there is none", async () => {
+    const { bytes, version } = initFor({ os: "linux", architecture: "amd64" });
+    const plain = configOf("amd64", { Entrypoint: ["/initwrap", "--", "/app"], Cmd: ["x"] });
+    for (const file of [Buffer.from("of another release"), Buffer.concat([bytes(), Buffer.of(0)]), undefined]) {
+      const { returned, exitCode } = await runFrontend({
+        ...(file === undefined ? {} : { file }),
+        solve: dockerfile(single(plain)),
+      });
+      expect([exitCode, refIn(returned)]).toEqual([0, "wrapped"]);
+      const config = Buffer.from(mapOf(resultIn(returned), 10).get("containerimage.config")!).toString();
+      const entry = `,{"created_by":"initwrap ${version}: /initwrap renewed"}`;
+      expect(config).toBe(plain.replace('{"created_by":"COPY"}', (copied) => copied + entry));
+    }
+  });
+
+  it("adds the init to an SBOM that there is, platform by platform, and makes none of its own", async () => {
+    const spdx = "https://spdx.dev/Document";
+    const scan = (type: string) => messageField(1, [numberField(1, 1), textField(5, type)]);
+    const attested = (key: string, type: string) => mapFields(12, [[key, encode([scan(type)])]]);
+    const plain = single(configOf("arm64"), attested("linux/arm64", spdx));
+    const { calls, returned } = await runFrontend({
+      options: { "build-arg:SOURCE_DATE_EPOCH": "86400" },
+      solve: (_, index) => [plain, SOLVED, [messageField(3, refOf("the document"))]][index]!,
+    });
+    const [scanned, own, ...others] = allBytesOf(
+      decode(mapOf(resultIn(returned), 12).get("linux/arm64") ?? new Uint8Array()),
+      1,
+    );
+    expect(others).toEqual([]);
+    expect(scanned).toEqual(Buffer.from(bytesOf(decode(encode([scan(spdx)])), 1)!));
+    const attestation = decode(own!);
+    expect([numberOf(attestation, 1), textOf(attestation, 5)]).toEqual([0n, spdx]);
+    expect(textOf(decode(bytesOf(attestation, 3)!), 1)).toBe("the document");
+    expect(allBytesOf(attestation, 6)).toHaveLength(1);
+    const made = allBytesOf(decode(bytesOf(calls.filter(({ method }) => method === "Solve")[2]!.message, 1)!), 1);
+    const file = decode(bytesOf(decode(bytesOf(decode(bytesOf(decode(made[0]!), 4)!), 2)!), 5)!);
+    expect(textOf(file, 1)).toBe(textOf(attestation, 4));
+    const document = JSON.parse(textOf(file, 3));
+    const init = initFor({ os: "linux", architecture: "arm64" });
+    expect(document.creationInfo.created).toBe("1970-01-02T00:00:00Z");
+    expect(document.packages).toMatchObject([
+      {
+        name: "initwrap",
+        versionInfo: init.version,
+        licenseDeclared: "MIT",
+        checksums: [{ algorithm: "SHA256", checksumValue: init.sha256 }],
+      },
+    ]);
+
+    const other = single(configOf("arm64"), attested("linux/arm64", "https://example.com/other"));
+    const untouched = await runFrontend({ solve: dockerfile(other) });
+    expect(mapOf(resultIn(untouched.returned), 12)).toEqual(mapOf(other, 12));
+    expect(untouched.calls.filter(({ method }) => method === "Solve")).toHaveLength(2);
   });
 
   it("refuses, with code and platform, what may not be wrapped", async () => {
@@ -253,6 +310,28 @@ describe("what is handed to the frontend that reads the Dockerfile", () => {
     const { returned, calls } = await given({ cmdline: "r/f:1 inti=-g" });
     expect(textOf(statusIn(returned), 2)).toMatch(/inti=-g.*\[USAGE\]/);
     expect(calls.map(({ method }) => method)).toEqual(["Return"]);
+  });
+
+  it("refuses options that the init does not take, in the words of the command line, before anything is built", async () => {
+    for (const [options, message] of [
+      ["--grcae=5s", /the init does not take these options: .*--grcae.*\[USAGE\]/],
+      ["-v -- -g", /-- ends the init's options and is added anyway \[USAGE\]/],
+      ["--version", /with these options the init shows its version and starts nothing \[USAGE\]/],
+      ["-g /bin/app", /the init takes \/bin\/app for the program, not for an option \[USAGE\]/],
+      ["--grace=soon", /the init does not take these options: .*soon.*\[USAGE\]/],
+    ] as const) {
+      const { returned, calls } = await given({ "build-arg:INITWRAP_INIT": options });
+      const text = textOf(statusIn(returned), 2);
+      expect(text).toMatch(message);
+      expect(calls.map(({ method }) => method)).toEqual(["Return"]);
+      // The command line's words are the same.
+      const image = ["image", "absent.tar", ...options.split(" ").map((word) => `--init-arg=${word}`)];
+      const { status, stderr } = await initwrap(image);
+      expect(status).toBe(2);
+      expect(stderr).toContain(text.slice("initwrap: ".length, text.indexOf(" [USAGE]")));
+    }
+    const other = await given({ "build-arg:INITWRAP_INIT": "-v -- -g", requestid: "frontend.lint" });
+    expect(other.calls.map(({ method }) => method)).toContain("Solve");
   });
 
   it("passes a query on, and its answer back, unwrapped", async () => {

@@ -10,6 +10,7 @@
  */
 import { existsSync } from "node:fs";
 import { readFile, realpath } from "node:fs/promises";
+import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
@@ -189,10 +190,12 @@ export async function runtimeLibraries(runtime: Runtime): Promise<readonly File[
   ];
 }
 
-/** The bundle, the launcher, and the inits that it puts into images. */
-async function frontendFiles({ platform }: Runtime): Promise<readonly File[]> {
+/** The bundle, the launcher, the addon, and the inits that it puts into images. */
+async function frontendFiles({ platform, node }: Runtime): Promise<readonly File[]> {
   const own = frontendFolder();
   const inits = dirname(dirname(initFor(platform).path));
+  const addon = `prebuilds/${node.replace("node-", "")}/@initwrap+init-core.node`;
+  const loader = dirname(createRequire(join(dirname(inits), "package.json")).resolve("node-gyp-build/package.json"));
   const file = async (path: string, from: string, mode: File["mode"] = 0o644): Promise<File> => ({
     path,
     bytes: await readFile(from),
@@ -201,6 +204,11 @@ async function frontendFiles({ platform }: Runtime): Promise<readonly File[]> {
   return Promise.all([
     file("launcher", join(own, `launcher-linux-${platform.architecture}`), 0o755),
     file("frontend.cjs", join(own, "frontend.cjs")),
+    // Judges the init's options by the init's own code.
+    file(addon, join(dirname(inits), addon)),
+    ...["package.json", "index.js", "node-gyp-build.js"].map((name) =>
+      file(`node_modules/node-gyp-build/${name}`, join(loader, name)),
+    ),
     file("inits/SHA256SUMS", join(inits, "SHA256SUMS")),
     ...initPlatforms().flatMap((one) => {
       const folder = dirname(initFor(one).path);
