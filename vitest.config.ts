@@ -2,7 +2,10 @@ import { join } from "node:path";
 import { configDefaults, defineConfig } from "vitest/config";
 
 /** Tests whose engines, networks and containers are shared with everything else that runs on the machine. */
-const WITH_ENGINES = ["test/e2e/**/*.test.ts", "test/contract/**/*.test.ts"];
+const WITH_ENGINES = [
+  "test/{contract,docs,e2e}/**/*.test.ts",
+  "test/init/{docker-init-path,peers-suites,podman,replaced-init}.test.ts",
+];
 
 export default defineConfig({
   // The tests read the sources; what is built is tried by the end-to-end tests, through the CLI's own process.

@@ -1,6 +1,6 @@
 /**
- * Every kind of source into every kind of sink. Each result is read by skopeo and compared field by field, and is loaded and
- * run by every engine that can take it; what is byte for byte one that ran already is not run again.
+ * Every kind of source into every kind of sink. Each result is read by skopeo and compared field by field, is read by crane,
+ * umoci and buildah where they read its kind, and is loaded and run by every engine that can take it; what is byte for byte one that ran already is not run again.
  */
 import { execFile, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -16,6 +16,13 @@ import { wrapImage } from "../../packages/cli/src/wrap/image.ts";
 import { requireCapability } from "../support/capability.ts";
 import { CLI, initwrap, initwrapOk } from "../support/cli.ts";
 import { type Engine, type EngineName, findEngine } from "../support/engine.ts";
+import {
+  entrypointByBuildah,
+  readersAvailable,
+  readRegistryByCrane,
+  unpackByUmoci,
+  validateArchiveByCrane,
+} from "../support/image-readers.ts";
 import { buildContext, freshTag, removeContext, runContainer } from "../support/images.ts";
 import { podmanAvailable, startPodman, type TestPodman } from "../support/podman.ts";
 import { registryAvailable, startRegistry, type TestRegistry } from "../support/registry.ts";
@@ -196,6 +203,50 @@ async function configBySkopeo(to: string, place: string): Promise<Buffer> {
   return inspect(`docker-archive:${saved}`);
 }
 
+/**
+ * The result as crane, umoci and buildah read it. A file that was read already, byte for byte, is not read again; `id` is the
+ * manifest's digest at the registry.
+ */
+async function readByOthers(to: string, place: string, id: string): Promise<void> {
+  const once = async (key: string, read: () => Promise<void>): Promise<void> => {
+    if (ran.has(key)) return;
+    await read();
+    ran.add(key);
+  };
+  const entrypoint = expect.arrayContaining(["/initwrap", "--", "/bin/busybox"]);
+  if (to === "registry") {
+    const name = `${registry.host}/${TAG}`;
+    const { manifest, config } = await readRegistryByCrane(name);
+    expect([digestOf(manifest), digestOf(config)]).toEqual([id, wrapped]);
+    return once(`buildah ${id}`, async () => {
+      expect(await entrypointByBuildah(`docker://${name}`)).toEqual(entrypoint);
+    });
+  }
+  if (to === "oci") {
+    const layout = place.slice("oci:".length);
+    const index = await readFile(join(layout, "index.json"), "utf8");
+    return once(`readers ${index}`, async () => {
+      expect(await entrypointByBuildah(`oci:${layout}`)).toEqual(entrypoint);
+      const { args, init } = await unpackByUmoci(layout, TAG.split(":")[1]!);
+      expect(args.slice(0, 5)).toEqual(["/initwrap", "--", "/bin/busybox", "sh", "-c"]);
+      expect(init.subarray(0, 4).toString()).toBe("\u007fELF");
+    });
+  }
+  const file = place.replace(/^[\w-]+:/, "");
+  const read = join(folder, "read.tar");
+  await rm(read, { force: true });
+  if (DOCKERS[to]) await findEngine(DOCKERS[to])!.docker(["save", "--output", read, TAG]);
+  else if (to === "podman" || to === "containers-storage") {
+    await podman.podman(["save", "--quiet", "--output", read, `docker.io/${TAG}`]);
+  } else if (to === "gzip" || to === "zstd") await run("sh", ["-c", `${to} -dc '${file}' >'${read}'`]);
+  else await copyFile(file, read);
+  await once(`readers ${digestOf(await readFile(read))}`, async () => {
+    await validateArchiveByCrane(read);
+    const kind = to === "oci-archive" ? to : "docker-archive";
+    expect(await entrypointByBuildah(`${kind}:${read}`)).toEqual(entrypoint);
+  });
+}
+
 /** What has been run: an engine and the digest of the file that it loaded, or a manifest's digest in the registry. */
 const ran = new Set<string>();
 
@@ -284,7 +335,8 @@ describe.each(KINDS)("from %s", (from) => {
     const engines = Object.values(DOCKERS).every((name) => findEngine(name));
     requireCapability(context, "every container engine", engines);
     requireCapability(context, "podman and docker-registry", podmanAvailable && registryAvailable);
-    if (!engines || !podmanAvailable || !registryAvailable) return;
+    requireCapability(context, "crane, umoci and buildah", readersAvailable);
+    if (!engines || !podmanAvailable || !registryAvailable || !readersAvailable) return;
     const { digest, place } = await wrap(from, to);
 
     const bytes = await configBySkopeo(to, place);
@@ -293,6 +345,7 @@ describe.each(KINDS)("from %s", (from) => {
     compareConfigs(JSON.parse(original.bytes.toString()), JSON.parse(bytes.toString()));
     if (KEEPS_NO_MANIFEST.has(to)) expect(digest).toBe(wrapped);
     await runResult(to, place, digest);
+    await readByOthers(to, place, digest);
     if (to === "-") return;
 
     const env = environment(from, to);
