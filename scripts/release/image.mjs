@@ -47,8 +47,10 @@ export async function buildImage({ version, programs, output }) {
       { path: "tmp", mode: 0o1777 },
       { path: "work", mode: 0o755 },
     ];
+    // The system is asked for the name of the process's user, and has none without this file.
+    const users = { path: "etc/passwd", bytes: Buffer.from("root:x:0:0:root:/tmp:/sbin/nologin\n"), mode: 0o644 };
     const layers = [
-      await tarOf([...folders, ...libraries]),
+      await tarOf([...folders, users, ...libraries]),
       await tarOf([{ path: PROGRAM, bytes: readFileSync(program), mode: 0o755 }]),
     ];
     const descriptors = layers.map((layer) => add(OCI_LAYER_GZIP, gzipped(layer)));
