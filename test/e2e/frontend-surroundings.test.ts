@@ -125,9 +125,10 @@ describe("a cache in a registry", () => {
     const folder = await contextOf(`${SAY}COPY <<EOF /name\n${name}\nEOF\n`);
     const words = ["build", "--progress=plain", "--provenance=false", ...through(), "-t", image];
     const first = await builder.docker([...words, ...named(to), "--push", folder]);
-    expect(first.stderr).not.toMatch(/COPY <<EOF .*\n#\d+ CACHED/);
+    expect(first.stderr).not.toMatch(/COPY <<EOF .*\n#\d+ (?:CACHED|sha256:)/);
     const second = await other.docker([...words, "--cache-from", ...named([from]), folder]);
-    expect(second.stderr).toMatch(/COPY <<EOF .*\n#\d+ CACHED/);
+    // Taken as it is, or fetched from the registry because the export needs its layer; a step that is run fetches none.
+    expect(second.stderr).toMatch(/COPY <<EOF .*\n#\d+ (?:CACHED|sha256:)/);
     expect((await inspect(other, image)).RootFS.Layers.at(-1)).toBe(init.diffId);
   });
 });
