@@ -67,7 +67,8 @@ export async function startSecondDaemon(
       `--pidfile=${folder}/pid`,
       `--host=${socket}`,
     ],
-    { stdio: ["ignore", "ignore", "pipe"] },
+    // The tests' own folder for temporary files is not in the engine's root file system.
+    { stdio: ["ignore", "ignore", "pipe"], env: { ...process.env, TMPDIR: "/tmp" } },
   );
   let text = "";
   daemon.stderr.setEncoding("utf8").on("data", (chunk: string) => {
