@@ -6,7 +6,7 @@ import { execFile, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { copyFile, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Descriptor } from "../../packages/cli/src/model/descriptor.ts";
@@ -226,7 +226,10 @@ async function readByOthers(to: string, place: string, id: string): Promise<void
     const layout = place.slice("oci:".length);
     const index = await readFile(join(layout, "index.json"), "utf8");
     return once(`readers ${index}`, async () => {
-      expect(await entrypointByBuildah(`oci:${layout}`)).toEqual(entrypoint);
+      expect(await entrypointByBuildah(`oci:${basename(layout)}`, dirname(layout))).toEqual(entrypoint);
+      const { mediaType } = JSON.parse(index).manifests[0] as { mediaType: string };
+      // Umoci reads no manifest of Docker's own kind, and a result keeps the kind that it had.
+      if (mediaType.startsWith("application/vnd.docker.")) return;
       const { args, init } = await unpackByUmoci(layout, TAG.split(":")[1]!);
       expect(args.slice(0, 5)).toEqual(["/initwrap", "--", "/bin/busybox", "sh", "-c"]);
       expect(init.subarray(0, 4).toString()).toBe("\u007fELF");

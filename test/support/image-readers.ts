@@ -27,9 +27,16 @@ export async function readRegistryByCrane(name: string): Promise<{ manifest: Buf
   return { manifest, config: await crane("config", name) };
 }
 
-/** A plain archive, by Docker's manifest.json: every layer is read and hashed. */
+/**
+ * A plain archive, by Docker's manifest.json: every layer is read and hashed. Crane takes all layers for compressed when the
+ * first is, and so cannot read an archive of both kinds: that is left to the others.
+ */
 export async function validateArchiveByCrane(path: string): Promise<void> {
-  await crane("validate", "--tarball", path);
+  const read = async (name: string): Promise<Buffer> =>
+    (await run("tar", ["-xOf", path, name], { encoding: "buffer", maxBuffer: 1 << 28 })).stdout;
+  const [{ Layers }] = JSON.parse((await read("manifest.json")).toString()) as [{ Layers: readonly string[] }];
+  const magics = await Promise.all(Layers.map(async (name) => (await read(name)).subarray(0, 2).toString("hex")));
+  if (new Set(magics.map((magic) => magic === "1f8b")).size === 1) await crane("validate", "--tarball", path);
 }
 
 /** Unpacks an OCI layout as a bundle for a runtime: the arguments of its process, and the init in its root. */
@@ -45,12 +52,15 @@ export async function unpackByUmoci(layout: string, tag: string): Promise<{ args
   }
 }
 
-/** Pulls an image (`docker-archive:FILE`, `docker://NAME`...) into a storage of its own, and says what it would start. */
-export async function entrypointByBuildah(image: string): Promise<readonly string[]> {
+/**
+ * Pulls an image (`docker-archive:FILE`, `docker://NAME`...) into a storage of its own, and says what it would start.
+ * A path is below `directory`: buildah makes the image's name of the path of a layout, and takes no capitals in it.
+ */
+export async function entrypointByBuildah(image: string, directory = "/"): Promise<readonly string[]> {
   const folder = await mkdtemp(join(tmpdir(), "initwrap-buildah-"));
   const buildah = async (...args: readonly string[]): Promise<string> => {
     const store = ["--root", join(folder, "root"), "--runroot", join(folder, "run"), "--storage-driver", "vfs"];
-    return (await run("buildah", [...store, ...args])).stdout;
+    return (await run("buildah", [...store, ...args], { cwd: directory })).stdout;
   };
   try {
     const id = (await buildah("pull", "--quiet", "--tls-verify=false", image)).trim();
