@@ -168,6 +168,7 @@ describe("refusals", () => {
     ["STAGE_NOT_FOUND", "FROM a AS x\n", { target: "y" }],
     ["NO_INIT_FOR_PLATFORM", "FROM --platform=linux/s390x a\n", { injection: INLINE }],
     ["UNSAFE_EDIT", "ARG P=linux/amd64\nFROM --platform=$P a\n", { injection: INLINE }],
+    ["UNSAFE_EDIT", '# escape=`\nFROM a\nCMD ["x"]\r`\n', {}],
     ["UNSAFE_EDIT", "ARG TARGETARCH\nFROM a\n", { injection: INLINE }],
     ["UNSAFE_EDIT", "FROM a AS x\nFROM b\nCOPY --from=0 /x /x\n", { injection: INLINE, target: "x" }],
     [

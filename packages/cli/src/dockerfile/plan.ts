@@ -446,10 +446,11 @@ function closeContinuation(
   const { openEscape } = last;
   if (openEscape === undefined) return undefined;
   if (edits.some(({ start, end }) => start <= openEscape && openEscape < end)) return undefined;
-  // Behind a second escape, or alone on its line, its removal would leave another one open; and a swallowed marker would
-  // become a real one.
+  // Behind a second escape, or alone on its line, its removal would leave another one open; behind a carriage return, it
+  // would make another line ending; and a swallowed marker would become a real one.
   const line = text.slice(text.lastIndexOf("\n", openEscape) + 1, openEscape).trim();
-  if (line === "" || line.endsWith(text[openEscape] as string) || text.includes("# initwrap ", openEscape)) {
+  const unsafe = line === "" || line.endsWith(text[openEscape] as string) || text[openEscape - 1] === "\r";
+  if (unsafe || text.includes("# initwrap ", openEscape)) {
     throw new InitwrapError("UNSAFE_EDIT", "the instruction's continuation never ends", {
       hint: "take out the escape character that ends the file",
       line: last.range.line,
