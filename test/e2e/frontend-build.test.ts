@@ -1,67 +1,24 @@
 /** Builds through the frontend beside the same builds without it, on Docker 26.1 with both of its image stores. */
 import { execFile } from "node:child_process";
-import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { initFor } from "@initwrap/init-core";
-import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
-import { requireCapability } from "../support/capability.ts";
+import { describe, expect, it, vi } from "vitest";
 import { initwrapOk } from "../support/cli.ts";
-import { type Engine, type EngineName, findEngine, requireEngine } from "../support/engine.ts";
-import { buildFrontendImage, nodeModules } from "../support/frontend-image.ts";
-import {
-  BASE_IMAGE,
-  buildContext,
-  freshTag,
-  provideBaseImage,
-  removeContext,
-  runContainer,
-} from "../support/images.ts";
+import { type Engine, type EngineName, requireEngine } from "../support/engine.ts";
+import { useFrontend } from "../support/frontend-builds.ts";
+import { buildFrontendImage } from "../support/frontend-image.ts";
+import { BASE_IMAGE, buildContext, provideBaseImage, runContainer } from "../support/images.ts";
 import { compileProgram } from "../support/programs.ts";
-import { registryAvailable, startRegistry, type TestRegistry } from "../support/registry.ts";
 
 // Every build is two processes and a container; the machine has other work.
 vi.setConfig({ testTimeout: 400_000 });
 
-let registry: TestRegistry | undefined;
-let modules: string | undefined;
-let reference = "";
-const contexts: string[] = [];
-const tags: string[] = [];
+const frontend = useFrontend(["modern", "modern-graph", "newest"]);
+const { tags, contexts, tagOf, contextOf, through } = frontend;
 const { diffId } = initFor({ os: "linux", architecture: "amd64" });
-
-beforeAll(async () => {
-  modules = await nodeModules();
-  if (!registryAvailable || modules === undefined) return;
-  registry = await startRegistry();
-  reference = `${registry.host}/tools/frontend:1`;
-  await buildFrontendImage(modules, ["--push", reference, "--platform", "linux/amd64"]);
-});
-afterAll(async () => {
-  for (const name of ["modern", "modern-graph", "newest"] as const) {
-    await findEngine(name)?.docker(["rmi", "-f", ...tags, reference], { check: false });
-  }
-  await registry?.stop();
-  await Promise.all(contexts.map(removeContext));
-  if (modules !== undefined) await rm(modules, { recursive: true, force: true });
-});
-beforeEach((context) => {
-  requireCapability(context, "docker-registry", registryAvailable);
-  requireCapability(context, "Node.js for the other architecture", modules !== undefined);
-});
-
-const tagOf = (purpose: string): string => {
-  const tag = freshTag(purpose);
-  tags.push(tag);
-  return tag;
-};
-const contextOf = async (dockerfile: string): Promise<string> => {
-  const folder = await buildContext(dockerfile, [await compileProgram("say")]);
-  contexts.push(folder);
-  return folder;
-};
-const through = (frontend = reference): string[] => ["--build-arg", `BUILDKIT_SYNTAX=${frontend}`];
 
 interface Inspected {
   readonly Id: string;
@@ -186,11 +143,16 @@ describe.each(["modern", "modern-graph"] as const)("a build through the frontend
       await engine.docker(["build", "-q", ...args, "-t", tag, await contextOf(dockerfile)]);
       return (await inspect(engine, tag)).Config.Entrypoint;
     };
-    const line = `# syntax=${reference} init="-g --grace=5s"\n${body}`;
+    const line = `# syntax=${frontend.reference} init="-g --grace=5s"\n${body}`;
     const options = ["/initwrap", "-g", "--grace=5s", "--", "/say"];
     expect(await entrypointOf(line, [])).toEqual(options);
     expect(await entrypointOf(line, ["--build-arg", "INITWRAP_INIT=-v"])).toEqual(["/initwrap", "-v", "--", "/say"]);
-    const below = ["--build-arg", `INITWRAP_UPSTREAM=${reference}`, "--build-arg", "INITWRAP_INIT=-g --grace=5s"];
+    const below = [
+      "--build-arg",
+      `INITWRAP_UPSTREAM=${frontend.reference}`,
+      "--build-arg",
+      "INITWRAP_INIT=-g --grace=5s",
+    ];
     expect(await entrypointOf(body, [...through(), ...below])).toEqual(options);
     // The Dockerfile's own syntax line is honoured below it.
     expect(await entrypointOf(line, through())).toEqual(["/initwrap", "--", "/say"]);
@@ -245,7 +207,7 @@ CMD ["/word"]
     expect(asImage.Config.Entrypoint).toEqual(after.Config.Entrypoint);
     expect(asImage.RootFS.Layers?.at(-1)).toBe(diffId);
 
-    const place = (await initwrapOk(["init-image", "--push", `${registry!.host}/tools/init:1`])).stdout
+    const place = (await initwrapOk(["init-image", "--push", `${frontend.registry!.host}/tools/init:1`])).stdout
       .toString()
       .trim();
     for (const [inject, isSame] of [
@@ -318,7 +280,7 @@ describe("the frontend", () => {
     const tag = tagOf("bake");
     const target = (dockerfile: string) => ({
       "dockerfile-inline": dockerfile,
-      args: { BUILDKIT_SYNTAX: reference },
+      args: { BUILDKIT_SYNTAX: frontend.reference },
     });
     const file = {
       target: {
@@ -335,10 +297,10 @@ describe("the frontend", () => {
 
   it("may start later than BuildKit waits for a frontend", async (context) => {
     const engine = requireEngine(context, "modern-graph");
-    const slow = `${registry!.host}/tools/slow:1`;
+    const slow = `${frontend.registry!.host}/tools/slow:1`;
     tags.push(slow);
     const folder = await buildContext(
-      `FROM ${reference}\nCOPY --from=${reference} /node /real/node\nCOPY slow-node /node\n`,
+      `FROM ${frontend.reference}\nCOPY --from=${frontend.reference} /node /real/node\nCOPY slow-node /node\n`,
       [await compileProgram("slow-node")],
     );
     contexts.push(folder);
@@ -355,10 +317,10 @@ describe("the frontend's image", () => {
   it("is at most 40 MB for each platform, and the same when it is built again", async () => {
     const out = await mkdtemp(join(tmpdir(), "initwrap-frontend-"));
     contexts.push(out);
-    const first = await buildFrontendImage(modules!, ["-o", join(out, "layout")]);
+    const first = await buildFrontendImage(frontend.modules!, ["-o", join(out, "layout")]);
     expect(first.platforms.map(({ platform }) => platform)).toEqual(["linux/amd64", "linux/arm64"]);
     for (const { size } of first.platforms) expect(size).toBeLessThan(40_000_000);
-    const again = await buildFrontendImage(modules!, ["-o", join(out, "again"), "--platform", "linux/arm64"]);
+    const again = await buildFrontendImage(frontend.modules!, ["-o", join(out, "again"), "--platform", "linux/arm64"]);
     expect(again.platforms[0]).toEqual(first.platforms[1]);
   });
 });

@@ -2,60 +2,23 @@
 import { execFile } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import { initFor } from "@initwrap/init-core";
-import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
-import { requireCapability } from "../support/capability.ts";
-import { type Engine, findEngine, requireEngine } from "../support/engine.ts";
-import { buildFrontendImage, nodeModules } from "../support/frontend-image.ts";
-import { BASE_IMAGE, buildContext, freshTag, provideBaseImage, removeContext } from "../support/images.ts";
+import { describe, expect, it, vi } from "vitest";
+import { type Engine, requireEngine } from "../support/engine.ts";
+import { useFrontend } from "../support/frontend-builds.ts";
+import { BASE_IMAGE, provideBaseImage } from "../support/images.ts";
 import { compileProgram } from "../support/programs.ts";
-import { registryAvailable, startRegistry, type TestRegistry } from "../support/registry.ts";
 
 vi.setConfig({ testTimeout: 300_000 });
 
-let registry: TestRegistry | undefined;
-let modules: string | undefined;
-let reference = "";
-const contexts: string[] = [];
-const tags: string[] = [];
+const frontend = useFrontend(["modern", "newest", "classic"]);
+const { tags, contexts, tagOf, contextOf, through } = frontend;
 const init = initFor({ os: "linux", architecture: "amd64" });
-
-beforeAll(async () => {
-  modules = await nodeModules();
-  if (!registryAvailable || modules === undefined) return;
-  registry = await startRegistry();
-  reference = `${registry.host}/tools/frontend:1`;
-  await buildFrontendImage(modules, ["--push", reference, "--platform", "linux/amd64"]);
-});
-afterAll(async () => {
-  for (const name of ["modern", "newest", "classic"] as const) {
-    await findEngine(name)?.docker(["rmi", "-f", ...tags, reference], { check: false });
-  }
-  await registry?.stop();
-  await Promise.all(contexts.map(removeContext));
-  if (modules !== undefined) await rm(modules, { recursive: true, force: true });
-});
-beforeEach((context) => {
-  requireCapability(context, "docker-registry", registryAvailable);
-  requireCapability(context, "Node.js for the other architecture", modules !== undefined);
-});
-
-const tagOf = (purpose: string): string => {
-  const tag = freshTag(purpose);
-  tags.push(tag);
-  return tag;
-};
-const contextOf = async (dockerfile: string, more: readonly string[] = []): Promise<string> => {
-  const folder = await buildContext(dockerfile, [await compileProgram("say"), ...more]);
-  contexts.push(folder);
-  return folder;
-};
-const through = (): string[] => ["--build-arg", `BUILDKIT_SYNTAX=${reference}`];
 const SAY = 'FROM scratch\nCOPY say /say\nENTRYPOINT ["/say"]\n';
 
 interface Config {
@@ -73,7 +36,7 @@ const inspect = async (engine: Engine, image: string) =>
 describe.each(["modern", "newest"] as const)("an SBOM asked for on %s", (name) => {
   it("has the scanner's document and, as an attestation of its own, the init's", async (context) => {
     const engine = requireEngine(context, name);
-    const scanner = `${registry!.host}/tools/scanner-${name}:1`;
+    const scanner = `${frontend.registry!.host}/tools/scanner-${name}:1`;
     tags.push(scanner);
     const program = await compileProgram("sbom-scanner");
     const scannerContext = await contextOf('FROM scratch\nCOPY sbom-scanner /scan\nENTRYPOINT ["/scan"]\n', [program]);
@@ -118,8 +81,8 @@ describe("a cache in a registry", () => {
     const [builder, other] = [requireEngine(context, "modern"), requireEngine(context, "newest")];
     const name = randomUUID();
     const named = (words: readonly string[]) =>
-      words.map((word) => word.replace("CACHE", `${registry!.host}/cache/${name}`).replace("IMAGE", image));
-    const image = `${registry!.host}/cached/${name}:1`;
+      words.map((word) => word.replace("CACHE", `${frontend.registry!.host}/cache/${name}`).replace("IMAGE", image));
+    const image = `${frontend.registry!.host}/cached/${name}:1`;
     tags.push(image);
     // What nobody has built before.
     const folder = await contextOf(`${SAY}COPY <<EOF /name\n${name}\nEOF\n`);

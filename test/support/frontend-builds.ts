@@ -1,0 +1,69 @@
+/** What every test of builds through the frontend has: its image in a registry of the test file's own, contexts and tags. */
+import { rm } from "node:fs/promises";
+import { afterAll, beforeAll, beforeEach } from "vitest";
+import { requireCapability } from "./capability.ts";
+import { type EngineName, findEngine } from "./engine.ts";
+import { buildFrontendImage, nodeModules } from "./frontend-image.ts";
+import { buildContext, freshTag, removeContext } from "./images.ts";
+import { compileProgram } from "./programs.ts";
+import { registryAvailable, startRegistry, type TestRegistry } from "./registry.ts";
+
+export interface FrontendBuilds {
+  /** The registry, once the tests run. */
+  registry: TestRegistry | undefined;
+  /** The folder of Node.js for both architectures, once the tests run; undefined where it cannot be had. */
+  modules: string | undefined;
+  /** The frontend's image in the registry. */
+  reference: string;
+  /** Images that are removed from the engines in the end. */
+  readonly tags: string[];
+  /** Build contexts that are removed in the end. */
+  readonly contexts: string[];
+  tagOf(purpose: string): string;
+  /** A context with the program `say`, and with `more` files. */
+  contextOf(dockerfile: string, more?: readonly string[]): Promise<string>;
+  /** The arguments of `docker build` that name the frontend. */
+  through(frontend?: string): string[];
+}
+
+/** Called at the top of a test file: builds and pushes the frontend's image before its tests, and clears `engines` up after. */
+export function useFrontend(engines: readonly EngineName[]): FrontendBuilds {
+  const builds: FrontendBuilds = {
+    registry: undefined,
+    modules: undefined,
+    reference: "",
+    tags: [],
+    contexts: [],
+    tagOf: (purpose) => {
+      const tag = freshTag(purpose);
+      builds.tags.push(tag);
+      return tag;
+    },
+    contextOf: async (dockerfile, more = []) => {
+      const folder = await buildContext(dockerfile, [await compileProgram("say"), ...more]);
+      builds.contexts.push(folder);
+      return folder;
+    },
+    through: (frontend = builds.reference) => ["--build-arg", `BUILDKIT_SYNTAX=${frontend}`],
+  };
+  beforeAll(async () => {
+    builds.modules = await nodeModules();
+    if (!registryAvailable || builds.modules === undefined) return;
+    builds.registry = await startRegistry();
+    builds.reference = `${builds.registry.host}/tools/frontend:1`;
+    await buildFrontendImage(builds.modules, ["--push", builds.reference, "--platform", "linux/amd64"]);
+  });
+  afterAll(async () => {
+    for (const name of engines) {
+      await findEngine(name)?.docker(["rmi", "-f", ...builds.tags, builds.reference], { check: false });
+    }
+    await builds.registry?.stop();
+    await Promise.all(builds.contexts.map(removeContext));
+    if (builds.modules !== undefined) await rm(builds.modules, { recursive: true, force: true });
+  });
+  beforeEach((context) => {
+    requireCapability(context, "docker-registry", registryAvailable);
+    requireCapability(context, "Node.js for the other architecture", builds.modules !== undefined);
+  });
+  return builds;
+}
