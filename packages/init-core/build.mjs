@@ -178,6 +178,7 @@ function pack(bytes) {
     digest: `sha256:${sha256(compressed)}`,
     diffId: `sha256:${sha256(layer)}`,
     size: compressed.length,
+    tarSize: layer.length,
     initSha256: sha256(bytes),
     version,
   };
@@ -262,6 +263,7 @@ function check() {
     expect(facts.digest === `sha256:${sha256(compressed)}`, `${target.platform}/layer.json: wrong digest`);
     expect(facts.diffId === `sha256:${sha256(layer)}`, `${target.platform}/layer.json: wrong diffId`);
     expect(facts.size === compressed.length, `${target.platform}/layer.json: wrong size`);
+    expect(facts.tarSize === layer.length, `${target.platform}/layer.json: wrong tarSize`);
     expect(facts.initSha256 === sha256(bytes), `${target.platform}/layer.json: wrong initSha256`);
     expect(facts.version === version, `${target.platform}/layer.json: wrong version`);
   }

@@ -32,6 +32,7 @@ test.each(platforms.map((platform) => [nameOf(platform), platform] as const))(
     expect(init.digest).toBe(`sha256:${sha256(compressed)}`);
     expect(init.layerSize).toBe(compressed.length);
     expect(init.diffId).toBe(`sha256:${sha256(tar)}`);
+    expect(init.tarSize).toBe(tar.length);
     expect(statSync(init.path).mode & 0o777).toBe(0o755);
 
     const text = (from: number, to: number) => tar.toString("latin1", from, to).replace(/[\0 ]+$/, "");

@@ -11,6 +11,7 @@ import {
   OCI_CONFIG,
   OCI_INDEX,
   OCI_LAYER_GZIP,
+  OCI_LAYER_TAR,
   OCI_MANIFEST,
 } from "../../packages/cli/src/model/media-types.ts";
 import { transferInto } from "./image-support.ts";
@@ -20,6 +21,7 @@ const layerOf = (version: string): ReturnType<ImagePlanRequest["initFor"]> => ({
   digest: digestOf(Buffer.from(`layer ${version}`)),
   diffId: digestOf(Buffer.from(`diff ${version}`)),
   size: 1234,
+  tarSize: 5678,
 });
 
 const argv = fc.option(fc.array(fc.string({ unit: "binary", maxLength: 12 }), { maxLength: 4 }), { nil: null });
@@ -86,8 +88,9 @@ const imageOf = (entrypoint: fc.Arbitrary<readonly string[] | null>) =>
       style,
       fc.constantFrom(OCI_MANIFEST, DOCKER_MANIFEST),
       fc.constantFrom("absent", "null", "some"),
+      fc.constantFrom([OCI_LAYER_GZIP], [OCI_LAYER_TAR], [OCI_LAYER_TAR, OCI_LAYER_GZIP]),
     )
-    .map(([{ text, layers }, indent, mediaType, annotations]): Made => {
+    .map(([{ text, layers }, indent, mediaType, annotations, types]): Made => {
       const bytes = Buffer.from(text);
       const manifest = Buffer.from(
         JSON.stringify(
@@ -96,7 +99,7 @@ const imageOf = (entrypoint: fc.Arbitrary<readonly string[] | null>) =>
             mediaType,
             config: { mediaType: OCI_CONFIG, digest: digestOf(bytes), size: bytes.length },
             layers: Array.from({ length: layers }, (_, place) => ({
-              mediaType: OCI_LAYER_GZIP,
+              mediaType: types[place % types.length],
               size: 10 + place,
               digest: digestOf(Buffer.from(`layer-${place}`)),
             })),

@@ -27,16 +27,9 @@ export async function readRegistryByCrane(name: string): Promise<{ manifest: Buf
   return { manifest, config: await crane("config", name) };
 }
 
-/**
- * A plain archive, by Docker's manifest.json: every layer is read and hashed. Crane takes all layers for compressed when the
- * first is, and so cannot read an archive of both kinds: that is left to the others.
- */
+/** A plain archive, by Docker's manifest.json: every layer is read and hashed. */
 export async function validateArchiveByCrane(path: string): Promise<void> {
-  const read = async (name: string): Promise<Buffer> =>
-    (await run("tar", ["-xOf", path, name], { encoding: "buffer", maxBuffer: 1 << 28 })).stdout;
-  const [{ Layers }] = JSON.parse((await read("manifest.json")).toString()) as [{ Layers: readonly string[] }];
-  const magics = await Promise.all(Layers.map(async (name) => (await read(name)).subarray(0, 2).toString("hex")));
-  if (new Set(magics.map((magic) => magic === "1f8b")).size === 1) await crane("validate", "--tarball", path);
+  await crane("validate", "--tarball", path);
 }
 
 /** Unpacks an OCI layout as a bundle for a runtime: the arguments of its process, and the init in its root. */

@@ -20,6 +20,8 @@ export interface Init {
   readonly diffId: string;
   /** The compressed layer's size in bytes. */
   readonly layerSize: number;
+  /** The uncompressed layer's size in bytes. */
+  readonly tarSize: number;
   /** The executable. */
   bytes(): Buffer;
   /** The gzip-compressed layer, `application/vnd.oci.image.layer.v1.tar+gzip`: one file, `initwrap`, in the root. */
@@ -30,6 +32,7 @@ interface LayerFacts {
   readonly digest: string;
   readonly diffId: string;
   readonly size: number;
+  readonly tarSize: number;
   readonly initSha256: string;
   readonly version: string;
 }
@@ -49,7 +52,7 @@ export function initFor(platform: InitPlatform): Init {
       .join(", ");
     throw new InitCoreError("E_NO_INIT", `there is no init for ${wanted}; there is one for ${known}`);
   }
-  const { digest, diffId, size, initSha256, version } = JSON.parse(readFileSync(facts, "utf8")) as LayerFacts;
+  const { digest, diffId, size, tarSize, initSha256, version } = JSON.parse(readFileSync(facts, "utf8")) as LayerFacts;
   const path = join(folder, "initwrap");
   return {
     platform: platformOf(initName(platform)),
@@ -59,6 +62,7 @@ export function initFor(platform: InitPlatform): Init {
     digest,
     diffId,
     layerSize: size,
+    tarSize,
     bytes: () => readFileSync(path),
     layer: () => readFileSync(join(folder, "layer.tar.gz")),
   };

@@ -7,11 +7,13 @@ import type { Descriptor } from "../../../packages/cli/src/model/descriptor.ts";
 import {
   DOCKER_CONFIG,
   DOCKER_LAYER_GZIP,
+  DOCKER_LAYER_TAR,
   DOCKER_LIST,
   DOCKER_MANIFEST,
   OCI_CONFIG,
   OCI_INDEX,
   OCI_LAYER_GZIP,
+  OCI_LAYER_TAR,
   OCI_MANIFEST,
 } from "../../../packages/cli/src/model/media-types.ts";
 import { parsePlatform } from "../../../packages/cli/src/model/platform.ts";
@@ -287,7 +289,6 @@ describe("layers that are carried", () => {
   const urls = { urls: ["https://example.com/layer"] };
   it.each<[string, boolean, Json]>([
     ["zstd", false, layer("application/vnd.oci.image.layer.v1.tar+zstd")],
-    ["plain", false, layer("application/vnd.oci.image.layer.v1.tar")],
     [
       "estargz",
       false,
@@ -312,7 +313,7 @@ describe("layers that are carried", () => {
     const layers = medium.read(plan.after.digest)["layers"] as Json[];
     expect(layers).toHaveLength(2);
     expect(layers[0]).toEqual(carried);
-    // The new one is of the manifest's family, whatever the others are.
+    // The new one is of the manifest's family, and compressed as ever.
     expect(layers[1]!["mediaType"]).toBe(docker ? DOCKER_LAYER_GZIP : OCI_LAYER_GZIP);
     expect(plan.blobs.find(({ descriptor }) => descriptor.digest === carried["digest"])).toMatchObject({
       kind: "carried",
@@ -330,6 +331,60 @@ describe("layers that are carried", () => {
     const plan = await medium.plan(root);
     const after = medium.read(plan.after.digest)["config"] as Descriptor & { data: string };
     expect(Buffer.from(after.data, "base64")).toEqual(Buffer.from(medium.blobs.get(after.digest)!));
+  });
+});
+
+describe("the init's layer", () => {
+  const init = initFor({ os: "linux", architecture: "amd64" });
+  const plain = { digest: init.diffId, size: init.tarSize };
+  const packed = { digest: init.digest, size: init.layerSize };
+  const undistributed = "application/vnd.oci.image.layer.nondistributable.v1.tar";
+  const lastOf = (medium: Medium, plan: ImagePlan): Json =>
+    (medium.read(plan.after.digest)["layers"] as Json[]).at(-1)!;
+
+  it.each<[string, readonly string[], Json, boolean]>([
+    ["plain layers: plain", [OCI_LAYER_TAR, OCI_LAYER_TAR], { mediaType: OCI_LAYER_TAR, ...plain }, false],
+    ["plain layers of Docker's kind: plain", [DOCKER_LAYER_TAR], { mediaType: DOCKER_LAYER_TAR, ...plain }, true],
+    ["a plain layer to fetch elsewhere: plain", [undistributed], { mediaType: OCI_LAYER_TAR, ...plain }, false],
+    ["layers of both kinds: gzip", [OCI_LAYER_TAR, OCI_LAYER_GZIP], { mediaType: OCI_LAYER_GZIP, ...packed }, false],
+    ["no layer: gzip", [], { mediaType: OCI_LAYER_GZIP, ...packed }, false],
+    ["no layer, Docker's kind: gzip", [], { mediaType: DOCKER_LAYER_GZIP, ...packed }, true],
+  ])("is as the others are, and the plan names what is written: %s", async (_, types, expected, docker) => {
+    const medium = new Medium();
+    const plan = await medium.plan(medium.image({ layers: types.map((type) => layer(type)), docker }));
+    expect(lastOf(medium, plan)).toEqual(expected);
+    expect(plan.blobs.filter(({ kind }) => kind === "init").map(({ descriptor }) => descriptor)).toEqual([expected]);
+    const config = medium.read(plan.platforms[0]!.after.config!) as { rootfs: { diff_ids: string[] } };
+    expect(config.rootfs.diff_ids.at(-1)).toBe(init.diffId);
+    expect((await medium.plan(plan.after)).changed).toBe(false);
+  });
+
+  it("makes no other config: the same image has one, compressed or not", async () => {
+    const plans = [OCI_LAYER_TAR, OCI_LAYER_GZIP].map((type) => {
+      const medium = new Medium();
+      return medium.plan(medium.image({ layers: [layer(type)] }));
+    });
+    const [plain, packed] = await Promise.all(plans);
+    expect(plain!.platforms[0]!.after.config).toBe(packed!.platforms[0]!.after.config);
+    expect(plain!.after.digest).not.toBe(packed!.after.digest);
+  });
+
+  it("that stands compressed among plain ones is right all the same: renewed to a plain one, or undone", async () => {
+    const medium = new Medium();
+    const root = medium.image({ layers: [layer(OCI_LAYER_TAR)] });
+    // By a release that had compressed layers only.
+    const older = (await medium.plan(root)).after;
+    const manifest = medium.read(older.digest) as { layers: Json[] };
+    manifest.layers[1] = { mediaType: OCI_LAYER_GZIP, ...packed };
+    const mixed = medium.add(OCI_MANIFEST, manifest as unknown as Json);
+    expect((await medium.plan(mixed)).changed).toBe(false);
+    const renewed = await medium.plan(mixed, { initOptions: ["-g"] });
+    expect(renewed.platforms[0]!.action).toBe("renew");
+    expect(lastOf(medium, renewed)).toEqual({ mediaType: OCI_LAYER_TAR, ...plain });
+    expect(renewed.after).toEqual((await medium.plan(root, { initOptions: ["-g"] })).after);
+    for (const image of [mixed, renewed.after]) {
+      expect((await medium.plan(image, { action: "undo" })).after.digest).toBe(root.digest);
+    }
   });
 });
 

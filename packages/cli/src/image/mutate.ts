@@ -7,6 +7,7 @@
  *
  * Sources: OCI image-spec, config.md and manifest.md; Docker Image Specification v1.3.
  */
+import type { Descriptor } from "../model/descriptor.ts";
 import type { Digest } from "../model/digest.ts";
 import { digestOf, isDigest } from "../model/digest.ts";
 import { InitwrapError } from "../model/errors.ts";
@@ -23,7 +24,14 @@ import {
   removeLast,
   replaceAt,
 } from "../model/json-edit.ts";
-import { DOCKER_LAYER_GZIP, DOCKER_MANIFEST, OCI_LAYER_GZIP } from "../model/media-types.ts";
+import {
+  DOCKER_LAYER_GZIP,
+  DOCKER_LAYER_TAR,
+  DOCKER_MANIFEST,
+  isPlainLayer,
+  OCI_LAYER_GZIP,
+  OCI_LAYER_TAR,
+} from "../model/media-types.ts";
 
 /** Label: the version of the init in the image. */
 export const VERSION_LABEL = "io.initwrap.version";
@@ -38,8 +46,9 @@ export interface InitLayer {
   /** Digest and size in bytes of the gzip-compressed layer. */
   readonly digest: Digest;
   readonly size: number;
-  /** Digest of the uncompressed layer. */
+  /** Digest and size in bytes of the uncompressed layer. */
   readonly diffId: Digest;
+  readonly tarSize: number;
 }
 
 export interface ConfigChange {
@@ -190,28 +199,32 @@ const CONFIG_PATHS: readonly string[] = [
 ];
 
 export interface ManifestChange {
-  /** The media type under which the manifest is referred to: a manifest may not name its own. */
-  readonly mediaType: string;
   readonly config: { readonly bytes: Uint8Array };
-  readonly layer: InitLayer;
+  /** The init's, of `initDescriptor`. */
+  readonly layer: Descriptor;
   /** Full reference of the image before, where it has one. */
   readonly baseName?: string;
 }
 
-/** The layer type of the manifest's own family, Docker's or OCI's. */
-export function layerTypeFor(manifestType: string): string {
-  return manifestType === DOCKER_MANIFEST ? DOCKER_LAYER_GZIP : OCI_LAYER_GZIP;
+/**
+ * Our layer as the image's other layers are: uncompressed where all of them are, in the manifest's own family of types.
+ *
+ * There are readers (go-containerregistry's of archives) that take all layers to be what the first is. Where there is no other
+ * layer it is compressed: smaller, and one blob for all such images in a registry. The config is the same either way.
+ */
+export function initDescriptor(layer: InitLayer, manifestType: string, others: readonly Descriptor[]): Descriptor {
+  const isDocker = manifestType === DOCKER_MANIFEST;
+  if (others.length > 0 && others.every(({ mediaType }) => isPlainLayer(mediaType))) {
+    return { mediaType: isDocker ? DOCKER_LAYER_TAR : OCI_LAYER_TAR, size: layer.tarSize, digest: layer.diffId };
+  }
+  return { mediaType: isDocker ? DOCKER_LAYER_GZIP : OCI_LAYER_GZIP, size: layer.size, digest: layer.digest };
 }
 
 /** The manifest with the new config, one more layer and the base annotations; everything else as bytes. */
 export function wrapManifest(bytes: Uint8Array, change: ManifestChange): Uint8Array {
   const editor = new Editor(decodeJson(bytes, "the manifest"));
   editor.text = pointConfig(editor.text, change.config.bytes);
-  editor.append(["layers"], {
-    mediaType: layerTypeFor(change.mediaType),
-    size: change.layer.size,
-    digest: change.layer.digest,
-  });
+  editor.append(["layers"], change.layer);
   editor.put(["annotations", BASE_DIGEST], digestOf(bytes));
   if (change.baseName !== undefined) editor.put(["annotations", BASE_NAME], change.baseName);
   const own: readonly string[] = ["annotations", UNDO_KEY];

@@ -17,7 +17,7 @@ import {
   ATTESTATION_SUBJECT,
   BASE_NAME,
   type InitLayer,
-  layerTypeFor,
+  initDescriptor,
   originalDigest,
   ownershipOf,
   unwrapConfig,
@@ -78,7 +78,7 @@ export interface ImageState {
 export type PlannedBlob =
   /** A layer, config or manifest of the source that stays as it is. */
   | { readonly kind: "carried"; readonly descriptor: Descriptor }
-  /** The init's layer for a platform. */
+  /** The init's layer for a platform, compressed or not. */
   | { readonly kind: "init"; readonly descriptor: Descriptor; readonly platform: Platform }
   /** A new config, manifest or index. */
   | { readonly kind: "document"; readonly descriptor: Descriptor; readonly bytes: Uint8Array };
@@ -299,19 +299,15 @@ class Planner {
     proveConfig(value, after, { entrypoint, cmd: invocation.cmd }, layer.diffId);
     // A renewed image keeps the base name that it was given first, not the name of its own older self.
     const baseName = base ? node.manifest.annotations?.[BASE_NAME] : this.#baseName;
+    const carriedLayers = base ? node.manifest.layers.slice(0, -1) : node.manifest.layers;
+    const descriptor = initDescriptor(layer, node.descriptor.mediaType, carriedLayers);
     const bytes = wrapManifest(manifest, {
-      mediaType: node.descriptor.mediaType,
       config: { bytes: newConfig },
-      layer,
+      layer: descriptor,
       ...(baseName === undefined ? {} : { baseName }),
     });
-    const carriedLayers = base ? node.manifest.layers.slice(0, -1) : node.manifest.layers;
     for (const one of carriedLayers) this.#carry(one);
-    this.#add({
-      kind: "init",
-      platform,
-      descriptor: { mediaType: layerTypeFor(node.descriptor.mediaType), digest: layer.digest, size: layer.size },
-    });
+    this.#add({ kind: "init", platform, descriptor });
     this.#document(node.config.descriptor, newConfig);
     this.#document(node.descriptor, bytes);
     this.platforms.push({

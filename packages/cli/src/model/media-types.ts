@@ -14,6 +14,11 @@ export function isIndexType(mediaType: string | undefined): boolean {
   return mediaType === OCI_INDEX || mediaType === DOCKER_LIST;
 }
 
+/** True for a layer that is an uncompressed tar, also one that may not be distributed. */
+export function isPlainLayer(mediaType: string): boolean {
+  return /\.tar$/.test(mediaType);
+}
+
 export function isManifestType(mediaType: string | undefined): boolean {
   return mediaType === OCI_MANIFEST || mediaType === DOCKER_MANIFEST;
 }

@@ -530,7 +530,7 @@ export class ArchiveSink implements Sink {
       // The older layout has no manifests: the one we made up is not written.
       if (isLegacy && digest === root.digest) continue;
       if (seed?.isWhole && digest === root.digest) continue;
-      const name = isLegacy ? legacyName(digest, manifests) : blobName(digest);
+      const name = isLegacy ? legacyName(digest, bytes, manifests) : blobName(digest);
       const there = seed?.held(name);
       if (there && digestOf(there) !== digest) {
         throw new InitwrapError("ARCHIVE_INVALID", `${name} in the archive is not what its name says`, {
@@ -684,9 +684,10 @@ function blobName(digest: Digest): string {
 }
 
 /** Names as older producers write them: the config under its ID, a layer with its compression. */
-function legacyName(digest: Digest, images: readonly HeldImage[]): string {
+function legacyName(digest: Digest, bytes: Uint8Array, images: readonly HeldImage[]): string {
   const isConfig = images.some((image) => image.manifest.config.digest === digest);
-  return isConfig ? `${digestHex(digest)}.json` : `${digestHex(digest)}.tar.gz`;
+  const end = isConfig ? "json" : magicOf(bytes) === "gzip" ? "tar.gz" : "tar";
+  return `${digestHex(digest)}.${end}`;
 }
 
 /** The names of a result in an archive: see Medium.namesFor. */

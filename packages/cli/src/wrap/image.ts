@@ -2,6 +2,7 @@
  * The use-case behind `initwrap image`: open the source, read its small documents, plan, and either give the plan or
  * apply it.
  */
+import { gunzipSync } from "node:zlib";
 import { initFor } from "@initwrap/init-core";
 import type { InitLayer } from "../image/mutate.ts";
 import { type ImagePlan, planImage } from "../image/plan.ts";
@@ -85,6 +86,7 @@ export function shippedInit(platform: Platform): InitLayer | undefined {
     digest: init.digest as Digest,
     diffId: init.diffId as Digest,
     size: init.layerSize,
+    tarSize: init.tarSize,
   };
 }
 
@@ -312,8 +314,14 @@ async function isPresent(
 function cargoOf(blob: ImagePlan["blobs"][number]): Cargo {
   const { descriptor } = blob;
   if (blob.kind === "document") return { descriptor, bytes: () => blob.bytes };
-  if (blob.kind === "init") return { descriptor, bytes: () => findInit(blob.platform)!.layer() };
+  if (blob.kind === "init") return { descriptor, bytes: () => initBytes(blob.platform, descriptor) };
   return { descriptor };
+}
+
+/** The shipped layer as its descriptor names it. */
+function initBytes(platform: Platform, { digest }: Descriptor): Uint8Array {
+  const init = findInit(platform)!;
+  return digest === init.diffId ? gunzipSync(init.layer()) : init.layer();
 }
 
 function findInit(platform: Platform): ReturnType<typeof initFor> | undefined {

@@ -148,10 +148,13 @@ function suspectLayers(config: ImageConfig, layers: number): ReadonlySet<number>
   return new Set(steps.flatMap((step, at) => (names.test(step.created_by ?? "") ? [at] : [])));
 }
 
-/** The files and layers of the inits that come with this version. */
+/** The files of the inits that come with this version, and their layers, compressed or not. */
 function ourFiles(): { readonly files: ReadonlySet<string>; readonly layers: ReadonlySet<string> } {
   const inits = initPlatforms().map(initFor);
-  return { files: new Set(inits.map(({ sha256 }) => sha256)), layers: new Set(inits.map(({ digest }) => digest)) };
+  return {
+    files: new Set(inits.map(({ sha256 }) => sha256)),
+    layers: new Set(inits.flatMap(({ digest, diffId }) => [digest, diffId])),
+  };
 }
 
 /** An init of another version: an ELF executable with the names that all of them have in plain letters. */
