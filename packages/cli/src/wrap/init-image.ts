@@ -29,7 +29,7 @@ export interface InitImagePlatform {
   readonly platform: Platform;
   /** The manifest's digest. */
   readonly digest: Digest;
-  /** The layer's digest, the same one that wrapped images carry. */
+  /** The layer's digest, the same one that images with compressed layers carry when they are wrapped. */
   readonly layer: Digest;
 }
 
