@@ -5,10 +5,11 @@ import { mkdir, mkdtemp, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { afterAll, beforeAll, beforeEach, expect, it } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { tarOf } from "../contract/sample-image.ts";
 import { requireCapability } from "../support/capability.ts";
 import { initwrap } from "../support/cli.ts";
+import { sshdAvailable, startSshd, type TestSshd } from "../support/ssh.ts";
 
 const run = promisify(execFile);
 const available = existsSync("/usr/bin/podman") && process.getuid?.() === 0;
@@ -75,10 +76,29 @@ it("that is not in the store is not podman's fault", async () => {
   expect(document.error.message).not.toContain("podman");
 });
 
-it("is not looked for through ssh, and what stands against it is said", async () => {
-  const { status, document } = await plan("127.0.0.1:1/none:1", { CONTAINER_HOST: "ssh://host/run/podman.sock" });
-  expect(status).toBe(5);
-  expect(document.error.message).toContain("podman: a podman service behind ssh cannot be asked");
+describe("a podman behind ssh", () => {
+  let sshd: TestSshd | undefined;
+  beforeAll(async () => {
+    if (available && sshdAvailable) sshd = await startSshd({ PATH: "/usr/bin:/bin" });
+  });
+  afterAll(async () => sshd?.stop());
+  beforeEach((context) => requireCapability(context, "openssh-server", sshdAvailable));
+
+  it("is asked as one here is", async () => {
+    const env = { ...sshd!.env(), CONTAINER_HOST: `ssh://${sshd!.host}${socket}` };
+    const { status, document } = await plan("example.com/team/base:1", env);
+    expect([status, document.base.source]).toEqual([0, "podman"]);
+    expect(document.after).toEqual({ entrypoint: ["/initwrap", "--", "/in-podman"], cmd: ["pc"] });
+    expect((await plan("127.0.0.1:1/none:1", env)).document.error.message).not.toContain("podman");
+  });
+
+  it("that lets nobody in is said, and other places are asked", async () => {
+    const env = { ...sshd!.env(true), CONTAINER_HOST: `ssh://${sshd!.host}${socket}` };
+    const { status, document } = await plan("127.0.0.1:1/none:1", env);
+    expect([status, document.error.code]).toEqual([5, "BASE_UNKNOWN"]);
+    expect(document.error.message).toMatch(/podman: .*Host key verification failed/);
+    expect(document.error.message).toContain("registry: ");
+  });
 });
 
 it("is not waited for when there is no service", async () => {

@@ -1,10 +1,11 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { formatReference } from "../../../packages/cli/src/model/reference.ts";
 import { containersStorageMedium } from "../../../packages/cli/src/store/containers-storage.ts";
-import { PodmanEngine, podmanEndpoint } from "../../../packages/cli/src/store/podman-engine.ts";
+import { podmanEndpoint, podmanEndpointIfAny } from "../../../packages/cli/src/store/podman-endpoint.ts";
+import { PodmanEngine } from "../../../packages/cli/src/store/podman-engine.ts";
 
 let folder: string;
 beforeAll(() => {
@@ -25,6 +26,15 @@ describe("podman's endpoint", () => {
     expect(podmanEndpoint({})).toEqual({ kind: "unix", path: "/run/podman/podman.sock" });
     // Docker's variable is not podman's.
     expect(podmanEndpoint({ DOCKER_HOST: "unix:///docker.sock", XDG_RUNTIME_DIR: folder })).toEqual(own);
+  });
+
+  it("is none where nobody says that there is a podman", () => {
+    expect(podmanEndpointIfAny({ XDG_RUNTIME_DIR: join(folder, "podman") })).toBe(
+      existsSync("/run/podman/podman.sock") ? podmanEndpoint({}) : undefined,
+    );
+    for (const env of [{ XDG_RUNTIME_DIR: folder }, { CONTAINER_HOST: "ssh://core@host" }]) {
+      expect(podmanEndpointIfAny(env)).toEqual(podmanEndpoint(env));
+    }
   });
 
   it("may be behind ssh, with the key of CONTAINER_SSHKEY", () => {

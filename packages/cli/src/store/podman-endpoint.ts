@@ -1,27 +1,36 @@
 /**
- * Where podman's API service listens, found as podman's remote client finds it: CONTAINER_HOST, else the user's socket, else
- * the system's. It answers Docker's API beside its own.
+ * Where podman's API service listens, found as podman's remote client finds it: CONTAINER_HOST, also behind ssh, else the
+ * user's socket, else the system's.
  *
- * Source: podman-system-service(1), podman(1), "CONTAINER_HOST".
+ * Source: podman-system-service(1), podman(1), "CONTAINER_HOST" and "CONTAINER_SSHKEY".
  */
-import { statSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { InitwrapError } from "../model/errors.ts";
 import { type Endpoint, parseEndpoint } from "./docker-engine.ts";
+
+type Env = Readonly<Record<string, string | undefined>>;
 
 const SYSTEM_SOCKET = "/run/podman/podman.sock";
 
-/** The endpoint, or undefined where no service listens. Throws LOCATOR_INVALID for a CONTAINER_HOST that is no endpoint. */
-export function podmanEndpoint(env: Readonly<Record<string, string | undefined>>): Endpoint | undefined {
+/** The endpoint, whether something is there or not. Throws LOCATOR_INVALID for a CONTAINER_HOST that is none. */
+export function podmanEndpoint(env: Env): Endpoint {
   const host = env["CONTAINER_HOST"];
-  if (host?.startsWith("ssh://")) {
-    throw new InitwrapError("LOCATOR_INVALID", `a podman service behind ssh cannot be asked: ${host}`, {
-      hint: "forward its socket with ssh -L, and set CONTAINER_HOST=unix:///path/to/podman.sock",
-    });
+  if (host) {
+    const endpoint = parseEndpoint(host, undefined, "podman");
+    const identity = env["CONTAINER_SSHKEY"];
+    return endpoint.kind === "ssh" && identity ? { ...endpoint, identity } : endpoint;
   }
-  if (host) return parseEndpoint(host);
+  const [own = SYSTEM_SOCKET] = sockets(env);
+  return { kind: "unix", path: sockets(env).find(existsSync) ?? own };
+}
+
+/** The endpoint, or undefined where nobody says that there is a podman: no CONTAINER_HOST, and no socket. */
+export function podmanEndpointIfAny(env: Env): Endpoint | undefined {
+  return env["CONTAINER_HOST"] || sockets(env).some(existsSync) ? podmanEndpoint(env) : undefined;
+}
+
+/** Where a service listens unless it is told otherwise, the user's own first. */
+function sockets(env: Env): readonly string[] {
   const runtime = env["XDG_RUNTIME_DIR"];
-  const sockets = [...(runtime ? [join(runtime, "podman", "podman.sock")] : []), SYSTEM_SOCKET];
-  const path = sockets.find((socket) => statSync(socket, { throwIfNoEntry: false })?.isSocket());
-  return path === undefined ? undefined : { kind: "unix", path };
+  return [...(runtime ? [join(runtime, "podman/podman.sock")] : []), SYSTEM_SOCKET];
 }

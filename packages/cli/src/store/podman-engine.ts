@@ -5,15 +5,16 @@
  *
  * Source: podman's API reference, v4; the service answers any libpod version from 4.0 on.
  */
-import { existsSync } from "node:fs";
-import { join } from "node:path";
 import { parseReference, type Reference } from "../model/reference.ts";
-import { DockerEngine, type Endpoint, type EngineFacts, type EngineOptions, parseEndpoint } from "./docker-engine.ts";
-
-type Env = Readonly<Record<string, string | undefined>>;
+import {
+  DockerEngine,
+  type Endpoint,
+  type EngineFacts,
+  type EngineOptions,
+  type ImageInspect,
+} from "./docker-engine.ts";
 
 const LIBPOD = "/v4.0.0/libpod";
-const ROOT_SOCKET = "/run/podman/podman.sock";
 
 /** What `GET /libpod/images/{name}/json` says, as far as it is used. `Id` is a digest, as Docker has it. */
 export interface PodmanImage {
@@ -45,6 +46,11 @@ export class PodmanEngine extends DockerEngine {
   override async inspect(reference: string): Promise<PodmanImage | undefined> {
     const image = await this.json<PodmanImage>(imagePath(reference, "json"));
     return image && { ...image, Id: image.Id.startsWith("sha256:") ? image.Id : `sha256:${image.Id}` };
+  }
+
+  /** What Docker's call says of an image: its config has fields that OCI's leaves out. */
+  async dockerInspect(reference: string): Promise<ImageInspect | undefined> {
+    return super.inspect(reference);
   }
 
   override async facts(): Promise<EngineFacts> {
@@ -108,17 +114,4 @@ export function ownPlatform(): string {
 
 function imagePath(name: string, call: string): string {
   return `${LIBPOD}/images/${encodeURIComponent(name)}/${call}`;
-}
-
-/** CONTAINER_HOST, else the user's own socket, else root's. Throws LOCATOR_INVALID. */
-export function podmanEndpoint(env: Env): Endpoint {
-  const host = env["CONTAINER_HOST"];
-  if (host) {
-    const endpoint = parseEndpoint(host, undefined, "podman");
-    const identity = env["CONTAINER_SSHKEY"];
-    return endpoint.kind === "ssh" && identity ? { ...endpoint, identity } : endpoint;
-  }
-  const runtime = env["XDG_RUNTIME_DIR"];
-  const own = runtime ? join(runtime, "podman/podman.sock") : undefined;
-  return { kind: "unix", path: own !== undefined && (existsSync(own) || !existsSync(ROOT_SOCKET)) ? own : ROOT_SOCKET };
 }

@@ -19,7 +19,8 @@ import { collect } from "./docker-engine.ts";
 import { splitEngineLocation } from "./engine-location.ts";
 import { EngineSink, engineNames } from "./engine-sink.ts";
 import { EngineSource } from "./engine-source.ts";
-import { PodmanEngine, type PodmanImage, podmanEndpoint, podmanReference } from "./podman-engine.ts";
+import { podmanEndpoint } from "./podman-endpoint.ts";
+import { PodmanEngine, type PodmanImage, podmanReference } from "./podman-engine.ts";
 import { layersOfConfig, synthesizeManifest } from "./synthesized-manifest.ts";
 
 export const podmanMedium: Medium = {

@@ -155,18 +155,19 @@ function daemonSource(options: ResolverOptions): BaseSource {
   };
 }
 
-/** An image in podman's store, asked through its Docker-compatible API; nothing where podman does not listen. */
+/** An image in podman's store; nothing where there is no podman. */
 function podmanSource(options: ResolverOptions): BaseSource {
   return async (reference) => {
-    const [{ podmanEndpoint }, { DockerEngine }] = await Promise.all([
+    const [{ podmanEndpointIfAny }, { PodmanEngine }] = await Promise.all([
       import("../store/podman-endpoint.ts"),
-      import("../store/docker-engine.ts"),
+      import("../store/podman-engine.ts"),
     ]);
-    const endpoint = podmanEndpoint(options.env);
+    const endpoint = podmanEndpointIfAny(options.env);
     if (endpoint === undefined) return undefined;
-    const engine = new DockerEngine(endpoint, { timeout: 5000, ...(options.signal ? { signal: options.signal } : {}) });
+    const { env, signal } = options;
+    const engine = new PodmanEngine(endpoint, { env, timeout: 5000, ...(signal ? { signal } : {}) });
     // As FROM spells it: podman builds look a short name up the same way, localhost/ first.
-    const image = await engine.inspect(reference);
+    const image = await engine.dockerInspect(reference).finally(() => engine.close());
     if (image === undefined) return undefined;
     const config = readBaseConfig({ config: image.Config ?? {} }, reference, image.Os);
     return { reference, config, provenance: { source: "podman", detail: image.Id } };
