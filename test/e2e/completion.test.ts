@@ -6,6 +6,8 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { commandsOf } from "../../packages/cli/src/reference/command.ts";
+import { LOCATOR_FORMS } from "../../packages/cli/src/reference/locators.ts";
+import { SCHEMES } from "../../packages/cli/src/store/media.ts";
 import { requireCapability } from "../support/capability.ts";
 import { initwrap, initwrapOk } from "../support/cli.ts";
 import { ROOT } from "../support/programs.ts";
@@ -15,7 +17,7 @@ const exec = promisify(execFile);
 const commands = commandsOf(JSON.parse(await readFile(join(ROOT, "packages/cli/oclif.manifest.json"), "utf8")));
 const names = commands.map(({ name }) => name);
 
-/** Calls the function as readline does. Words are split as bash splits them, `=` being a word of its own. */
+/** Calls the function as readline does. Words are split as bash splits them, `=` and `:` being words of their own. */
 const BASH = `
 source "$1"
 shift
@@ -63,7 +65,7 @@ const lines = (text: string) => [...new Set(text.split("\n").filter(Boolean))].s
 /** What each shell offers for a command line that ends where the cursor is. */
 const SHELLS = {
   bash: async (line: string) => {
-    const words = line.split(/ |(?==)|(?<==)/);
+    const words = line.split(/ |(?=[=:])|(?<=[=:])/);
     const { stdout } = await exec("bash", ["--norc", "-c", BASH, "bash", scripts["bash"]!, ...words], { cwd: folder });
     return lines(stdout);
   },
@@ -146,16 +148,38 @@ describe.each(Object.keys(SHELLS) as (keyof typeof SHELLS)[])("in %s", (shell) =
     const plain = (offered: readonly string[]) => offered.map((word) => word.replace(/\/$/, "").replaceAll("\\ ", " "));
     expect(plain(await offers("dockerfile w"))).toEqual(["web app.Dockerfile"]);
     expect(plain(await offers("image a"))).toEqual(["app.tar"]);
-    expect(plain(await offers("image app.tar -o "))).toEqual(["app.tar", "services", "web app.Dockerfile"]);
+    const places = LOCATOR_FORMS.map(({ scheme }) => scheme);
+    for (const line of ["image app.tar -o ", "verify "]) {
+      const offered = plain(await offers(line))
+        .map((word) => word.replace(/:$/, ""))
+        .sort();
+      expect(offered, line).toEqual(["app.tar", "services", "web app.Dockerfile", ...places].sort());
+    }
     expect(plain(await offers("dockerfile --lock-file=w"))).toEqual(["web app.Dockerfile"]);
     expect(plain(await offers("generate "))).toEqual(["services"]);
     expect(plain(await offers("dockerfile --context "))).toEqual(["services"]);
+  });
+
+  test("places that hold images are offered by their schemes, and paths behind them", async () => {
+    const names = async (line: string) =>
+      (await offers(line)).map((word) => word.replace(/^[\w-]+:(?=.)|:$/g, "")).sort();
+    expect(await names("image doc")).toEqual(["docker", "docker-archive"]);
+    expect(await names("image app.tar --output=pod")).toEqual(["podman"]);
+    for (const line of ["image docker-archive:ap", "image -o docker-archive:ap"]) {
+      expect(await names(line), line).toEqual(["app.tar"]);
+    }
   });
 
   test("behind -- of run, programs are offered", async () => {
     expect(await offers("run -- initwrap-no-such-program")).toEqual([]);
     expect(await offers("run -- gzi")).toContain("gzip");
   });
+});
+
+it("knows every scheme that there is, as the help of image has it", async () => {
+  expect(LOCATOR_FORMS.map(({ scheme }) => scheme).sort()).toEqual([...SCHEMES].sort());
+  const { description } = commands.find(({ name }) => name === "image")!;
+  for (const { form } of LOCATOR_FORMS) expect(description).toContain(form);
 });
 
 describe("initwrap completion", () => {

@@ -15,9 +15,12 @@ export default class Image extends BaseCommand {
     `Works on the image itself, without building it again: archives of docker save, podman, skopeo, crane and buildx, OCI
 layouts, Docker engines, podman and registries. Only the small documents and one layer of a few kilobytes are new.
 
-LOCATOR is a path, an image name, or one of docker:NAME, docker-archive:FILE[:NAME], oci-archive:FILE[:NAME],
-oci:FOLDER[:NAME], registry:NAME, podman:NAME, containers-storage:NAME. Without -o the image is changed where it is.
-- is standard input and output.
+LOCATOR is a path, an image name, or one of docker:[ENGINE]NAME, podman:[HOST]NAME, registry:NAME, oci:FOLDER[:NAME],
+oci-archive:FILE[:NAME], docker-archive:FILE[:NAME], containers-storage:[STORE]NAME. - is standard input and output.
+What stands in brackets may be left out. [ENGINE] is a host as in DOCKER_HOST or a context's name, [HOST] one as in
+CONTAINER_HOST; their own brackets are written: 'docker:[ssh://root@build]app:1'.
+
+Without -o the image is changed where it is.
 
 The result's name and digest go to stdout.
 

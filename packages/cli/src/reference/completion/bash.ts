@@ -3,9 +3,15 @@
  * and its value after `=` are three words.
  */
 import type { CommandReference, ValueKind } from "../command.ts";
+import { LOCATOR_FORMS } from "../locators.ts";
 import { argumentWords } from "./words.ts";
 
-const FILES: Readonly<Record<ValueKind, string>> = { file: "-f", folder: "-d", locator: "-f", text: "" };
+const WORDS: Readonly<Record<ValueKind, string>> = {
+  file: "__initwrap_files -f; ",
+  folder: "__initwrap_files -d; ",
+  locator: "__initwrap_locators; ",
+  text: "",
+};
 
 export function bashCompletion(commands: readonly CommandReference[]): string {
   const names = commands.map(({ name }) => name);
@@ -19,6 +25,20 @@ __initwrap_reply() {
 __initwrap_files() {
   compopt -o filenames 2>/dev/null
   __initwrap_reply "$1"
+}
+
+__initwrap_locators() {
+  local isPath=
+  # Behind the colon, which is a word of its own, only a path can be completed.
+  if [[ $cur == : || $flag == : ]]; then isPath=1; fi
+  if [[ $cur == : ]]; then cur=; fi
+  __initwrap_files -f
+  if [[ -n $isPath ]]; then return; fi
+  local files=\${#COMPREPLY[@]}
+  __initwrap_reply -W '${LOCATOR_FORMS.map(({ scheme }) => `${scheme}:`).join(" ")}'
+  ((\${#COMPREPLY[@]} == files)) && return
+  # A colon is no part of a file's name here, and more follows it.
+  compopt +o filenames -o nospace 2>/dev/null
 }
 
 _initwrap() {
@@ -89,5 +109,5 @@ function commandCase(command: CommandReference, commands: readonly CommandRefere
 
 function valueWords(kind: ValueKind, options: readonly string[] | undefined): string {
   if (options !== undefined) return `__initwrap_reply -W '${options.join(" ")}'; `;
-  return kind === "text" ? "" : `__initwrap_files ${FILES[kind]}; `;
+  return WORDS[kind];
 }

@@ -1,5 +1,6 @@
 /** Completion for fish, 3.0 and later. */
 import { brief, type CommandReference, type FlagReference } from "../command.ts";
+import { LOCATOR_FORMS } from "../locators.ts";
 import { argumentWords } from "./words.ts";
 
 export function fishCompletion(commands: readonly CommandReference[]): string {
@@ -21,6 +22,11 @@ function __initwrap_subcommand
     set -l words (commandline -opc)
     set -l dashes (contains -i -- -- $words); or return
     complete -C (string join ' ' -- (string escape -- $words[(math $dashes + 1)..-1]) (commandline -ct))
+end
+
+# The places that hold images, but for paths.
+function __initwrap_locators
+    printf '%s:\\t%s\\n' ${LOCATOR_FORMS.map(({ scheme, form, meaning }) => `${scheme} ${quoted(`${meaning}, ${form}`)}`).join(" ")}
 end
 
 complete -c initwrap -f
@@ -51,7 +57,8 @@ function flagWords(flag: FlagReference): string {
 function valueWords({ value, kind, options }: FlagReference): string {
   if (value === undefined) return "";
   if (options !== undefined) return `-x -a ${quoted(options.join(" "))}`;
-  if (kind === "file" || kind === "locator") return "-r -F";
+  if (kind === "file") return "-r -F";
+  if (kind === "locator") return "-r -F -a '(__initwrap_locators)'";
   return kind === "folder" ? "-x -a '(__fish_complete_directories (commandline -ct))'" : "-x";
 }
 
@@ -61,8 +68,9 @@ function argumentLines(command: CommandReference, commands: readonly CommandRefe
   if (words !== undefined) return [`-a ${quoted(words.join(" "))}`];
   switch (command.args[0]?.kind) {
     case "file":
-    case "locator":
       return ["-F"];
+    case "locator":
+      return ["-F -a '(__initwrap_locators)'"];
     case "folder":
       return ["-a '(__fish_complete_directories (commandline -ct))'"];
     default:

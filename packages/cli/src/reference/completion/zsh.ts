@@ -1,11 +1,12 @@
 /** Completion for zsh: a file for a folder of `fpath`, or to be sourced after `compinit`. */
 import { brief, type CommandReference, type FlagReference, type ValueKind } from "../command.ts";
+import { LOCATOR_FORMS } from "../locators.ts";
 import { argumentWords } from "./words.ts";
 
 const ACTIONS: Readonly<Record<ValueKind, string>> = {
   file: "_files",
   folder: "_files -/",
-  locator: "_files",
+  locator: "_initwrap_locators",
   text: " ",
 };
 
@@ -19,6 +20,18 @@ _initwrap_commands() {
     ${[...described, "'help:Show the help of a command'"].join("\n    ")}
   )
   _describe -t commands command commands
+}
+
+_initwrap_locators() {
+  # Behind the colon only a path can be completed.
+  if compset -P '*:'; then _files; return; fi
+  local -a places=(
+    ${LOCATOR_FORMS.map(({ scheme, form, meaning }) => quoted(`${scheme}:${meaning}, ${form}`)).join("\n    ")}
+  )
+  local found=1
+  _describe -t places place places -S : && found=0
+  _files && found=0
+  return found
 }
 
 _initwrap() {
