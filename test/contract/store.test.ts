@@ -269,6 +269,21 @@ describe.each(ROWS)("$name", ({ medium, location, engine, isRegistry, keepsConfi
     });
   }
 
+  if (isDaemon) {
+    it("refuses an image of which a layer is not there, and keeps the old one under the name", async () => {
+      const place = location();
+      const old = sampleImage({ layers: [`${place} old\n`] });
+      await store(place, old);
+      const next = sampleImage({ family: "docker", layers: [`${place} new\n`] });
+      const sink = await medium().sink(place, { env, names: [] });
+      // As if the engine had the layer: it may say that the image is loaded, and answers 200.
+      for (const { descriptor, bytes } of next.blobs.slice(1)) await sink.put(descriptor, once(bytes));
+      await expect(sink.commit(next.root)).rejects.toMatchObject({ code: "DAEMON_FAILED", exit: 6 });
+      await sink.close();
+      await using(place, async (source) => expect(await identityIn(source)).toBe(identityOf(old)));
+    });
+  }
+
   it("says when there is no such image", async () => {
     await expect(using(location(), (source) => source.root())).rejects.toMatchObject({ exit: 3 });
   });

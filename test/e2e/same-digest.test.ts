@@ -14,7 +14,7 @@ import { mediumOf } from "../../packages/cli/src/store/media.ts";
 import { nodeProgram } from "../../scripts/node-program.mjs";
 import { descriptorOf, sampleIndex } from "../contract/sample-image.ts";
 import { requireCapability } from "../support/capability.ts";
-import { CLI } from "../support/cli.ts";
+import { CLI, initwrap, initwrapOk } from "../support/cli.ts";
 import { ROOT } from "../support/programs.ts";
 import { registryAvailable, startRegistry, type TestRegistry } from "../support/registry.ts";
 import { again } from "../support/sample-image.ts";
@@ -32,6 +32,10 @@ initwrap image "oci:$IN/index" -o "registry:$REGISTRY/$NAME/index:1" >"$OUT/push
 initwrap dockerfile "$IN/Dockerfile" --offline >"$OUT/Dockerfile"
 initwrap dockerfile "$IN/Dockerfile" --offline --inject context --context "$OUT" --platform linux/amd64,linux/arm64 >"$OUT/Dockerfile.context"
 `;
+
+interface Created {
+  readonly created: string;
+}
 
 interface Machine {
   readonly node?: string;
@@ -119,6 +123,25 @@ it("wrote something everywhere, and the same index into an archive and a registr
   expect(printed).toHaveLength(3);
   const pushed = (await readFile(join(folder, "machine0/pushed"), "utf8")).trim();
   expect(pushed.split("@")[1]).toBe(printed[2]!.split("@")[1]);
+});
+
+it("has the time of SOURCE_DATE_EPOCH where one is set, and is undone all the same", async (context) => {
+  requireCapability(context, "docker-registry", registryAvailable);
+  const layout = join(folder, "epoch");
+  const source = join(input, "app.tar");
+  const configAt = async (locator: string): Promise<{ digest: string; created: string; history: Created[] }> => {
+    const { stdout } = await initwrapOk(["image", locator, "--dry-run", "--json"], { env: { HOME: folder } });
+    const digest: string = JSON.parse(stdout.toString()).platforms[0].before.config;
+    const bytes = await readFile(join(layout, "blobs/sha256", digest.slice(7)), "utf8").catch(() => "{}");
+    return { ...JSON.parse(bytes), digest };
+  };
+  await initwrapOk(["image", source, "-o", `oci:${layout}`], { env: { SOURCE_DATE_EPOCH: "1000000000" } });
+  const { created, history } = await configAt(`oci:${layout}`);
+  expect([created, history.at(-1)!.created]).toEqual(["2001-09-09T01:46:40Z", "2001-09-09T01:46:40Z"]);
+  await initwrapOk(["image", `oci:${layout}`, "--undo"]);
+  expect((await configAt(`oci:${layout}`)).digest).toBe((await configAt(source)).digest);
+  const wrong = await initwrap(["image", source, "--dry-run"], { env: { SOURCE_DATE_EPOCH: "yesterday" } });
+  expect([wrong.status, wrong.stderr]).toEqual([2, expect.stringContaining("SOURCE_DATE_EPOCH")]);
 });
 
 const TURKISH = { LANG: "tr_TR.UTF-8", LC_ALL: "tr_TR.UTF-8", LANGUAGE: "tr" };

@@ -334,6 +334,32 @@ describe("layers that are carried", () => {
   });
 });
 
+describe("a config", () => {
+  it("keeps its fields, their order and its white space: all but what the init needs", async () => {
+    const medium = new Medium();
+    const section = [
+      '"Healthcheck": { "Test": ["CMD", "true"], "Interval": 5000000000, "Retries": 3 }',
+      '"OnBuild": [ "RUN make" ]',
+      '"ArgsEscaped": true',
+      '"Cmd":   ["serve", "\\u00e9"]',
+      '"Entrypoint": [ "/app" ]',
+      '"Volumes": {"/data": {}}',
+      '"x-number": 1.50',
+      '"Labels": { "team" : "a" }',
+    ];
+    const text = `{\n\t"os": "linux", "x-first": [1, 2],\n\t"config": {${section.join(",\n\t\t")}},\n\t"architecture": "amd64", "created": "2024-01-01T00:00:00Z", "rootfs": {"type": "layers", "diff_ids": []}\n}`;
+    const config = medium.add(OCI_CONFIG, text);
+    const root = medium.add(OCI_MANIFEST, { schemaVersion: 2, mediaType: OCI_MANIFEST, config, layers: [] });
+    const plan = await medium.plan(root);
+    const after = Buffer.from(medium.blobs.get(plan.platforms[0]!.after.config!)!).toString();
+    for (const kept of section.filter((line) => !/^"(Entrypoint|Labels)"/.test(line))) expect(after).toContain(kept);
+    expect(after).toMatch(/^\{\n\t"os": "linux", "x-first": \[1, 2\],\n\t"config": \{"Healthcheck"/);
+    expect(Object.keys(JSON.parse(after))).toEqual([...Object.keys(JSON.parse(text)), "history"]);
+    expect(JSON.parse(after).created).toBe("2024-01-01T00:00:00Z");
+    expect((await medium.plan(plan.after, { action: "undo" })).after.digest).toBe(root.digest);
+  });
+});
+
 describe("the init's layer", () => {
   const init = initFor({ os: "linux", architecture: "amd64" });
   const plain = { digest: init.diffId, size: init.tarSize };

@@ -192,7 +192,8 @@ export class ArchiveSource implements Source {
     if (index) {
       for (const entry of this.index.entries.values()) {
         const match = /^blobs\/sha256\/([0-9a-f]{64})$/.exec(entry.name);
-        if (match) this.#blobs.set(`sha256:${match[1]}`, entry);
+        const blob = match && resolveEntry(this.index, entry.name);
+        if (blob) this.#blobs.set(`sha256:${match[1]}`, blob);
       }
       const chosen: Chosen = chooseFromIndex(index, this.wanted, this.path);
       this.#isWhole = chosen.isWhole;
@@ -218,6 +219,12 @@ export class ArchiveSource implements Source {
   nameOf(digest: Digest): string | undefined {
     const blob = this.#blobs.get(digest);
     return blob && !(blob instanceof Uint8Array) ? blob.name : undefined;
+  }
+
+  /** The size in bytes of a blob that lies in the archive. */
+  sizeOf(digest: Digest): number | undefined {
+    const blob = this.#blobs.get(digest);
+    return blob && !(blob instanceof Uint8Array) ? blob.size : undefined;
   }
 
   /** A small file of the archive by its name. */
@@ -484,7 +491,7 @@ export class ArchiveSink implements Sink {
   }
 
   #seedHas(descriptor: Descriptor): boolean {
-    return this.#seed?.nameOf(descriptor.digest) !== undefined;
+    return this.#seed?.sizeOf(descriptor.digest) === descriptor.size;
   }
 
   async put(descriptor: Descriptor, content: AsyncIterable<Uint8Array>): Promise<void> {

@@ -22,7 +22,7 @@ export interface TransferOutcome extends Receipt {
 }
 
 /** Layers that no registry may serve: they are fetched from their `urls`, and may be missing. */
-function isForeign(descriptor: Descriptor): boolean {
+export function isForeign(descriptor: Descriptor): boolean {
   return (
     /\.foreign\.|nondistributable/.test(descriptor.mediaType) &&
     Array.isArray(descriptor.urls) &&

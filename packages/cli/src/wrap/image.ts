@@ -19,6 +19,7 @@ import { isSameFile, splitLocation } from "../store/location.ts";
 import { type Locator, parseLocator } from "../store/locator.ts";
 import { mediumOf } from "../store/media.ts";
 import { type Cargo, type TransferOutcome, transfer } from "../store/transfer.ts";
+import { checkCarried } from "./carried-blobs.ts";
 import { ENGINES, PATH_SCHEMES } from "./image-moves.ts";
 import { checkInitOptions } from "./init-options.ts";
 import { checkPath } from "./path-taken.ts";
@@ -119,6 +120,8 @@ export async function wrapImage(request: WrapImageRequest): Promise<WrapImageRes
       ...(request.attestations ? { attestations: request.attestations } : {}),
       ...(created === undefined ? {} : { created }),
     });
+    const { scheme, location } = opened.locator;
+    if (plan.changed && PATH_SCHEMES.has(scheme)) await checkCarried(plan, source, location);
     const pathVerified = await checkPath(snapshot, {
       source,
       manifests: new Set(
