@@ -9,7 +9,7 @@
  */
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { cpus, release, tmpdir } from "node:os";
+import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
@@ -17,6 +17,7 @@ import { gunzipSync } from "node:zlib";
 import { DockerfileParser } from "dockerfile-ast";
 import { extract } from "tar-stream";
 import { evaluateDockerfile, parseDockerfile } from "../../packages/cli/dist/index.js";
+import { aimCell, finish, machine, table } from "./report.mjs";
 
 const { values } = parseArgs({
   options: {
@@ -163,34 +164,25 @@ const rows = [
   },
 ];
 
-function markdown() {
-  const lines = [
-    "|  | initwrap | beside | ratio | aim |",
-    "| --- | ---: | ---: | ---: | ---: |",
-    ...rows.map(
-      (row) =>
-        `| ${row.title} | ${row.ours.toFixed(0)} | ${row.peer} | ${row.ratio.toFixed(1)} ${row.shown} | ${row.words}${row.met ? "" : ": **missed**"} |`,
-    ),
-  ];
-  return `Linux ${release()}, ${cpus().length} processors, Node ${process.versions.node}.\n\n${lines.join("\n")}\n`;
-}
+const markdown = `${machine()}.
 
-if (values.json) process.stdout.write(`${JSON.stringify(rows, null, 2)}\n`);
-else process.stdout.write(markdown());
-if (values.write) {
-  const page = join(ROOT, "docs/benchmarks.md");
-  const old = readFileSync(page, "utf8");
-  const pattern = /(<!-- bench:dockerfile -->\n)[\s\S]*?(<!-- \/bench:dockerfile -->)/;
-  if (!pattern.test(old)) throw new Error(`no marks in ${page}`);
-  writeFileSync(
-    page,
-    old.replace(pattern, (_, start, end) => `${start}\n${markdown()}\n${end}`),
-  );
-}
-if (values.check) {
-  const missed = rows.filter(({ met }) => !met);
-  for (const row of missed) {
-    process.stdout.write(`BROKEN ${row.title}: ${row.ratio.toFixed(1)} ${row.shown}, the aim is ${row.words}\n`);
-  }
-  process.exitCode = missed.length === 0 ? 0 : 1;
-}
+${table(
+  ["", "initwrap", "beside", "ratio", "aim"],
+  rows.map((row) => [
+    row.title,
+    row.ours.toFixed(0),
+    row.peer,
+    `${row.ratio.toFixed(1)} ${row.shown}`,
+    aimCell(row.words, row.met),
+  ]),
+)}
+`;
+
+finish("dockerfile", {
+  values,
+  figures: rows,
+  markdown,
+  missed: rows
+    .filter(({ met }) => !met)
+    .map((row) => `${row.title}: ${row.ratio.toFixed(1)} ${row.shown}, the aim is ${row.words}`),
+});

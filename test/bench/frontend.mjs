@@ -9,10 +9,11 @@
  * tests. --check exits 1 and prints BROKEN when an aim is missed. --write puts the table into docs/benchmarks.md.
  */
 import { execFileSync } from "node:child_process";
-import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { cpus, release, tmpdir } from "node:os";
+import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
+import { aimCell, finish, machine, table } from "./report.mjs";
 
 const { values } = parseArgs({
   options: {
@@ -115,36 +116,25 @@ const rows = [
   },
 ];
 
-function markdown() {
-  const version = docker("version", "--format", "{{.Server.Version}}");
-  return `Linux ${release()}, ${cpus().length} processors, Docker ${version}, Node ${process.versions.node}.
+const markdown = `${machine(`Docker ${docker("version", "--format", "{{.Server.Version}}")}`)}.
 
-|  | initwrap | beside | ratio | aim |
-| --- | ---: | ---: | ---: | ---: |
-${rows
-  .map(
-    ({ title, ours, beside, ratio, words, met }) =>
-      `| ${title} | ${ours} | ${beside} | ${ratio.toFixed(2)} | ${words}${met ? "" : ": **missed**"} |`,
-  )
-  .join("\n")}
+${table(
+  ["", "initwrap", "beside", "ratio", "aim"],
+  rows.map(({ title, ours, beside, ratio, words, met }) => [
+    title,
+    ours,
+    beside,
+    ratio.toFixed(2),
+    aimCell(words, met),
+  ]),
+)}
 `;
-}
 
-if (values.json) process.stdout.write(`${JSON.stringify(rows, null, 2)}\n`);
-else process.stdout.write(markdown());
-if (values.write) {
-  const page = join(ROOT, "docs/benchmarks.md");
-  const old = readFileSync(page, "utf8");
-  const pattern = /(<!-- bench:frontend -->\n)[\s\S]*?(<!-- \/bench:frontend -->)/;
-  if (!pattern.test(old)) throw new Error(`no marks in ${page}`);
-  writeFileSync(
-    page,
-    old.replace(pattern, (_, start, end) => `${start}\n${markdown()}\n${end}`),
-  );
-}
-if (values.check) {
-  const missed = rows.filter(({ met }) => !met);
-  for (const { title, ratio, words } of missed)
-    process.stdout.write(`BROKEN ${title}: ${ratio.toFixed(2)}, the aim is ${words}\n`);
-  process.exitCode = missed.length === 0 ? 0 : 1;
-}
+finish("frontend", {
+  values,
+  figures: rows,
+  markdown,
+  missed: rows
+    .filter(({ met }) => !met)
+    .map(({ title, ratio, words }) => `${title}: ${ratio.toFixed(2)}, the aim is ${words}`),
+});

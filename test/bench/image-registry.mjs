@@ -1,20 +1,23 @@
 /**
- * The registry rows of `pnpm bench:image`: one image wrapped under another tag of its repository, and 50 of them, beside
- * every installed peer that can set an entrypoint, and `skopeo copy` from tag to tag, which changes nothing, as a floor.
+ * The registry rows of `pnpm bench:image`: one image wrapped under another tag of its repository, and 50 different ones,
+ * beside every installed program that can do it, and `skopeo copy` from tag to tag, which changes nothing, as a floor.
  *
- * Every run gets a tag of its own. Bytes are counted on the wire in both directions, by a relay that is only there for one
- * run that is not timed. A peer that has to fetch the layers to change the config pays for that here.
+ * Every run has a tag of its own. Bytes are counted on the wire in both directions by a relay in front of the registry, in
+ * the first run of each, which is not timed; a slow peer has that run only.
  */
-import { spawn, spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
+import { createHash } from "node:crypto";
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { Worker } from "node:worker_threads";
+import { buildahScript, storageOf, umociScript } from "./image-archive.mjs";
+import { archivedImage, checkImage, registryImage } from "./image-check.mjs";
+import { contest, INITWRAP, installed, quote, run } from "./image-run.mjs";
+import { buildContext, CMD, initFiles, WRAPPED } from "./image-source.mjs";
 
 const REGISTRY = "docker-registry";
 const MANY = 50;
-const installed = (command) => spawnSync("sh", ["-c", `command -v ${command}`]).status === 0;
-const median = (numbers) => numbers.toSorted((a, b) => a - b)[numbers.length >> 1];
 
 /** The relay: a thread, for the runs block this one. It adds up the bytes of both directions. */
 const RELAY = `
@@ -22,15 +25,30 @@ const { createServer, connect } = require("node:net");
 const { parentPort, workerData } = require("node:worker_threads");
 const count = new BigInt64Array(workerData.shared);
 const server = createServer((near) => {
-  const far = connect(workerData.port, "127.0.0.1");
+  const far = connect(workerData.target);
   for (const [from, to] of [[near, far], [far, near]]) {
     from.on("data", (chunk) => { count[0] += BigInt(chunk.length); });
     from.on("error", () => to.destroy());
     from.pipe(to);
   }
 });
-server.listen(0, "127.0.0.1", () => parentPort.postMessage(server.address().port));
+server.listen(workerData.listen, () => parentPort.postMessage(server.address()));
 `;
+
+/** A relay to `target` (as for `net.connect`) on `listen` (as for `server.listen`). `total()` empties its counter. */
+export async function startRelay(target, listen) {
+  const shared = new SharedArrayBuffer(8);
+  const worker = new Worker(RELAY, { eval: true, workerData: { target, listen, shared } });
+  const address = await new Promise((resolve, reject) => {
+    worker.once("message", resolve);
+    worker.once("error", reject);
+  });
+  return {
+    address,
+    total: () => Number(Atomics.exchange(new BigInt64Array(shared), 0, 0n)),
+    close: () => worker.terminate(),
+  };
+}
 
 function freePort() {
   return new Promise((resolve) => {
@@ -41,67 +59,9 @@ function freePort() {
   });
 }
 
-function run(script, env = {}) {
-  const start = process.hrtime.bigint();
-  const result = spawnSync("sh", ["-ec", script], { encoding: "utf8", env: { ...process.env, ...env } });
-  if (result.status !== 0) throw new Error(result.stderr.trim().split("\n").at(-1));
-  return { seconds: Number(process.hrtime.bigint() - start) / 1e9, stderr: result.stderr };
-}
-
-/** The peers: what each runs to wrap HOST/app:1 as HOST/app:TAG. `floor` ones change nothing. */
-function contestants(cli, work) {
-  const node = `${process.execPath} ${cli}`;
-  const entrypoint = `'["/initwrap","--","/app"]'`;
-  const plain = "--insecure-policy copy --src-tls-verify=false --dest-tls-verify=false";
-  return [
-    {
-      name: "initwrap",
-      needs: [],
-      script: (host, tag) => `${node} image registry:${host}/app:1 -t ${host}/app:${tag} -q`,
-    },
-    {
-      name: "crane mutate",
-      needs: ["crane"],
-      script: (host, tag) =>
-        `crane mutate --insecure ${host}/app:1 --entrypoint /initwrap,--,/app -t ${host}/app:${tag}`,
-    },
-    {
-      name: "regctl image mod",
-      needs: ["regctl"],
-      script: (host, tag) =>
-        `regctl registry set --tls disabled ${host}; regctl image mod ${host}/app:1 --config-entrypoint ${entrypoint} --create ${host}/app:${tag}`,
-    },
-    {
-      name: "umoci between skopeo",
-      needs: ["umoci", "skopeo"],
-      heavy: true,
-      script: (host, tag) =>
-        `rm -rf ${work}/layout; skopeo ${plain} docker://${host}/app:1 oci:${work}/layout:1; ` +
-        `umoci config --image ${work}/layout:1 --config.entrypoint /initwrap --config.entrypoint -- --config.entrypoint /app; ` +
-        `skopeo ${plain} oci:${work}/layout:1 docker://${host}/app:${tag}`,
-    },
-    {
-      name: "buildah commit",
-      needs: ["buildah"],
-      heavy: true,
-      script: (host, tag) =>
-        `c=$(buildah from --tls-verify=false ${host}/app:1); buildah config --entrypoint ${entrypoint} $c; ` +
-        `buildah commit --tls-verify=false --rm $c docker://${host}/app:${tag}`,
-    },
-    {
-      name: "skopeo copy (no change)",
-      needs: ["skopeo"],
-      script: (host, tag) => `skopeo ${plain} docker://${host}/app:1 docker://${host}/app:${tag}`,
-    },
-  ];
-}
-
-/**
- * Rows of [name, seconds, note]. `archive` is the image to put into the registry first, `folder` a place for its store.
- * None when docker-registry is not installed.
- */
-export async function registryRows({ cli, archive, folder, rounds }) {
-  if (!installed(REGISTRY)) return [[`registry: no ${REGISTRY}`, Number.NaN, "not measured"]];
+/** A registry of our own with a relay; undefined where Debian's docker-registry is not installed. */
+export async function startRegistry({ folder, crane }) {
+  if (!installed(REGISTRY)) return undefined;
   const work = join(folder, "registry");
   mkdirSync(work, { recursive: true });
   const port = await freePort();
@@ -113,106 +73,195 @@ export async function registryRows({ cli, archive, folder, rounds }) {
   };
   writeFileSync(join(work, "config.yml"), JSON.stringify(config));
   const server = spawn(REGISTRY, ["serve", join(work, "config.yml")], { stdio: "ignore" });
-  const shared = new SharedArrayBuffer(8);
-  const relay = new Worker(RELAY, { eval: true, workerData: { port, shared } });
-  const relayPort = await new Promise((resolve) => relay.once("message", resolve));
   const host = `127.0.0.1:${port}`;
-  const rows = [];
-  try {
-    run(
-      `for i in $(seq 100); do ${process.execPath} -e 'fetch("http://${host}/v2/").catch(() => process.exit(1))' && break; done`,
-    );
-    // Undoing nothing copies the image as it is.
-    run(`${process.execPath} ${cli} image --undo ${archive} -o registry:${host}/app:1 -q`);
-    const present = contestants(cli, work).filter(({ needs }) => needs.every(installed));
-    const absent = contestants(cli, work).filter(({ needs }) => !needs.every(installed));
-    const times = new Map(present.map((one) => [one, []]));
-    let tag = 0;
-    for (const one of [...times.keys()]) {
-      try {
-        run(one.script(host, `warm${tag++}`));
-      } catch (error) {
-        rows.push([`registry: ${one.name}`, Number.NaN, `failed: ${String(error.message).slice(-80)}`]);
-        times.delete(one);
-      }
-    }
-    // In turns, so that all meet the same machine.
-    for (let round = 0; round < rounds; round++) {
-      for (const [one, taken] of times) {
-        if (one.heavy && round > 0) continue;
-        taken.push(run(one.script(host, `round${tag++}`)).seconds);
-      }
-    }
-    const ours = median(times.get(present[0]));
-    const hasTime = installed("/usr/bin/time");
-    for (const [one, taken] of times) {
-      new BigInt64Array(shared)[0] = 0n;
-      const script = one.script(`127.0.0.1:${relayPort}`, `count${tag++}`);
-      run(script);
-      const bytes = Number(new BigInt64Array(shared)[0]);
-      const memory = hasTime
-        ? `, ${Math.round(Number(run(`/usr/bin/time -f 'PEAK %M' sh -ec ${quote(script)}`).stderr.match(/PEAK (\d+)/)?.[1]) / 1024)} MB peak`
-        : "";
-      const ratio = one === present[0] ? "" : `${(median(taken) / ours).toFixed(2)}x ours, `;
-      rows.push([`registry: ${one.name}`, median(taken), `${ratio}${bytes} bytes on the wire${memory}`]);
-    }
-    let oursMany = 0;
-    for (const [one] of times) {
-      if (one.heavy) continue;
-      const scripts = Array.from({ length: MANY }, () => one.script(host, `many${tag++}`));
-      const { seconds } = run(scripts.join("\n"));
-      oursMany ||= seconds;
-      rows.push([
-        `registry, ${MANY}: ${one.name}`,
-        seconds,
-        `${(seconds / oursMany).toFixed(2)}x ours, a process each`,
-      ]);
-    }
-    const { seconds: listed, note } = await fleetRow({ cli, host, relayHost: `127.0.0.1:${relayPort}`, shared });
-    rows.push([
-      `registry, ${MANY}: initwrap --from`,
-      listed,
-      `${(listed / oursMany).toFixed(2)}x ours, one process${note}`,
-    ]);
-    for (const { name } of absent) rows.push([`registry: ${name}`, Number.NaN, "not installed"]);
-  } finally {
-    await relay.terminate();
-    server.kill("SIGKILL");
-    rmSync(work, { recursive: true, force: true });
+  for (let tries = 0; ; tries++) {
+    const answer = await fetch(`http://${host}/v2/`).catch(() => undefined);
+    if (answer?.ok) break;
+    if (tries > 200) throw new Error("docker-registry does not start");
+    await new Promise((resolve) => setTimeout(resolve, 50));
   }
-  return rows;
+  const relay = await startRelay({ host: "127.0.0.1", port }, { host: "127.0.0.1", port: 0 });
+  return {
+    host,
+    counted: `127.0.0.1:${relay.address.port}`,
+    total: relay.total,
+    stop: async () => {
+      await relay.close();
+      server.kill("SIGKILL");
+      rmSync(work, { recursive: true, force: true });
+    },
+    /** The way of crane, which changes images in registries only. */
+    archivePeer: ({ archive, peer, made }) => ({
+      program: "crane push, mutate, pull to a new file",
+      needs: [crane],
+      ...made,
+      script: () =>
+        `${crane} --insecure push -q ${archive} ${host}/crane:1 2>/dev/null || ${crane} --insecure push ${archive} ${host}/crane:1 >/dev/null 2>&1; ` +
+        `${craneScript(crane, `${host}/crane:1`, `${host}/crane:2`)} >/dev/null; ${crane} --insecure pull ${host}/crane:2 ${peer}`,
+    }),
+  };
 }
 
-/** As many images as `MANY`, each under a tag of its own, wrapped by one process; then the same again, when all is there. */
-async function fleetRow({ cli, host, relayHost, shared }) {
-  const accept = [
-    "application/vnd.oci.image.index.v1+json",
-    "application/vnd.oci.image.manifest.v1+json",
-    "application/vnd.docker.distribution.manifest.list.v2+json",
-    "application/vnd.docker.distribution.manifest.v2+json",
-  ].join(", ");
-  const found = await fetch(`http://${host}/v2/app/manifests/1`, { headers: { accept } });
-  const manifest = Buffer.from(await found.arrayBuffer());
-  const headers = { "content-type": found.headers.get("content-type") };
-  const list = [];
-  for (let at = 0; at < MANY; at++) {
-    const stored = await fetch(`http://${host}/v2/app/manifests/src${at}`, { method: "PUT", headers, body: manifest });
-    if (!stored.ok) throw new Error(`the registry answered ${stored.status}`);
-    list.push(`app:src${at}`);
-  }
-  const script = (place, suffix) =>
-    `printf '%s\\n' ${list.map((one) => `${place}/${one}`).join(" ")} | ` +
-    `${process.execPath} ${cli} image --from - -t '{{repository}}:{{tag}}-${suffix}' -q > /dev/null`;
-  run(script(host, "warm"));
-  const { seconds } = run(script(host, "timed"));
-  const again = run(script(host, "timed")).seconds;
-  new BigInt64Array(shared)[0] = 0n;
-  run(script(relayHost, "count"));
-  const bytes = Number(new BigInt64Array(shared)[0]);
-  const peak = installed("/usr/bin/time")
-    ? `, ${Math.round(Number(run(`/usr/bin/time -f 'PEAK %M' sh -ec ${quote(script(host, "peak"))}`).stderr.match(/PEAK (\d+)/)?.[1]) / 1024)} MB peak`
-    : "";
-  return { seconds, note: `, ${bytes} bytes on the wire${peak}; ${again.toFixed(3)} s when all is there` };
+function craneScript(crane, from, to) {
+  const [entrypoint, cmd] = [WRAPPED, CMD].map((list) => list.join(","));
+  return `${crane} --insecure mutate ${from} --append ${quote(initFiles().layer)} --entrypoint=${entrypoint} --cmd=${cmd} -t ${to}`;
 }
 
-const quote = (text) => `'${text.replaceAll("'", `'\\''`)}'`;
+/** The programs, ours first: what each runs to wrap FROM as TO, both `HOST/REPOSITORY:TAG`. */
+function programs({ crane, folder, engine }) {
+  const work = join(folder, "storage");
+  const clear = () => {
+    for (const path of [work, `${folder}/layout`, `${folder}/layout.init.tar`])
+      rmSync(path, { recursive: true, force: true });
+  };
+  const [buildah, podman] = ["buildah", "podman"].map((program) => storageOf(program, work));
+  const skopeo = "skopeo copy -q --insecure-policy --src-tls-verify=false --dest-tls-verify=false";
+  return [
+    { program: "initwrap", wrap: (from, to) => `${INITWRAP} image registry:${from} -t ${to} -q` },
+    {
+      program: "crane mutate",
+      needs: [crane],
+      limit: 1.5,
+      keen: true,
+      wrap: (from, to) => craneScript(crane, from, to),
+    },
+    {
+      program: "skopeo copy, which changes nothing",
+      needs: ["skopeo"],
+      floor: true,
+      wrap: (from, to) => `${skopeo} docker://${from} docker://${to}`,
+    },
+    {
+      program: "skopeo to a layout, umoci, skopeo back",
+      needs: ["skopeo", "umoci"],
+      heavy: true,
+      before: clear,
+      after: clear,
+      wrap: (from, to) =>
+        `${skopeo} docker://${from} oci:${folder}/layout:1; ${umociScript(`${folder}/layout`)}; ${skopeo} oci:${folder}/layout:1 docker://${to}`,
+    },
+    {
+      program: "buildah from, copy, commit",
+      needs: ["buildah"],
+      heavy: true,
+      before: clear,
+      after: clear,
+      wrap: (from, to) => buildahScript(buildah, from, `docker://${to}`, "--tls-verify=false"),
+    },
+    {
+      program: "podman build, push",
+      needs: ["podman"],
+      heavy: true,
+      before: clear,
+      after: clear,
+      wrap: (from, to) =>
+        `${podman} build -q --tls-verify=false -t ${to} ${quote(buildContext(join(folder, "context"), from))} >/dev/null; ` +
+        `${podman} push -q --tls-verify=false ${to}`,
+    },
+    ...(engine ? [engine.registryPeer({ folder })] : []),
+  ];
+}
+
+export async function registryRows({ archive, folder, rounds, registry, crane, engine }) {
+  const one = "one image in a registry, another tag";
+  if (!registry) return [{ situation: one, program: REGISTRY, note: "is not installed" }];
+  const { host, counted } = registry;
+  const before = archivedImage(archive);
+  await putOriginal(registry, archive);
+  const list = programs({ crane, folder, engine });
+  const single = (place) => (each) => (number) => each.wrap(`${place}/app:1`, `${place}/app:one${number}`);
+  const bytes = () => registry.total();
+  const rows = await contest(
+    one,
+    list.map((each) => ({
+      ...each,
+      script: single(host)(each),
+      counted: single(counted)(each),
+      before: (number) => {
+        each.before?.(number);
+        registry.total();
+      },
+      bytes,
+      verify: async (number) => {
+        const after = await registryImage(host, "app", `one${number}`);
+        if (!each.floor) await checkImage({ before, after, read: after.read });
+      },
+    })),
+    { rounds, aim: 1 },
+  );
+
+  const names = await putSources(host);
+  const verify = async (number) => {
+    for (const name of [names[0], names.at(-1)]) {
+      const [original, after] = [
+        await registryImage(host, "app", name),
+        await registryImage(host, "app", `${name}-${number}`),
+      ];
+      await checkImage({ before: original, after, read: after.read });
+    }
+  };
+  const each = (place, wrap) => (number) =>
+    names.map((name) => wrap(`${place}/app:${name}`, `${place}/app:${name}-${number}`)).join("\n");
+  const fleet = (place) => (number) =>
+    `printf '%s\\n' ${names.map((name) => `${place}/app:${name}`).join(" ")} | ` +
+    `${INITWRAP} image --from - -t '{{repository}}:{{tag}}-${number}' -q >/dev/null`;
+  const byCrane = (from, to) => craneScript(crane, from, to);
+  const shared = { bytes, verify, before: () => registry.total() };
+  const side = (place) => (number) =>
+    `printf '%s\\n' ${names.join(" ")} | xargs -P 4 -I NAME ${byCrane(`${place}/app:NAME`, `${place}/app:NAME-${number}`)} >/dev/null`;
+  const fifty = await contest(
+    `${MANY} images in a registry, another tag each`,
+    [
+      { program: "initwrap --from, one process", ...shared, script: fleet(host), counted: fleet(counted) },
+      {
+        program: "crane mutate, one after the other",
+        needs: [crane],
+        limit: 1,
+        keen: true,
+        ...shared,
+        script: each(host, byCrane),
+        counted: each(counted, byCrane),
+      },
+      {
+        program: "crane mutate, four at a time",
+        needs: [crane],
+        limit: 1,
+        keen: true,
+        ...shared,
+        script: side(host),
+        counted: side(counted),
+      },
+    ],
+    { rounds },
+  );
+  return [...rows, ...fifty];
+}
+
+/** The image as `app:1`, pushed as it is. */
+async function putOriginal({ host }, archive) {
+  const image = archivedImage(archive);
+  // Undoing nothing copies the image as it is.
+  run(`${INITWRAP} image --undo ${archive} -o registry:${host}/app:1 -q`);
+  const there = await registryImage(host, "app", "1");
+  if (there.layers.length !== image.layers.length) throw new Error("the image was not pushed as it is");
+}
+
+/** As many images that share the layers, each with a config of its own. Their tags. */
+async function putSources(host) {
+  const { manifest, layers: _, read, ...config } = await registryImage(host, "app", "1");
+  const names = Array.from({ length: MANY }, (_, at) => `src${at}`);
+  for (const name of names) {
+    const own = { ...config, config: { ...config.config, Labels: { ...config.config.Labels, name } } };
+    const body = Buffer.from(JSON.stringify(own));
+    const digest = `sha256:${createHash("sha256").update(body).digest("hex")}`;
+    const opened = await fetch(`http://${host}/v2/app/blobs/uploads/`, { method: "POST" });
+    const place = new URL(opened.headers.get("location"), `http://${host}`);
+    place.searchParams.set("digest", digest);
+    const stored = await fetch(place, { method: "PUT", body, headers: { "content-type": "application/octet-stream" } });
+    const document = JSON.stringify({ ...manifest, config: { ...manifest.config, digest, size: body.length } });
+    const headers = { "content-type": manifest.mediaType };
+    const tagged = await fetch(`http://${host}/v2/app/manifests/${name}`, { method: "PUT", headers, body: document });
+    if (!stored.ok || !tagged.ok) throw new Error(`the registry answers ${stored.status} and ${tagged.status}`);
+  }
+  return names;
+}

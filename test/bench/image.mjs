@@ -1,201 +1,131 @@
 /**
- * `pnpm bench:image`: the image path on a large image, beside `cp` and the peers that are installed, as ratios of one run.
+ * `pnpm bench:image`: an image of 1.6 GB wrapped in an archive, a registry and engines, beside every installed program that can
+ * do the same, as ratios of one run.
  *
- *   node test/bench/image.mjs [--size MB] [--layers N] [--dir FOLDER] [--check]
+ *   node test/bench/image.mjs [--small] [--size MB] [--layers N] [--rounds N] [--only GROUPS] [--check] [--json | --write]
  *
- * --check exits 1 when a promise of docs/image.md is broken: in place under 3x the start of Node plus 0.1 s and under 1 MB
- * moved; to a new file at most 1.3x `cp`. Timings are medians; cp and initwrap take turns, so that both meet the same disk.
+ * --small is a trial with an image of 30 MB: everything runs and every result is compared, but nothing is judged. --only names
+ * groups: archive, registry, engine. --check exits 1 and prints BROKEN when an aim is missed, or when a program that is
+ * installed fails or makes another image than was asked for. --write puts the table into docs/benchmarks.md.
+ *
+ * Programs of one situation take turns, so that they meet the same machine, and figures are medians. The image and what it
+ * becomes are in .cache/bench; 10 GB have to be free there. Needs Linux, and root for the engines, buildah and podman.
  */
 import { spawnSync } from "node:child_process";
-import { createHash, randomFillSync } from "node:crypto";
-import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, statSync, writeSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { mkdirSync, mkdtempSync, rmSync, statSync } from "node:fs";
+import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { registryRows } from "./image-registry.mjs";
+import { archiveRows } from "./image-archive.mjs";
+import { engineRows, startEngine } from "./image-engine.mjs";
+import { registryRows, startRegistry } from "./image-registry.mjs";
+import { installed, progress } from "./image-run.mjs";
+import { sourceArchive } from "./image-source.mjs";
+import { aimCell, finish, machine, table } from "./report.mjs";
 
+const GROUPS = { archive: archiveRows, registry: registryRows, engine: engineRows };
 const { values } = parseArgs({
   options: {
-    size: { type: "string", default: "1600" },
+    small: { type: "boolean", default: false },
+    size: { type: "string" },
     layers: { type: "string", default: "10" },
-    dir: { type: "string", default: tmpdir() },
-    rounds: { type: "string", default: "5" },
+    rounds: { type: "string" },
+    only: { type: "string", default: Object.keys(GROUPS).join() },
     check: { type: "boolean", default: false },
+    json: { type: "boolean", default: false },
+    write: { type: "boolean", default: false },
   },
 });
-const ROOT = join(dirname(fileURLToPath(import.meta.url)), "../..");
-const CLI = join(ROOT, "packages/cli/bin/run.js");
-const rounds = Number(values.rounds);
-const folder = mkdtempSync(join(values.dir, "initwrap-bench-"));
-process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
+const rounds = Number(values.rounds ?? (values.small ? 1 : 5));
+const groups = values.only.split(",");
+for (const group of groups) if (!GROUPS[group]) throw new Error(`--only: there is no group ${group}`);
 
-function header(name, size) {
-  const block = Buffer.alloc(512);
-  block.write(name, 0);
-  block.write("0000644\0", 100);
-  block.write("0000000\x000000000\0", 108);
-  block.write(`${size.toString(8).padStart(11, "0")}\0`, 124);
-  block.write("00000000000\0        0", 136);
-  block.write("ustar\x0000", 257);
-  let sum = 0;
-  for (const byte of block) sum += byte;
-  block.write(`${sum.toString(8).padStart(6, "0")}\0 `, 148);
-  return block;
-}
-
-/** An archive as docker save writes it today, of layers of random bytes that are plain tars of one file. */
-function makeArchive(path) {
-  const count = Number(values.layers);
-  const size = Math.floor((Number(values.size) * 1e6) / count / 512) * 512;
-  const fd = openSync(path, "w");
-  const chunk = randomFillSync(Buffer.alloc(1 << 20));
-  const layers = [];
-  let at = 0;
-  const write = (bytes) => {
-    at += writeSync(fd, bytes, 0, bytes.length, at);
-  };
-  const entry = (name, bytes) => {
-    write(header(name, bytes.length));
-    write(bytes);
-    write(Buffer.alloc((512 - (bytes.length % 512)) % 512));
-  };
-  const blob = (bytes, mediaType) => {
-    const digest = createHash("sha256").update(bytes).digest("hex");
-    entry(`blobs/sha256/${digest}`, bytes);
-    return { mediaType, digest: `sha256:${digest}`, size: bytes.length };
-  };
-  const MEDIA = "application/vnd.oci.image";
-  for (let layer = 0; layer < count; layer++) {
-    // The digest comes before the content: the header is written again when it is known.
-    const start = at;
-    const total = 512 + size + 1024;
-    write(Buffer.alloc(512));
-    const hash = createHash("sha256");
-    const part = (bytes) => {
-      hash.update(bytes);
-      write(bytes);
-    };
-    part(header(`file-${layer}`, size));
-    for (let left = size; left > 0; left -= chunk.length) {
-      chunk.writeUInt32BE(layer * 1e6 + (left >>> 20), 0);
-      part(chunk.subarray(0, Math.min(left, chunk.length)));
-    }
-    part(Buffer.alloc(1024));
-    const digest = hash.digest("hex");
-    writeSync(fd, header(`blobs/sha256/${digest}`, total), 0, 512, start);
-    layers.push({ mediaType: `${MEDIA}.layer.v1.tar`, digest: `sha256:${digest}`, size: total });
-  }
-  const config = blob(
-    Buffer.from(
-      JSON.stringify({
-        architecture: "amd64",
-        os: "linux",
-        config: { Entrypoint: ["/app"], Cmd: ["x"] },
-        rootfs: { type: "layers", diff_ids: layers.map((layer) => layer.digest) },
-      }),
-    ),
-    `${MEDIA}.config.v1+json`,
-  );
-  const manifest = blob(
-    Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: `${MEDIA}.manifest.v1+json`, config, layers })),
-    `${MEDIA}.manifest.v1+json`,
-  );
-  const name = (one) => `blobs/sha256/${one.digest.slice(7)}`;
-  const annotations = {
-    "io.containerd.image.name": "docker.io/library/big:1",
-    "org.opencontainers.image.ref.name": "1",
-  };
-  entry("index.json", Buffer.from(JSON.stringify({ schemaVersion: 2, manifests: [{ ...manifest, annotations }] })));
-  entry(
-    "manifest.json",
-    Buffer.from(JSON.stringify([{ Config: name(config), RepoTags: ["big:1"], Layers: layers.map(name) }])),
-  );
-  entry("oci-layout", Buffer.from('{"imageLayoutVersion":"1.0.0"}'));
-  write(Buffer.alloc(1024));
-  closeSync(fd);
-}
-
-function timed(command, args, options = {}) {
-  const start = process.hrtime.bigint();
-  const result = spawnSync(command, args, { encoding: "utf8", maxBuffer: 1 << 28, ...options });
-  const seconds = Number(process.hrtime.bigint() - start) / 1e9;
-  if (result.status !== 0) throw new Error(`${command} ${args.join(" ")}: ${result.stderr || result.error}`);
-  return { seconds, stdout: result.stdout };
-}
-
-const median = (numbers) => numbers.toSorted((a, b) => a - b)[numbers.length >> 1];
-const installed = (command) => spawnSync("sh", ["-c", `command -v ${command}`]).status === 0;
+const cache = join(import.meta.dirname, "../../.cache/bench");
+mkdirSync(cache, { recursive: true });
+progress("the image");
+const archive = sourceArchive({
+  megabytes: Number(values.size ?? (values.small ? 30 : 1600)),
+  layers: Number(values.layers),
+  cache,
+});
+// It is in memory for the first as for the last.
+readInto(archive);
+const folder = mkdtempSync(join(cache, "run-"));
+const crane = findCrane();
+const engines = new Map();
 const rows = [];
-
-const original = join(folder, "original.tar");
-mkdirSync(folder, { recursive: true });
-makeArchive(original);
-spawnSync("sync");
-timed("cat", [original], { stdio: "ignore" });
-
-// In place: the same file is wrapped and undone, so that no copy of it disturbs the page cache.
-const node = [];
-const inPlace = [];
-let moved = 0;
-for (let round = 0; round < rounds; round++) {
-  node.push(timed(process.execPath, ["-e", "0"]).seconds);
-  const done = timed(process.execPath, [CLI, "image", original, "--json"]);
-  inPlace.push(done.seconds);
-  moved = Math.max(moved, JSON.parse(done.stdout).receipt.bytesMoved);
-  timed(process.execPath, [CLI, "image", "--undo", original, "-q"]);
-}
-const limit = 3 * median(node) + 0.1;
-rows.push(["node -e 0", median(node), ""]);
-rows.push(["initwrap, in place", median(inPlace), `${moved} bytes; limit ${limit.toFixed(3)} s`]);
-
-// A writer is slowed down by what the one before it left to be written back: so the disk is quiet before each, and each
-// goes first in half of the rounds.
-const copies = [];
-const fresh = [];
-const target = join(folder, "copy.tar");
-const contest = [
-  () => copies.push(timed("cp", [original, target]).seconds),
-  () => fresh.push(timed(process.execPath, [CLI, "image", original, "-o", target, "-q"]).seconds),
-];
-for (let round = 0; round < rounds; round++) {
-  for (const run of round % 2 === 0 ? contest : contest.toReversed()) {
-    spawnSync("sync");
-    run();
-    rmSync(target);
+let registry;
+try {
+  registry = await startRegistry({ folder, crane });
+  if (process.getuid?.() === 0) {
+    for (const name of ["modern-graph", "modern"]) {
+      const engine = await startEngine(name, folder);
+      if (engine) engines.set(name, engine);
+    }
   }
-}
-const ratio = median(fresh) / median(copies);
-rows.push(["cp", median(copies), ""]);
-rows.push(["initwrap, to a new file", median(fresh), `${ratio.toFixed(2)}x cp`]);
-
-const peers = {
-  skopeo: ["copy", "--insecure-policy", `oci-archive:${original}`, `oci-archive:${join(folder, "peer.tar")}`],
-  crane: ["mutate", original, "--entrypoint", "/initwrap,--,/app", "-o", join(folder, "peer.tar")],
-};
-for (const [peer, args] of Object.entries(peers)) {
-  if (!installed(peer)) continue;
-  try {
-    const { seconds } = timed(peer, args);
-    rows.push([`${peer} ${args[0]}`, seconds, `${(seconds / median(fresh)).toFixed(1)}x ours to a new file`]);
-  } catch (error) {
-    rows.push([`${peer} ${args[0]}`, Number.NaN, `failed: ${String(error.message).slice(-80).trim()}`]);
+  const engine = engines.get("modern");
+  for (const group of groups) {
+    rows.push(...(await GROUPS[group]({ archive, folder, rounds, crane, registry, engine, engines })));
   }
-  rmSync(join(folder, "peer.tar"), { force: true });
+} finally {
+  for (const engine of engines.values()) {
+    engine.clear();
+    await engine.stop();
+  }
+  await registry?.stop();
+  rmSync(folder, { recursive: true, force: true });
 }
 
-rows.push(...(await registryRows({ cli: CLI, archive: original, folder, rounds })));
-
-process.stdout.write(
-  `${(statSync(original).size / 1e9).toFixed(2)} GB, ${values.layers} layers, median of ${rounds}\n`,
-);
-for (const [name, seconds, note] of rows) {
-  process.stdout.write(`${name.padEnd(36)} ${seconds.toFixed(3).padStart(8)} s  ${note}\n`);
+function readInto(path) {
+  spawnSync("cat", [path], { stdio: "ignore" });
 }
-const broken = [
-  median(inPlace) > limit && "in place is slower than promised",
-  moved > 1e6 && "in place moves more than promised",
-  ratio > 1.3 && "to a new file is slower than promised",
-].filter(Boolean);
-for (const what of broken) process.stdout.write(`BROKEN: ${what}\n`);
-if (values.check && broken.length > 0) process.exitCode = 1;
+
+/** Debian has crane in sid only: engines/crane.sh fetches it from there. */
+function findCrane() {
+  if (installed("crane")) return "crane";
+  const done = spawnSync("bash", [join(import.meta.dirname, "../support/engines/crane.sh")], { encoding: "utf8" });
+  return done.status === 0 ? done.stdout.trim().split("=")[1] : "crane";
+}
+
+const seconds = (value) => value.toFixed(value < 10 ? 3 : 1);
+
+function amount(bytes) {
+  if (!Number.isFinite(bytes)) return "";
+  if (bytes < 1e6) return `${(bytes / 1e3).toFixed(0)} kB`;
+  return bytes < 1e9 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / 1e9).toFixed(1)} GB`;
+}
+
+const judged = !values.small;
+const cells = rows.map((row, at) => [
+  row.situation === rows[at - 1]?.situation ? "" : row.situation,
+  row.program,
+  ...(row.seconds === undefined
+    ? [row.note, "", "", "", "", "", ""]
+    : [
+        seconds(row.seconds),
+        row.runs === 1 ? "one run" : `${seconds(row.least)} to ${seconds(row.most)}`,
+        row.ratio === undefined ? "" : row.ratio.toFixed(row.ratio < 0.1 ? 3 : 2),
+        row.limit === undefined || !judged ? "" : aimCell(`≤ ${row.limit}`, !row.missed),
+        amount(row.bytes),
+        Number.isFinite(row.peak) ? row.peak.toFixed(0) : "",
+      ]),
+]);
+const titles = ["", "program", "s", "least to most", "ours / this", "aim", "moved", "peak, MB"];
+const gigabytes = (statSync(archive).size / 1e9).toFixed(2);
+const about = `${machine()}; an image of ${gigabytes} GB in ${values.layers} layers; medians of ${rounds} runs that take turns, of a program that takes more than 5 s one.`;
+finish("image", {
+  values,
+  figures: { about, rows },
+  markdown: `${about}\n\n${table(
+    titles,
+    cells.map((row) => row.slice(0, titles.length)),
+    2,
+  )}\n`,
+  missed: [
+    ...rows
+      .filter(({ note }) => note && !/is not installed|cannot be started/.test(note))
+      .map((row) => `${row.situation}: ${row.program} ${row.note}`),
+    ...rows
+      .filter(({ missed }) => missed && judged)
+      .map((row) => `${row.situation}, beside ${row.program}: ${row.ratio.toFixed(2)}, the aim is ${row.limit}`),
+  ],
+});

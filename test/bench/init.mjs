@@ -8,11 +8,12 @@
  * turns, so that all meet the same machine. How each row is measured: test/bench/init/measure.c. Needs root and a C compiler.
  */
 import { execFileSync, spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
-import { cpus, release, tmpdir } from "node:os";
+import { existsSync, mkdtempSync, readFileSync, realpathSync, rmSync } from "node:fs";
+import { release, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { aimCell, finish, processors, table } from "./report.mjs";
 
 const METRICS = ["bytes", "startup", "calls", "instructions", "memory", "roundtrip", "reaping", "wakeups"];
 const { values, positionals } = parseArgs({
@@ -210,27 +211,22 @@ const aimText = (row) =>
       : `≤ ${row.aim.floors} × floor`;
 
 function markdown() {
-  const head = ["", ...names, "initwrap / tini", "initwrap / floor", "aim"];
-  const lines = [head, head.map((_, i) => (i === 0 ? "---" : "---:"))];
-  for (const row of rows) {
-    lines.push([
-      row.title,
-      ...names.map((name) => {
-        const text = shown(row, figureOf(row, name));
-        return row.key === "bytes" && dynamic.has(name) ? `${text} + libc` : text;
-      }),
-      times(ratio(row, OURS, "tini")),
-      times(ratio(row, OURS, "floor")),
-      missed.includes(row) ? `${aimText(row)}: **missed**` : aimText(row),
-    ]);
-  }
-  const cores = cpus().length;
-  const machine = `Linux ${release().split("-")[0]}, ${cores} processor${cores === 1 ? "" : "s"}.`;
-  return `${machine}\n\n${lines.map((line) => `| ${line.join(" | ")} |`).join("\n")}\n`;
+  const cells = rows.map((row) => [
+    row.title,
+    ...names.map((name) => {
+      const text = shown(row, figureOf(row, name));
+      return row.key === "bytes" && dynamic.has(name) ? `${text} + libc` : text;
+    }),
+    times(ratio(row, OURS, "tini")),
+    times(ratio(row, OURS, "floor")),
+    aimCell(aimText(row), !missed.includes(row)),
+  ]);
+  const titles = ["", ...names, "initwrap / tini", "initwrap / floor", "aim"];
+  return `Linux ${release().split("-")[0]}, ${processors()}.\n\n${table(titles, cells)}\n`;
 }
 
 function text() {
-  const table = (title, cell) => {
+  const columns = (title, cell) => {
     const lines = [[title, ...names], ...rows.map((row) => [row.title, ...names.map((name) => cell(row, name))])];
     const widths = lines[0].map((_, i) => Math.max(...lines.map((line) => line[i].length)));
     return lines.map((line) =>
@@ -238,51 +234,34 @@ function text() {
     );
   };
   return [
-    ...table("figures", (row, name) => shown(row, figureOf(row, name))),
+    ...columns("figures", (row, name) => shown(row, figureOf(row, name))),
     "",
-    ...table("ratios to tini", (row, name) => times(ratio(row, name, "tini"))),
+    ...columns("ratios to tini", (row, name) => times(ratio(row, name, "tini"))),
     "",
-    ...table("ratios to the floor", (row, name) => times(ratio(row, name, "floor"))),
+    ...columns("ratios to the floor", (row, name) => times(ratio(row, name, "floor"))),
     "",
   ].join("\n");
 }
 
-if (values.json) {
-  const report = Object.fromEntries(
-    rows.map((row) => [
-      row.key,
-      {
-        title: row.title,
-        aim: aimOf(row) ?? null,
-        met: !missed.includes(row),
-        values: Object.fromEntries(names.map((name) => [name, figureOf(row, name) ?? null])),
-        samples: Object.fromEntries(figures.get(row.key)),
-        toTini: Object.fromEntries(names.map((name) => [name, ratio(row, name, "tini") ?? null])),
-        toFloor: Object.fromEntries(names.map((name) => [name, ratio(row, name, "floor") ?? null])),
-      },
-    ]),
-  );
-  process.stdout.write(`${JSON.stringify(report, null, 2)}\n`);
-} else if (values.markdown) {
-  process.stdout.write(markdown());
-} else {
-  process.stdout.write(`${text()}\n`);
-}
-if (values.write) {
-  const page = join(ROOT, "docs/benchmarks.md");
-  const old = readFileSync(page, "utf8");
-  const pattern = /(<!-- bench:init -->\n)[\s\S]*?(<!-- \/bench:init -->)/;
-  if (!pattern.test(old)) stop(`bench:init: no marks in ${page}`);
-  writeFileSync(
-    page,
-    old.replace(pattern, (_, start, end) => `${start}\n${markdown()}\n${end}`),
-  );
-}
-if (values.check) {
-  for (const row of missed) {
-    process.stdout.write(
-      `BROKEN ${row.title}: ${figureOf(row, OURS).toFixed(2)}, the aim is ${aimOf(row).toFixed(2)}\n`,
-    );
-  }
-  process.exitCode = missed.length === 0 ? 0 : 1;
-}
+const report = Object.fromEntries(
+  rows.map((row) => [
+    row.key,
+    {
+      title: row.title,
+      aim: aimOf(row) ?? null,
+      met: !missed.includes(row),
+      values: Object.fromEntries(names.map((name) => [name, figureOf(row, name) ?? null])),
+      samples: Object.fromEntries(figures.get(row.key)),
+      toTini: Object.fromEntries(names.map((name) => [name, ratio(row, name, "tini") ?? null])),
+      toFloor: Object.fromEntries(names.map((name) => [name, ratio(row, name, "floor") ?? null])),
+    },
+  ]),
+);
+
+finish("init", {
+  values,
+  figures: report,
+  markdown: markdown(),
+  text: values.markdown ? markdown() : `${text()}\n`,
+  missed: missed.map((row) => `${row.title}: ${figureOf(row, OURS).toFixed(2)}, the aim is ${aimOf(row).toFixed(2)}`),
+});
