@@ -2,16 +2,18 @@
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
 import { copyFile, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
-import { createServer as createHttpServer, request } from "node:http";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { digestHex } from "../../packages/cli/src/model/digest.ts";
 import { formatReference, parseReference } from "../../packages/cli/src/model/reference.ts";
 import { dockerDaemonMedium } from "../../packages/cli/src/store/docker-daemon.ts";
+import { sampleImage, tarOf } from "../contract/sample-image.ts";
 import { requireCapability } from "../support/capability.ts";
 import { initwrap, initwrapOk } from "../support/cli.ts";
-import { type Engine, findEngine, requireEngine } from "../support/engine.ts";
+import { type Engine, type EngineName, findEngine, requireEngine } from "../support/engine.ts";
+import { type EngineProxyRules, startEngineProxy } from "../support/engine-proxy.ts";
 import { buildContext, freshTag, removeContext, runContainer } from "../support/images.ts";
 import { podmanAvailable, startPodman, type TestPodman } from "../support/podman.ts";
 import { freePort } from "../support/registry.ts";
@@ -155,33 +157,87 @@ describe("an engine behind ssh", () => {
   });
 });
 
-describe("an engine behind a proxy that lets nobody create a container", () => {
-  it.each(["modern-graph", "classic"] as const)("is saved instead, with the same result: %s", async (name) => {
+describe("the documents of an image in an engine", () => {
+  const READ = "GET /images/get";
+  const CREATED = "POST /containers/create";
+
+  /** What is asked of an engine when an image in it is wrapped, seen to run and unwrapped. */
+  async function askedOf(name: EngineName, rules: EngineProxyRules): Promise<readonly string[]> {
     const engine = requireEngine({ skip: () => undefined }, name);
-    if (!engine) return;
-    const socket = join(folder, `${name}.sock`);
-    const asked: string[] = [];
-    const proxy = createHttpServer((incoming, outgoing) => {
-      asked.push(`${incoming.method} ${incoming.url}`);
-      if (incoming.url!.startsWith("/containers/create")) {
-        outgoing.writeHead(403, { "Content-Type": "application/json" }).end('{"message":"not here"}');
-        return;
-      }
-      const { method, url: path, headers } = incoming;
-      const inner = request({ socketPath: engine.host.replace("unix://", ""), method, path, headers }, (answer) => {
-        outgoing.writeHead(answer.statusCode!, answer.headers);
-        answer.pipe(outgoing);
-      });
-      incoming.pipe(inner);
-    }).listen(socket);
+    if (!engine) return [];
+    const proxy = await startEngineProxy(engine, rules);
     try {
-      await wrapsAndRuns(engine, { DOCKER_HOST: `unix://${socket}` });
-      expect(asked.some((one) => one.startsWith("POST /containers/create"))).toBe(true);
-      expect(asked.some((one) => one.startsWith("GET /images/get"))).toBe(true);
+      await wrapsAndRuns(engine, { DOCKER_HOST: proxy.host });
+      return proxy.asked;
     } finally {
-      proxy.close();
+      await proxy.stop();
     }
+  }
+
+  it.each(["modern", "modern-graph", "newest"] as const)("are read in its own folder by root: %s", async (name) => {
+    requireCapability({ skip: () => undefined }, "root", process.getuid?.() === 0);
+    const asked = await askedOf(name, {});
+    const kinds = asked.map((line) => line.replace(/\/images\/(?!load)[^/?]+/, "/images/NAME").replace(/\?.*/, ""));
+    const keepsManifests = name !== "modern-graph";
+    const [opened, loaded] = [["GET /images/NAME/json", "GET /info"], ["GET /images/NAME/json"]];
+    const run = [
+      ...opened,
+      "POST /images/load",
+      ...loaded,
+      ...(keepsManifests ? ["GET /images/NAME/history"] : []),
+      "POST /images/NAME/tag",
+      "DELETE /images/NAME",
+    ];
+    expect(kinds.slice(0, run.length)).toEqual(run);
+    expect(kinds.filter((line) => line === "GET /info")).toHaveLength(2);
+    expect(asked.filter((line) => line.startsWith(CREATED) || line.startsWith(READ))).toEqual([]);
   });
+
+  it("are pushed to us where that folder is elsewhere", async () => {
+    const asked = await askedOf("modern", { hideFolder: true });
+    expect(asked.filter((line) => /^POST \/images\/.*\/push/.test(line))).toHaveLength(2);
+    expect(asked.filter((line) => line.startsWith(CREATED) || line.startsWith(READ))).toEqual([]);
+  });
+
+  it.each(["modern-graph", "classic"] as const)(
+    "are in the saved image where no container may be created: %s",
+    async (name) => {
+      const asked = await askedOf(name, { hideFolder: true, refuse: CREATED });
+      expect(asked.some((line) => line.startsWith(CREATED))).toBe(true);
+      expect(asked.some((line) => line.startsWith(READ))).toBe(true);
+    },
+  );
+
+  it.each(["modern", "newest"] as const)(
+    "are not enough where a layer is gone, and no name is given: %s",
+    async (name) => {
+      const engine = requireEngine({ skip: () => undefined }, name);
+      if (!engine) return;
+      const tag = freshTag("hollow");
+      const content = sampleImage({ layers: [`gone ${tag}`], config: { Entrypoint: ["/app"] } });
+      const archive = join(folder, `${name}.tar`);
+      const manifests = [{ ...content.root, annotations: { "io.containerd.image.name": `docker.io/${tag}` } }];
+      const documents = content.blobs.filter(({ descriptor }) => descriptor.mediaType.endsWith("json"));
+      await writeFile(
+        archive,
+        tarOf([
+          ...documents.map(({ descriptor, bytes }) => [`blobs/sha256/${digestHex(descriptor.digest)}`, bytes] as const),
+          ["index.json", JSON.stringify({ schemaVersion: 2, manifests })],
+          ["oci-layout", '{"imageLayoutVersion":"1.0.0"}'],
+        ]),
+      );
+      try {
+        await engine.docker(["load", "--input", archive], { check: false });
+        const result = await initwrap(["image", tag, "-t", `${tag}-init`], { env: engine.env });
+        expect([result.status, result.stderr]).toEqual([6, expect.stringContaining("did not take the image")]);
+        expect((await engine.docker(["image", "inspect", `${tag}-init`], { check: false })).status).not.toBe(0);
+        const { stdout } = await engine.docker(["images", "--quiet", "initwrap.invalid/loading"]);
+        expect(stdout).toBe("");
+      } finally {
+        await engine.docker(["rmi", "--force", tag], { check: false });
+      }
+    },
+  );
 });
 
 describe("dockerd --tlsverify", () => {

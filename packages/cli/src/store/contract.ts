@@ -33,6 +33,8 @@ export interface Source {
   root(): Promise<Root>;
   /** An index, manifest or config: whole and verified. At most 8 MiB. */
   read(descriptor: Descriptor): Promise<Uint8Array>;
+  /** False where no layer was asked for and none can be opened; true when absent. */
+  readonly hasLayers?: boolean;
   /** A blob of any size as a stream. */
   open(descriptor: Descriptor): Promise<AsyncIterable<Uint8Array>>;
   /** What names the root's digest in the same place, signatures for instance; undefined when that cannot be known. */
@@ -61,6 +63,8 @@ export interface Region {
 export interface Sink {
   /** How many blobs may be asked for and put at the same time; 1 when absent. Manifests always come one by one. */
   readonly parallel?: number;
+  /** True when asking costs a round trip: what was made in this run is then put without being asked for. */
+  readonly asksFar?: boolean;
   has(descriptor: Descriptor): Promise<boolean>;
   put(descriptor: Descriptor, content: AsyncIterable<Uint8Array>): Promise<void>;
   /** Publishes `root` under the sink's names, when everything it refers to has been put. */

@@ -11,7 +11,13 @@ import { ArchiveSource } from "./archive.ts";
 import type { Medium, SinkOptions, Source, SourceOptions, StoreContext } from "./contract.ts";
 import { engineEndpoint } from "./docker-endpoint.ts";
 import { collect, DockerEngine, type EngineFacts } from "./docker-engine.ts";
-import { type Documents, descriptorOf, mountedDocuments, pushedDocuments } from "./engine-documents.ts";
+import {
+  type Documents,
+  descriptorOf,
+  mountedDocuments,
+  pushedDocuments,
+  readableDocuments,
+} from "./engine-documents.ts";
 import { splitEngineLocation } from "./engine-location.ts";
 import { EngineSink, engineNames } from "./engine-sink.ts";
 import { EngineSource } from "./engine-source.ts";
@@ -23,7 +29,10 @@ export const dockerDaemonMedium: Medium = {
   sink: async (location, options: SinkOptions) => {
     const { engine: place, name } = splitEngineLocation(location);
     const engine = engineFor(place, options);
-    return new EngineSink(engine, await engine.facts(), name, options);
+    // How the engine keeps images was asked when the source was opened.
+    const { from } = options;
+    const asked = from instanceof EngineSource && from.engine.address === engine.address ? from.engine : engine;
+    return new EngineSink(engine, await asked.facts(), name, options);
   },
   isSameStore: (from, to) => splitEngineLocation(from).engine === splitEngineLocation(to).engine,
   namesFor: async (location, asked, kept) =>
@@ -47,12 +56,11 @@ async function openSource(location: string, options: SourceOptions): Promise<Sou
   const engine = engineFor(place, options);
   let reference = isImageId(name) ? undefined : parseReference(name);
   const wanted = reference ? familiarReference(reference) : name;
-  let inspected = await engine.inspect(wanted);
+  let [inspected, facts] = await Promise.all([engine.inspect(wanted), engine.facts()]);
   if (!inspected && SHORT_ID.test(name)) {
     inspected = await engine.inspect(name);
     reference = undefined;
   }
-  const facts = await engine.facts();
   if (!inspected) {
     throw new InitwrapError("IMAGE_NOT_FOUND", `the engine has no image ${wanted}`, {
       where: engine.address,
@@ -87,6 +95,9 @@ async function documentsOf(
   name: string,
   id: Digest,
 ): Promise<Documents | undefined> {
-  const pushed = facts.keepsManifests && engine.isLocal ? await pushedDocuments(engine, name, id) : undefined;
-  return pushed ?? mountedDocuments(engine, id, facts.contentFolders, id);
+  const { contentFolders, keepsManifests } = facts;
+  const readable = engine.isLocal ? await readableDocuments(contentFolders, id) : undefined;
+  if (readable) return readable;
+  const pushed = keepsManifests && engine.isLocal ? await pushedDocuments(engine, name, id) : undefined;
+  return pushed ?? mountedDocuments(engine, id, contentFolders, id);
 }

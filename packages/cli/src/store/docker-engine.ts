@@ -8,7 +8,6 @@
  * Source: Docker Engine API reference, v1.24 to v1.48; the same calls are answered by podman's compatible API.
  */
 import { type Agent, request as httpRequest, type IncomingMessage } from "node:http";
-import { request as httpsRequest } from "node:https";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { InitwrapError } from "../model/errors.ts";
@@ -143,6 +142,7 @@ export class DockerEngine {
   readonly topArguments: string = "-eo pid,args";
   readonly #options: Partial<EngineOptions>;
   #agent: Agent | undefined;
+  #facts: Promise<EngineFacts> | undefined;
 
   constructor(endpoint: Endpoint, options: Partial<EngineOptions> = {}) {
     this.endpoint = endpoint;
@@ -168,8 +168,13 @@ export class DockerEngine {
     return this.json<ImageInspect>(`/images/${encodeURIComponent(reference)}/json`);
   }
 
-  /** How it keeps images. */
-  async facts(): Promise<EngineFacts> {
+  /** How it keeps images. Asked once. */
+  facts(): Promise<EngineFacts> {
+    this.#facts ??= this.askFacts();
+    return this.#facts;
+  }
+
+  protected async askFacts(): Promise<EngineFacts> {
     const info = (await this.json<EngineInfo>("/info")) ?? {};
     const isContainerd = (info.DriverStatus ?? []).some(
       ([key, value]) => key === "driver-type" && value?.startsWith("io.containerd"),
@@ -271,7 +276,9 @@ export class DockerEngine {
       const { sshAgent } = await import("./ssh-connection.ts");
       this.#agent ??= sshAgent(endpoint, this.#options.env ?? {});
     }
-    const outgoing = (tls ? httpsRequest : httpRequest)({
+    // TLS is slow to load, and few engines are reached over it.
+    const send = tls ? (await import("node:https")).request : httpRequest;
+    const outgoing = send({
       ...(endpoint.kind === "unix" ? { socketPath: endpoint.path } : {}),
       ...(endpoint.kind === "tcp" ? { host: endpoint.host, port: endpoint.port } : {}),
       ...(tls

@@ -1,15 +1,18 @@
 /**
  * Index, manifests and configs of an image in an engine, as exact bytes and without `docker save`, which moves gigabytes.
  *
- * An engine has no call for them. Two ways lead there, each checked against the image's ID, the digest of one of them:
+ * An engine has no call for them. Three ways lead there, each checked against the image's ID, the digest of one of them:
+ * - The engine's own content folder is read, where this process may do so: as root, on the engine's machine.
  * - It pushes the image to a registry of ours on the loopback address, which takes documents and claims to have every
  *   layer. The containerd store only: the graph driver first compresses every layer whose compressed digest it does not
  *   know, and podman pushes manifests that it made up.
  * - A container is created, never started, with the engine's own content folder mounted read-only, and the files are
  *   taken out of it by their digests. It works for an engine on any machine, and for both stores.
- * An engine may refuse both (an authorization plugin, a content folder elsewhere); then the image is saved.
+ * An engine may refuse the last two (an authorization plugin, a content folder elsewhere); then the image is saved.
  */
 import { randomBytes } from "node:crypto";
+import { readFile, stat } from "node:fs/promises";
+import { join } from "node:path";
 import type { Descriptor } from "../model/descriptor.ts";
 import { type Digest, digestHex, digestOf, isDigest } from "../model/digest.ts";
 import { InitwrapError } from "../model/errors.ts";
@@ -21,6 +24,40 @@ import { MAX_DOCUMENT } from "./verify.ts";
 
 /** Documents by digest. */
 export type Documents = ReadonlyMap<Digest, Uint8Array>;
+
+/**
+ * Everything under `id` that is in one of the engine's content folders, read as files; undefined where they cannot be read.
+ * A file counts only when its bytes have the digest that it is named by.
+ */
+export async function readableDocuments(folders: readonly string[], id: Digest): Promise<Documents | undefined> {
+  for (const folder of folders) {
+    const documents = new Map<Digest, Uint8Array>();
+    await visitDocuments(id, documents, async (digest) => {
+      const path = join(folder, digestHex(digest));
+      try {
+        if ((await stat(path)).size > MAX_DOCUMENT) return undefined;
+        return await readFile(path);
+      } catch {
+        return undefined;
+      }
+    });
+    if (documents.has(id)) return documents;
+  }
+  return undefined;
+}
+
+/** Takes a document and those that it refers to with `read`, as far as they are there: an index may name absent platforms. */
+async function visitDocuments(
+  digest: Digest,
+  documents: Map<Digest, Uint8Array>,
+  read: (digest: Digest) => Promise<Uint8Array | undefined>,
+): Promise<void> {
+  if (documents.has(digest)) return;
+  const bytes = await read(digest);
+  if (!bytes || digestOf(bytes) !== digest) return;
+  documents.set(digest, bytes);
+  for (const child of documentsNamedIn(bytes)) await visitDocuments(child, documents, read);
+}
 
 /** Everything under `id`, pushed; undefined when the engine cannot push it (a platform is not there). */
 export async function pushedDocuments(engine: DockerEngine, name: string, id: Digest): Promise<Documents | undefined> {
@@ -70,16 +107,11 @@ async function documentsIn(engine: DockerEngine, image: string, folder: string, 
   const target = "/.initwrap-content";
   const mount = { Type: "bind", Source: folder, Target: target, ReadOnly: true };
   const documents = new Map<Digest, Uint8Array>();
-  const visit = async (digest: Digest): Promise<void> => {
-    if (documents.has(digest)) return;
+  const read = async (digest: Digest): Promise<Uint8Array | undefined> => {
     const path = `/containers/${name}/archive`;
     const response = await engine.request(path, { query: { path: `${target}/${digestHex(digest)}` } });
     const answer = await collect(response, MAX_DOCUMENT + (1 << 16));
-    // An index may name platforms that are not there.
-    const bytes = response.statusCode === 200 ? onlyFile(answer) : undefined;
-    if (!bytes || digestOf(bytes) !== digest) return;
-    documents.set(digest, bytes);
-    for (const child of documentsNamedIn(bytes)) await visit(child);
+    return response.statusCode === 200 ? onlyFile(answer) : undefined;
   };
   try {
     await engine.expect(201, "/containers/create", {
@@ -98,7 +130,7 @@ async function documentsIn(engine: DockerEngine, image: string, folder: string, 
       signal: AbortSignal.timeout(CREATE_LIMIT),
       timeout: CREATE_LIMIT,
     });
-    await visit(id);
+    await visitDocuments(id, documents, read);
     return documents;
   } finally {
     await engine.cleanUp(`/containers/${name}`, { force: "1", v: "1" });

@@ -1,17 +1,13 @@
 /** The table of media: every kind of place that can hold an image is one row. */
 import type { Medium } from "./contract.ts";
-import { dockerArchiveMedium } from "./docker-archive.ts";
-import { dockerDaemonMedium } from "./docker-daemon.ts";
-import { ociArchiveMedium } from "./oci-archive.ts";
-import { ociLayoutMedium } from "./oci-layout.ts";
 
-/** By scheme. A row that few calls need is loaded when it is asked for, to keep the start fast. */
-const MEDIA: Readonly<Record<string, () => Medium | Promise<Medium>>> = Object.freeze({
+/** By scheme. A row is loaded when it is asked for, to keep the start fast. */
+const MEDIA: Readonly<Record<string, () => Promise<Medium>>> = Object.freeze({
   "containers-storage": async () => (await import("./containers-storage.ts")).containersStorageMedium,
-  docker: () => dockerDaemonMedium,
-  "docker-archive": () => dockerArchiveMedium,
-  oci: () => ociLayoutMedium,
-  "oci-archive": () => ociArchiveMedium,
+  docker: async () => (await import("./docker-daemon.ts")).dockerDaemonMedium,
+  "docker-archive": async () => (await import("./docker-archive.ts")).dockerArchiveMedium,
+  oci: async () => (await import("./oci-layout.ts")).ociLayoutMedium,
+  "oci-archive": async () => (await import("./oci-archive.ts")).ociArchiveMedium,
   podman: async () => (await import("./podman.ts")).podmanMedium,
   registry: async () => (await import("./registry/medium.ts")).registryMedium,
 });

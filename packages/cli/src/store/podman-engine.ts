@@ -53,7 +53,7 @@ export class PodmanEngine extends DockerEngine {
     return super.inspect(reference);
   }
 
-  override async facts(): Promise<EngineFacts> {
+  protected override async askFacts(): Promise<EngineFacts> {
     return { keepsManifests: false, platform: await this.#platform(), contentFolders: [] };
   }
 

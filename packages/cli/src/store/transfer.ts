@@ -14,6 +14,8 @@ import { once } from "./verify.ts";
 export interface Cargo {
   readonly descriptor: Descriptor;
   readonly bytes?: () => Uint8Array;
+  /** True for a document that this run made: hardly anybody has it already. */
+  readonly isFresh?: boolean;
 }
 
 export interface TransferOutcome extends Receipt {
@@ -83,12 +85,12 @@ function batches(cargo: readonly Cargo[]): readonly (readonly Cargo[])[] {
 }
 
 async function bring(
-  { descriptor, bytes }: Cargo,
+  { descriptor, bytes, isFresh = false }: Cargo,
   source: Source,
   sink: Sink,
   stop: AbortSignal,
 ): Promise<"put" | "skipped"> {
-  if (await sink.has(descriptor)) return "skipped";
+  if (!(isFresh && sink.asksFar) && (await sink.has(descriptor))) return "skipped";
   if (bytes) {
     await sink.put(descriptor, once(bytes()));
     return "put";

@@ -14,7 +14,6 @@ import { InitwrapError } from "../model/errors.ts";
 import type { Platform } from "../model/platform.ts";
 import type { Attachment, Medium, Root, Source, StoreContext } from "../store/contract.ts";
 import { besideInEngine, splitEngineLocation } from "../store/engine-location.ts";
-import { EngineSource } from "../store/engine-source.ts";
 import { isSameFile, splitLocation } from "../store/location.ts";
 import { type Locator, parseLocator } from "../store/locator.ts";
 import { mediumOf } from "../store/media.ts";
@@ -231,7 +230,7 @@ async function openSource(
       const inPlace = apply && (await isWrittenTo(locator, sink));
       const source = await medium.source(locator.location, { ...context, layers, inPlace });
       try {
-        const canRead = layers || !(source instanceof EngineSource) || source.hasLayers;
+        const canRead = layers || (source.hasLayers ?? true);
         return { source, root: await source.root(), locator, layers: canRead, sameStore, target: otherwise };
       } catch (cause) {
         await source.close();
@@ -316,7 +315,7 @@ async function isPresent(
 
 function cargoOf(blob: ImagePlan["blobs"][number]): Cargo {
   const { descriptor } = blob;
-  if (blob.kind === "document") return { descriptor, bytes: () => blob.bytes };
+  if (blob.kind === "document") return { descriptor, bytes: () => blob.bytes, isFresh: true };
   if (blob.kind === "init") return { descriptor, bytes: () => initBytes(blob.platform, descriptor) };
   return { descriptor };
 }

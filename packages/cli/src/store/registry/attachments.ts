@@ -18,6 +18,9 @@ import { Transient } from "./retry.ts";
 /** A list beyond this is cut: it is for people to see that there is something. */
 const MAX_ATTACHMENTS = 100;
 
+/** From this image of a repository on its tags are listed. */
+const ASKED_BEFORE_LIST = 3;
+
 const COSIGN_TAGS = { sig: "cosign signature", att: "cosign attestation", sbom: "cosign SBOM" };
 
 /** What is attached to `digest`; undefined when the registry does not say. */
@@ -27,9 +30,13 @@ export async function attachmentsTo(
 ): Promise<readonly Attachment[] | undefined> {
   const tag = `sha256-${digestHex(digest)}`;
   try {
+    const tags = await knownTags(client);
+    const isThere = (name: string): boolean => tags?.has(name) ?? true;
     const found = await Promise.all([
-      referrers(client, digest, tag),
-      ...Object.entries(COSIGN_TAGS).map(([suffix, kind]) => tagged(client, `${tag}.${suffix}`, kind)),
+      referrers(client, digest, isThere(tag) ? tag : undefined),
+      ...Object.entries(COSIGN_TAGS)
+        .filter(([suffix]) => isThere(`${tag}.${suffix}`))
+        .map(([suffix, kind]) => tagged(client, `${tag}.${suffix}`, kind)),
     ]);
     return found.flat().slice(0, MAX_ATTACHMENTS);
   } catch (error) {
@@ -38,9 +45,46 @@ export async function attachmentsTo(
   }
 }
 
-async function referrers(client: RegistryClient, digest: Digest, tag: string): Promise<readonly Attachment[]> {
-  const listed = await index(client, `referrers/${digest}`, [200, 400, 404, 405, 501]);
-  return listed ?? (await index(client, `manifests/${tag}`, [200, 404])) ?? [];
+/** `tag` stands in for the API where the registry has none; undefined when there is no such tag. */
+async function referrers(
+  client: RegistryClient,
+  digest: Digest,
+  tag: string | undefined,
+): Promise<readonly Attachment[]> {
+  const { host } = client.endpoint;
+  const { withoutReferrers } = client.session;
+  if (!withoutReferrers.has(host)) {
+    const listed = await index(client, `referrers/${digest}`, [200, 400, 404, 405, 501]);
+    if (listed) return listed;
+    // A registry that has the API answers with an empty list.
+    withoutReferrers.add(host);
+  }
+  return (tag && (await index(client, `manifests/${tag}`, [200, 404]))) || [];
+}
+
+/**
+ * All tags of the repository, where several images of it are worked on in one session and one answer holds them; undefined
+ * where each tag has to be asked for. A list may be long and slow to make, so that it is asked for no sooner, and once.
+ */
+async function knownTags(client: RegistryClient): Promise<ReadonlySet<string> | undefined> {
+  const { tagLists } = client.session;
+  const key = `${client.endpoint.host}/${client.endpoint.repository}`;
+  const known = tagLists.get(key) ?? { asked: 0 };
+  tagLists.set(key, known);
+  known.asked++;
+  if (known.asked < ASKED_BEFORE_LIST) return undefined;
+  known.tags ??= listTags(client).catch(() => undefined);
+  return known.tags;
+}
+
+async function listTags(client: RegistryClient): Promise<ReadonlySet<string> | undefined> {
+  return client.once({ method: "GET", target: "tags/list", actions: ["pull"], accept: [200] }, async (response) => {
+    const bytes = await response.bytes(MAX_MANIFEST);
+    // There are more on another page (distribution-spec, "Listing Tags").
+    if (response.header("link") !== undefined) return undefined;
+    const { tags } = JSON.parse(new TextDecoder().decode(bytes)) as { tags?: unknown };
+    return Array.isArray(tags) ? new Set(tags.filter((tag) => typeof tag === "string")) : undefined;
+  });
 }
 
 /** The entries of an index; undefined when there is none. */

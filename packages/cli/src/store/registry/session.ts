@@ -49,6 +49,10 @@ export class RegistrySession {
   readonly #credentials: CredentialSource;
   readonly #authorizers = new Map<string, Authorizer>();
   readonly #origins = new Map<string, Promise<string>>();
+  /** Hosts that have no referrers API. */
+  readonly withoutReferrers = new Set<string>();
+  /** `HOST/REPOSITORY` -> how many of its images were asked about, and its tags, once they were listed. */
+  readonly tagLists = new Map<string, { asked: number; tags?: Promise<ReadonlySet<string> | undefined> }>();
   /** `HOST DIGEST` -> a repository where this run saw or stored the blob. */
   readonly #blobs = new Map<string, string>();
 

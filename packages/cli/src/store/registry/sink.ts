@@ -45,6 +45,7 @@ export function openRegistrySink(reference: Reference, options: RegistrySinkOpti
 export class RegistrySink implements Sink {
   /** Enough to hide the time that a request is on its way, and little enough memory. */
   readonly parallel = 4;
+  readonly asksFar = true;
   readonly #names: readonly Reference[];
   readonly #options: RegistrySinkOptions;
   readonly #session: RegistrySession;
