@@ -85,6 +85,31 @@ describe("a registry without the referrers API", () => {
     expect(await wrapped(place, "--undo")).toMatchObject({ attachments: [], diagnostics: [] });
   });
 
+  it("has several images in one repository: its tags are listed once, and what is attached is named all the same", async () => {
+    const place = await repository();
+    const others = [1, 2, 3, 4, 5].map((at) => sampleImage({ layers: [`other ${at}\n`] }));
+    for (const [at, other] of others.entries()) await putImage(`${place}:t${at}`, other, session);
+    const signed = others.at(-1)!.root.digest;
+    await putImage(`${place}:${signed.replace(":", "-")}.sig`, signature, session);
+    const proxy = await startFaultProxy(registry.host);
+    try {
+      proxy.arm(0, undefined);
+      const lines = others.map((_, at) => `${place.replace(registry.host, proxy.host)}:t${at}\n`).join("");
+      const args = ["image", "--from", "-", "-t", "{{repository}}:{{tag}}-init", "--jobs", "1", "--json"];
+      const { status, stdout, stderr } = await initwrap(args, { env, input: lines });
+      expect(status, stderr).toBe(0);
+      const { images } = JSON.parse(stdout.toString()) as { images: { result: Told }[] };
+      const kinds = images.map(({ result }) => result.attachments?.map(({ kind }) => kind));
+      expect(kinds).toEqual([[], [], [], [], ["cosign signature"]]);
+      expect(proxy.requests.filter((line) => line.includes("/tags/list"))).toHaveLength(1);
+      expect(proxy.requests.filter((line) => line.includes("/referrers/"))).toHaveLength(1);
+      // Two images by asking for each tag; then only for the one that is there.
+      expect(proxy.requests.filter((line) => line.includes("/manifests/sha256-"))).toHaveLength(2 * 4 + 1);
+    } finally {
+      await proxy.stop();
+    }
+  });
+
   it("has the tag that stands in for the API: what it lists is named", async () => {
     const place = await repository();
     const index = Buffer.from(

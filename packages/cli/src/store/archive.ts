@@ -33,7 +33,7 @@ import { InitwrapError } from "../model/errors.ts";
 import { decodeJson, parseJson, rawAt, replaceAt } from "../model/json-edit.ts";
 import { isIndexType, OCI_LAYER_GZIP, OCI_LAYER_TAR } from "../model/media-types.ts";
 import { familiarReference, formatReference, parseReference } from "../model/reference.ts";
-import { NewFile } from "./atomic-file.ts";
+import { COPIED_IN_KERNEL, NewFile } from "./atomic-file.ts";
 import type { Receipt, Region, Root, Sink, SinkOptions, Source, SourceOptions } from "./contract.ts";
 import { splitLocation } from "./location.ts";
 import { type Chosen, chooseFromIndex, replaceInIndex } from "./oci-index.ts";
@@ -468,6 +468,9 @@ export class ArchiveSink implements Sink {
   readonly #documents = new Map<Digest, Buffer>();
   readonly #placed = new Map<Digest, string>();
   #file: NewFile | undefined;
+  #opening: Promise<NewFile> | undefined;
+  /** Ends a copy that is under way when nobody needs it any more. */
+  readonly #given: AbortController = new AbortController();
   #closed = false;
 
   constructor(path: string, name: string | undefined, kind: "docker-archive" | "oci-archive", options: SinkOptions) {
@@ -563,9 +566,18 @@ export class ArchiveSink implements Sink {
     return { digest, names: kept, bytesMoved };
   }
 
+  /** A large archive is copied while its documents are still being read: by another process, on another processor. */
+  prepare(): void {
+    // What has gone to standard output cannot be taken back.
+    if (this.#path === "-" || this.#isInPlace || this.#codec || !this.#seed || this.#seed.codec) return;
+    if (this.#seed.tail()!.start >= COPIED_IN_KERNEL) this.#target().catch(() => {});
+  }
+
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
+    this.#given.abort(new InitwrapError("OUTPUT_NOT_WRITTEN", `${this.#path} was given up`));
+    await this.#opening?.catch(() => {});
     await this.#file?.discard();
   }
 
@@ -584,11 +596,17 @@ export class ArchiveSink implements Sink {
   }
 
   /** The new file, begun with the seed's blobs. */
-  async #target(): Promise<NewFile> {
-    if (this.#file) return this.#file;
+  #target(): Promise<NewFile> {
+    this.#opening ??= this.#begin();
+    return this.#opening;
+  }
+
+  async #begin(): Promise<NewFile> {
     const seed = this.#seed;
+    const { signal } = this.#options;
+    const stop = signal ? AbortSignal.any([signal, this.#given.signal]) : this.#given.signal;
     try {
-      this.#file = await NewFile.create(this.#path, this.#codec, this.#options.signal);
+      this.#file = await NewFile.create(this.#path, this.#codec, stop);
       if (seed) {
         await this.#file.cloneFrom(seed, seed.tail()!.start);
       }

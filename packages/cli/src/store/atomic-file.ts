@@ -14,8 +14,8 @@ import { InitwrapError } from "../model/errors.ts";
 import { spent } from "./spent-memory.ts";
 
 const CHUNK = 256 << 10;
-/** From this size on a child process that copies within the kernel pays for its start. */
-const LARGE = 64 << 20;
+/** From this size on a child process that copies within the kernel pays for its start. Bytes. */
+export const COPIED_IN_KERNEL = 64 << 20;
 
 /** Where a clone's bytes come from: an open file, or a stream where it must pass a compressor. */
 export interface CloneSource {
@@ -115,7 +115,7 @@ export class NewFile {
         await rm(clone, { force: true });
         if ((cause as { code?: string }).code === "ENOSPC") throw cause;
       }
-      if (end >= LARGE && (await this.#copyInKernel(source.fd, clone, end))) return;
+      if (end >= COPIED_IN_KERNEL && (await this.#copyInKernel(source.fd, clone, end))) return;
       await this.#copy(source.fd, end);
       return;
     }

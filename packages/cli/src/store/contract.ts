@@ -65,6 +65,11 @@ export interface Sink {
   readonly parallel?: number;
   /** True when asking costs a round trip: what was made in this run is then put without being asked for. */
   readonly asksFar?: boolean;
+  /**
+   * Begins with what takes long and is needed whatever the result is. It returns at once; what goes wrong is told by the first
+   * call that needs it.
+   */
+  prepare?(): void;
   has(descriptor: Descriptor): Promise<boolean>;
   put(descriptor: Descriptor, content: AsyncIterable<Uint8Array>): Promise<void>;
   /** Publishes `root` under the sink's names, when everything it refers to has been put. */

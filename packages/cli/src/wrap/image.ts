@@ -12,7 +12,7 @@ import type { Diagnostic } from "../model/diagnostics.ts";
 import type { Digest } from "../model/digest.ts";
 import { InitwrapError } from "../model/errors.ts";
 import type { Platform } from "../model/platform.ts";
-import type { Attachment, Medium, Root, Source, StoreContext } from "../store/contract.ts";
+import type { Attachment, Root, Sink, Source, StoreContext } from "../store/contract.ts";
 import { besideInEngine, splitEngineLocation } from "../store/engine-location.ts";
 import { isSameFile, splitLocation } from "../store/location.ts";
 import { type Locator, parseLocator } from "../store/locator.ts";
@@ -107,7 +107,12 @@ export async function wrapImage(request: WrapImageRequest): Promise<WrapImageRes
   const target = await targetOf(request, given);
   const opened = await openSource(request, given, target, context);
   const { source, root } = opened;
+  const sink = target ?? opened.target;
+  const copied = apply && PATH_SCHEMES.has(opened.locator.scheme) && !(await isWrittenTo(opened.locator, sink));
+  let early: Sink | undefined;
   try {
+    if (copied && PATH_SCHEMES.has(sink.scheme)) early = await openSink(sink, source, request.names ?? [], context);
+    early?.prepare?.();
     const snapshot = await readSnapshot(root.descriptor, root.names, (descriptor) => readOrAbsent(source, descriptor));
     const plan = planImage(snapshot, {
       action: request.action ?? "wrap",
@@ -132,7 +137,6 @@ export async function wrapImage(request: WrapImageRequest): Promise<WrapImageRes
       verify: request.verifyPath ?? false,
       ...(request.signal ? { signal: request.signal } : {}),
     });
-    const sink = target ?? opened.target;
     const isSamePlace = samePlace(opened.locator, sink);
     const planned = {
       plan,
@@ -148,7 +152,7 @@ export async function wrapImage(request: WrapImageRequest): Promise<WrapImageRes
     const isDone = !apply || planned.present || (!plan.changed && isSamePlace && !request.names?.length);
     const receipt = isDone
       ? undefined
-      : await carryOut(plan, source, await mediumOf(sink.scheme), sink, request.names ?? [], context);
+      : await carryOut(plan, source, early ?? (await openSink(sink, source, request.names ?? [], context)), context);
     const attachments = await attached;
     const result = {
       ...planned,
@@ -159,8 +163,13 @@ export async function wrapImage(request: WrapImageRequest): Promise<WrapImageRes
       ? { ...result, receipt, digest: receipt.digest, names: receipt.names }
       : { ...result, digest: await futureDigest(plan, root, opened.locator, sink, context) };
   } finally {
+    await early?.close();
     await source.close();
   }
+}
+
+async function openSink(target: Locator, from: Source, names: readonly string[], context: StoreContext): Promise<Sink> {
+  return (await mediumOf(target.scheme)).sink(target.location, { ...context, names, from });
 }
 
 async function targetOf(request: WrapImageRequest, given: Locator): Promise<Locator | undefined> {
@@ -262,15 +271,7 @@ async function openSource(
   }
 }
 
-async function carryOut(
-  plan: ImagePlan,
-  source: Source,
-  medium: Medium,
-  target: Locator,
-  names: readonly string[],
-  context: StoreContext,
-): Promise<TransferOutcome> {
-  const sink = await medium.sink(target.location, { ...context, names, from: source });
+async function carryOut(plan: ImagePlan, source: Source, sink: Sink, context: StoreContext): Promise<TransferOutcome> {
   try {
     return await transfer(plan.blobs.map(cargoOf), plan.after, source, sink, context.signal);
   } finally {
