@@ -10,25 +10,14 @@
 //
 // What the init says is packed first, from src/words.txt: words.mjs.
 //
-// An architecture is one folder of src/sys with an arch.h and a targets.json (platform, clang triple, extra flags).
+// What is compiled, and how: compiler.mjs.
 
-import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import {
-  chmodSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from "node:fs";
-import { tmpdir } from "node:os";
-import { delimiter, dirname, join } from "node:path";
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { constants, gunzipSync, gzipSync } from "node:zlib";
+import { compileForAll } from "./compiler.mjs";
 import { sbom } from "./sbom.mjs";
 import { wordsHeaders } from "./words.mjs";
 
@@ -39,55 +28,7 @@ const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"))
 /** Dockerfile heredocs, which may carry the init, refuse longer lines: the limit of BuildKit's parser, in bytes. */
 const LONGEST_LINE = 65_536;
 
-const COMPILE = [
-  "-std=c11",
-  "-Wall",
-  "-Wextra",
-  "-Werror",
-  "-Oz",
-  "-fno-jump-tables",
-  "-ffreestanding",
-  "-fno-builtin",
-  "-fno-stack-protector",
-  "-fno-asynchronous-unwind-tables",
-  "-fno-unwind-tables",
-  "-fno-strict-aliasing",
-  "-fno-ident",
-  "-fno-pic",
-  "-ffunction-sections",
-  "-fdata-sections",
-  "-nostdlibinc",
-  "-DINITWRAP_FREESTANDING",
-];
-const LINK = [
-  "-nostdlib",
-  "-static",
-  "-fuse-ld=lld-19",
-  "-Wl,--gc-sections,--icf=all,--build-id=none,-z,noexecstack,-z,norelro,-e,_start,-s,-T,src/init.ld",
-];
-
-function find(program) {
-  for (const directory of (process.env.PATH ?? "").split(delimiter)) {
-    const file = join(directory, program);
-    if (existsSync(file)) return file;
-  }
-  throw new Error(`${program} is not in PATH; on Debian: apt-get install --no-install-recommends clang-19 lld-19`);
-}
-
 const sha256 = (bytes) => createHash("sha256").update(bytes).digest("hex");
-
-function targets() {
-  const sys = join(root, "src", "sys");
-  return readdirSync(sys, { withFileTypes: true })
-    .filter((entry) => entry.isDirectory() && existsSync(join(sys, entry.name, "targets.json")))
-    .flatMap((entry) =>
-      JSON.parse(readFileSync(join(sys, entry.name, "targets.json"), "utf8")).map((target) => ({
-        ...target,
-        architecture: entry.name,
-      })),
-    )
-    .sort((a, b) => (a.platform < b.platform ? -1 : 1));
-}
 
 /** The part of an ELF file that is loaded: without the section headers, which only debuggers read, and what they name. */
 function withoutSections(elf) {
@@ -109,38 +50,13 @@ function withoutSections(elf) {
   return loaded;
 }
 
-function compile(target, to) {
-  const sources = readdirSync(join(root, "src"))
-    .filter((name) => name.endsWith(".c"))
-    .sort()
-    .map((name) => `src/${name}`)
-    .concat("src/sys/memory.c");
-  // One translation unit: the compiler sees everything, and the result does not depend on the order of the link.
-  const unit = sources.map((name) => `#include "${name}"\n`).join("");
-  execFileSync(
-    find("clang-19"),
-    [
-      `--target=${target.triple}`,
-      ...target.flags,
-      ...COMPILE,
-      ...LINK,
-      "-I.",
-      `-Isrc/sys/${target.architecture}`,
-      "-Isrc",
-      "-x",
-      "c",
-      "-",
-      "-o",
-      to,
-    ],
-    { cwd: root, input: unit, stdio: ["pipe", "inherit", "inherit"] },
-  );
-  // A heredoc ends in a newline, so the file must: the loader reads only what the program headers name.
-  const bytes = Buffer.concat([withoutSections(readFileSync(to)), Buffer.from("\n")]);
+/** The shipped file. A heredoc ends in a newline, so the file must: the loader reads only what the program headers name. */
+function shipped(platform, elf) {
+  const bytes = Buffer.concat([withoutSections(elf), Buffer.from("\n")]);
   let line = 0;
   for (const byte of bytes) {
     line = byte === 10 ? 0 : line + 1;
-    if (line > LONGEST_LINE) throw new Error(`${target.platform}: a line is longer than ${LONGEST_LINE} bytes`);
+    if (line > LONGEST_LINE) throw new Error(`${platform}: a line is longer than ${LONGEST_LINE} bytes`);
   }
   return bytes;
 }
@@ -185,14 +101,16 @@ function pack(bytes) {
   return { layer, compressed, facts };
 }
 
-/** Builds all platforms into `scratch`; returns name -> bytes of the init. */
+/** The init of every target: `{ target, bytes }`. */
 function buildAll() {
-  const scratch = mkdtempSync(join(tmpdir(), "initwrap-build-"));
-  try {
-    return targets().map((target) => ({ target, bytes: compile(target, join(scratch, target.platform)) }));
-  } finally {
-    rmSync(scratch, { recursive: true });
-  }
+  const sources = readdirSync(join(root, "src"))
+    .filter((name) => name.endsWith(".c"))
+    .sort()
+    .map((name) => `src/${name}`);
+  return compileForAll([...sources, "src/sys/memory.c"]).map(({ target, bytes }) => ({
+    target,
+    bytes: shipped(target.platform, bytes),
+  }));
 }
 
 function write() {
