@@ -55,7 +55,8 @@ export function run(script, env = {}) {
  * many there were; `limit`, how many times as long as it ours may take, else `aim` counts; `floor` for one that does less
  * than the job and has no aim; `keen` for one that is measured as often as ours however slow it is.
  *
- * The first run of each is not timed: it warms caches up, is counted and verified. A slow peer has no more than that one.
+ * The first run of each is not timed: it warms caches up, is counted and verified. A slow peer has no more than that one, and
+ * nobody has where `rounds` is 0.
  */
 export async function contest(situation, contestants, { rounds, aim, env = {} }) {
   const notes = new Map();
@@ -76,7 +77,8 @@ export async function contest(situation, contestants, { rounds, aim, env = {} })
       const done = once(one, one.counted ?? one.script);
       bytes.set(one, one.bytes?.(done));
       await one.verify?.(number);
-      samples.set(one, one !== contestants[0] && !one.keen && done.seconds > SLOW ? [done] : []);
+      const isSlow = one !== contestants[0] && !one.keen && done.seconds > SLOW;
+      samples.set(one, isSlow || rounds === 0 ? [done] : []);
       progress(`${situation}: ${one.program}: ${done.seconds.toFixed(3)} s`);
     } catch (error) {
       if (one === contestants[0]) throw new Error(`${situation}: ${one.program}: ${error.message}`, { cause: error });

@@ -148,13 +148,22 @@ function suspectLayers(config: ImageConfig, layers: number): ReadonlySet<number>
   return new Set(steps.flatMap((step, at) => (names.test(step.created_by ?? "") ? [at] : [])));
 }
 
-/** The files of the inits that come with this version, and their layers, compressed or not. */
-function ourFiles(): { readonly files: ReadonlySet<string>; readonly layers: ReadonlySet<string> } {
+interface OurFiles {
+  readonly files: ReadonlySet<string>;
+  readonly layers: ReadonlySet<string>;
+}
+
+let known: OurFiles | undefined;
+
+/** The files of the inits that come with this version, and their layers, compressed or not. Read once for a list of images. */
+function ourFiles(): OurFiles {
+  if (known) return known;
   const inits = initPlatforms().map(initFor);
-  return {
+  known = {
     files: new Set(inits.map(({ sha256 }) => sha256)),
     layers: new Set(inits.flatMap(({ digest, diffId }) => [digest, diffId])),
   };
+  return known;
 }
 
 /** An init of another version: an ELF executable with the names that all of them have in plain letters. */
