@@ -10,7 +10,7 @@ import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { archivedImage, checkImage, checkOutput } from "./image-check.mjs";
 import { startRelay } from "./image-registry.mjs";
-import { contest, INITWRAP, progress, quote } from "./image-run.mjs";
+import { contest, initwrapAt, progress, quote } from "./image-run.mjs";
 import { buildContext, CMD, initFiles, NAME, WRAPPED } from "./image-source.mjs";
 
 const UP = join(import.meta.dirname, "../support/engines/up.sh");
@@ -127,7 +127,7 @@ async function storeRows(engine, { situation, archive, folder, rounds, aim, befo
   const build = (copy) => (tag) =>
     `${client} build -q --provenance=false --no-cache -t ${tag} ${quote(buildContext(join(folder, "context"), base, copy))} >/dev/null`;
   const ways = [
-    ["initwrap", (tag) => `${INITWRAP} image ${base} -t ${tag} -q`],
+    ["initwrap", (tag, number) => `${initwrapAt(number)} image ${base} -t ${tag} -q`],
     [
       "docker create, cp, commit, rm",
       (tag) =>
@@ -142,8 +142,8 @@ async function storeRows(engine, { situation, archive, folder, rounds, aim, befo
       situation,
       ways.map(([program, script]) => ({
         program,
-        script: (number) => engine.direct + script(engine.image(`r${number}`)),
-        counted: (number) => engine.counted + script(engine.image(`r${number}`)),
+        script: (number) => engine.direct + script(engine.image(`r${number}`), number),
+        counted: (number) => engine.counted + script(engine.image(`r${number}`), number),
         before: () => engine.total(),
         bytes: () => engine.total(),
         keen: true,

@@ -2,7 +2,7 @@
  * The registry rows of `pnpm bench:image`: one image wrapped under another tag of its repository, and 50 different ones,
  * beside every installed program that can do it, and `skopeo copy` from tag to tag, which changes nothing, as a floor.
  *
- * Every run has a tag of its own. Bytes are counted on the wire in both directions by a relay in front of the registry, in
+ * Every run has a tag and a config of its own, so that nothing of the result is there already but the init's layer. Bytes are counted on the wire in both directions by a relay in front of the registry, in
  * the first run of each, which is not timed; a slow peer has that run only.
  */
 import { spawn } from "node:child_process";
@@ -13,7 +13,7 @@ import { join } from "node:path";
 import { Worker } from "node:worker_threads";
 import { buildahScript, storageOf, umociScript } from "./image-archive.mjs";
 import { archivedImage, checkImage, registryImage } from "./image-check.mjs";
-import { contest, INITWRAP, installed, quote, run } from "./image-run.mjs";
+import { contest, INITWRAP, initwrapAt, installed, quote, run } from "./image-run.mjs";
 import { buildContext, CMD, initFiles, WRAPPED } from "./image-source.mjs";
 
 const REGISTRY = "docker-registry";
@@ -97,17 +97,17 @@ export async function startRegistry({ folder, crane }) {
       ...made,
       script: () =>
         `${crane} --insecure push -q ${archive} ${host}/crane:1 2>/dev/null || ${crane} --insecure push ${archive} ${host}/crane:1 >/dev/null 2>&1; ` +
-        `${craneScript(crane, `${host}/crane:1`, `${host}/crane:2`)} >/dev/null; ${crane} --insecure pull ${host}/crane:2 ${peer}`,
+        `${craneScript(crane, `${host}/crane:1`, `${host}/crane:2`, 0)} >/dev/null; ${crane} --insecure pull ${host}/crane:2 ${peer}`,
     }),
   };
 }
 
-function craneScript(crane, from, to) {
+function craneScript(crane, from, to, number) {
   const [entrypoint, cmd] = [WRAPPED, CMD].map((list) => list.join(","));
-  return `${crane} --insecure mutate ${from} --append ${quote(initFiles().layer)} --entrypoint=${entrypoint} --cmd=${cmd} -t ${to}`;
+  return `${crane} --insecure mutate ${from} --append ${quote(initFiles().layer)} --entrypoint=${entrypoint} --cmd=${cmd} --label run=${number} -t ${to}`;
 }
 
-/** The programs, ours first: what each runs to wrap FROM as TO, both `HOST/REPOSITORY:TAG`. */
+/** The programs, ours first: what each runs to wrap FROM as TO, both `HOST/REPOSITORY:TAG`, for the so many-th time. */
 function programs({ crane, folder, engine }) {
   const work = join(folder, "storage");
   const clear = () => {
@@ -117,13 +117,13 @@ function programs({ crane, folder, engine }) {
   const [buildah, podman] = ["buildah", "podman"].map((program) => storageOf(program, work));
   const skopeo = "skopeo copy -q --insecure-policy --src-tls-verify=false --dest-tls-verify=false";
   return [
-    { program: "initwrap", wrap: (from, to) => `${INITWRAP} image registry:${from} -t ${to} -q` },
+    { program: "initwrap", wrap: (from, to, number) => `${initwrapAt(number)} image registry:${from} -t ${to} -q` },
     {
       program: "crane mutate",
       needs: [crane],
       limit: 1.5,
       keen: true,
-      wrap: (from, to) => craneScript(crane, from, to),
+      wrap: (from, to, number) => craneScript(crane, from, to, number),
     },
     {
       program: "skopeo copy, which changes nothing",
@@ -169,7 +169,7 @@ export async function registryRows({ archive, folder, rounds, registry, crane, e
   const before = archivedImage(archive);
   await putOriginal(registry, archive);
   const list = programs({ crane, folder, engine });
-  const single = (place) => (each) => (number) => each.wrap(`${place}/app:1`, `${place}/app:one${number}`);
+  const single = (place) => (each) => (number) => each.wrap(`${place}/app:1`, `${place}/app:one${number}`, number);
   const bytes = () => registry.total();
   const rows = await contest(
     one,
@@ -201,14 +201,14 @@ export async function registryRows({ archive, folder, rounds, registry, crane, e
     }
   };
   const each = (place, wrap) => (number) =>
-    names.map((name) => wrap(`${place}/app:${name}`, `${place}/app:${name}-${number}`)).join("\n");
+    names.map((name) => wrap(`${place}/app:${name}`, `${place}/app:${name}-${number}`, number)).join("\n");
   const fleet = (place) => (number) =>
     `printf '%s\\n' ${names.map((name) => `${place}/app:${name}`).join(" ")} | ` +
-    `${INITWRAP} image --from - -t '{{repository}}:{{tag}}-${number}' -q >/dev/null`;
-  const byCrane = (from, to) => craneScript(crane, from, to);
+    `${initwrapAt(number)} image --from - -t '{{repository}}:{{tag}}-${number}' -q >/dev/null`;
+  const byCrane = (from, to, number) => craneScript(crane, from, to, number);
   const shared = { bytes, verify, before: () => registry.total() };
   const side = (place) => (number) =>
-    `printf '%s\\n' ${names.join(" ")} | xargs -P 4 -I NAME ${byCrane(`${place}/app:NAME`, `${place}/app:NAME-${number}`)} >/dev/null`;
+    `printf '%s\\n' ${names.join(" ")} | xargs -P 4 -I NAME ${byCrane(`${place}/app:NAME`, `${place}/app:NAME-${number}`, number)} >/dev/null`;
   const fifty = await contest(
     `${MANY} images in a registry, another tag each`,
     [

@@ -7,6 +7,9 @@ const ROOT = join(import.meta.dirname, "../..");
 export const quote = (text) => `'${text.replaceAll("'", `'\\''`)}'`;
 export const INITWRAP = `${quote(process.execPath)} ${quote(join(ROOT, "packages/cli/bin/run.js"))}`;
 
+/** Ours, under another time each run: a result that is there already would be no work. The peers take the clock's. */
+export const initwrapAt = (number) => `SOURCE_DATE_EPOCH=${1.7e9 + number} ${INITWRAP}`;
+
 /** The largest process's memory in KiB, and what the whole tree wrote to files in blocks of 512 bytes, as the kernel counts. */
 const TIME = ["/usr/bin/time", "-f", "\nUSAGE %M %O"];
 const hasTime = existsSync(TIME[0]);
@@ -16,6 +19,14 @@ const LIMIT = 240;
 const SLOW = 5;
 
 const began = performance.now();
+
+/** Everything is taken away again before the end: what is interrupted ends as a run that failed. */
+let interrupted;
+for (const signal of ["SIGINT", "SIGTERM"]) {
+  process.on(signal, () => {
+    interrupted = new Error(`interrupted by ${signal}`);
+  });
+}
 
 /** A line for people who wait. */
 export function progress(text) {
@@ -30,7 +41,7 @@ export const median = (numbers) => numbers.toSorted((a, b) => a - b)[numbers.len
  * to files in bytes; both NaN where GNU time is missing. Throws with the script's last line.
  */
 export function run(script, env = {}) {
-  const words = [...(hasTime ? TIME : []), "timeout", "-k", "1", String(LIMIT), "sh", "-ec", script];
+  const words = [...(hasTime ? TIME : []), "timeout", "--foreground", "-k", "1", String(LIMIT), "sh", "-ec", script];
   const start = process.hrtime.bigint();
   const result = spawnSync(words[0], words.slice(1), {
     encoding: "utf8",
@@ -63,7 +74,10 @@ export async function contest(situation, contestants, { rounds, aim, env = {} })
   const samples = new Map();
   const bytes = new Map();
   let number = 0;
-  const once = (one, script) => {
+  const once = async (one, script) => {
+    // A signal is heard only while nothing runs.
+    await new Promise((resolve) => setImmediate(resolve));
+    if (interrupted) throw interrupted;
     one.before?.(number);
     return run(script(number), { ...env, ...one.env });
   };
@@ -74,13 +88,14 @@ export async function contest(situation, contestants, { rounds, aim, env = {} })
       continue;
     }
     try {
-      const done = once(one, one.counted ?? one.script);
+      const done = await once(one, one.counted ?? one.script);
       bytes.set(one, one.bytes?.(done));
       await one.verify?.(number);
       const isSlow = one !== contestants[0] && !one.keen && done.seconds > SLOW;
       samples.set(one, isSlow || rounds === 0 ? [done] : []);
       progress(`${situation}: ${one.program}: ${done.seconds.toFixed(3)} s`);
     } catch (error) {
+      if (interrupted) throw interrupted;
       if (one === contestants[0]) throw new Error(`${situation}: ${one.program}: ${error.message}`, { cause: error });
       notes.set(one, `fails: ${String(error.message).slice(-110).trim()}`);
       progress(`${situation}: ${one.program} ${notes.get(one)}`);
@@ -90,7 +105,7 @@ export async function contest(situation, contestants, { rounds, aim, env = {} })
   const racing = [...samples].filter(([, taken]) => taken.length === 0);
   for (let round = 0; round < rounds; round++) {
     for (const [one, taken] of round % 2 === 0 ? racing : racing.toReversed()) {
-      taken.push(once(one, one.script));
+      taken.push(await once(one, one.script));
       one.after?.(number++);
     }
     progress(`${situation}: round ${round + 1} of ${rounds}`);
