@@ -16,10 +16,12 @@ export async function renderedFiles() {
   const { commandList, commandPage, commandsOf, settingsSchema } = await import("../packages/cli/dist/reference.js");
   const commands = commandsOf(JSON.parse(readFileSync(join(ROOT, "packages/cli/oclif.manifest.json"), "utf8")));
   const guides = readdirSync(join(ROOT, "docs"));
+  const schemas = readdirSync(join(ROOT, "schemas"));
   const files = new Map([["docs/commands/README.md", commandList(commands)]]);
   for (const command of commands) {
     const guide = GUIDES[command.name] ?? guides.find((name) => name === `${command.name}.md`);
-    files.set(`docs/commands/${command.name}.md`, commandPage(command, { guide }));
+    const schema = schemas.find((name) => name === `${command.name}.schema.json`);
+    files.set(`docs/commands/${command.name}.md`, commandPage(command, { guide, schema }));
   }
   files.set(
     "schemas/initwrap.schema.json",

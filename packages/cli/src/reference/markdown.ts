@@ -8,10 +8,12 @@ const NOTICE = "<!-- Rendered by scripts/render-commands.mjs from the command it
 export interface PageOptions {
   /** Where the command is explained at length: a file's name in docs/, without its folder. */
   readonly guide?: string | undefined;
+  /** The schema of what it prints under `--json`: a file's name in schemas/, without its folder. */
+  readonly schema?: string | undefined;
 }
 
 /** `docs/commands/NAME.md`. */
-export function commandPage(command: CommandReference, { guide }: PageOptions = {}): string {
+export function commandPage(command: CommandReference, { guide, schema }: PageOptions = {}): string {
   const variables = new Map(settingNames([command]).map(({ flag, variable }) => [flag.name, variable]));
   const global = command.flags.filter((flag) => flag.global);
   const own = command.flags.filter((flag) => !flag.global);
@@ -34,6 +36,10 @@ export function commandPage(command: CommandReference, { guide }: PageOptions = 
     variables.size === 0
       ? ""
       : "A variable, or the configuration file, sets what is not given: [config.md](../config.md).",
+    schema === undefined
+      ? ""
+      : `\`--json\` prints a document of [${schema}](../../schemas/${schema}), or when the run fails one of
+[error.schema.json](../../schemas/error.schema.json).`,
     guide === undefined ? "" : `More in [${guide}](../${guide}). All commands: [README.md](README.md).`,
   ]);
 }
