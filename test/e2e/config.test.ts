@@ -9,6 +9,8 @@ import { afterAll, beforeEach, describe, expect, it } from "vitest";
 import { parse } from "yaml";
 import { commandsOf } from "../../packages/cli/src/reference/command.ts";
 import { settingNames } from "../../packages/cli/src/reference/settings.ts";
+import { chooseReporter } from "../../packages/cli/src/terminal/reporters/index.ts";
+import { LOCK_NAME } from "../../packages/cli/src/wrap/base-lock.ts";
 import { CLI, type CliOptions, initwrap, initwrapOk } from "../support/cli.ts";
 import { ROOT } from "../support/programs.ts";
 
@@ -131,7 +133,10 @@ describe("the file", () => {
     expect(stderr).not.toContain("error");
     // A repository in it is another one, with settings of its own.
     await mkdir(join(cwd, ".git"));
-    expect(await settingOf("dockerfile", "lock-file", [], { cwd })).toBeUndefined();
+    expect(await settingOf("dockerfile", "lock-file", [], { cwd })).toEqual({
+      value: "initwrap.lock",
+      source: "default",
+    });
   });
 
   it("counts outside of a repository only in the working directory itself", async () => {
@@ -139,7 +144,10 @@ describe("the file", () => {
     await place(".initwrap.yaml", "offline: true");
     await place("a/Dockerfile", "FROM scratch");
     expect(await settingOf("dockerfile", "offline")).toMatchObject({ value: true });
-    expect(await settingOf("dockerfile", "offline", [], { cwd: join(repository, "a") })).toBeUndefined();
+    expect(await settingOf("dockerfile", "offline", [], { cwd: join(repository, "a") })).toEqual({
+      value: false,
+      source: "default",
+    });
   });
 
   it("is looked for without a fuss where a folder above cannot be looked at, or the working directory is gone", async () => {
@@ -164,52 +172,144 @@ describe("the file", () => {
     expect(await settingOf("verify", "reporter", ["--config=.initwrap.yaml"], { env })).toMatchObject({
       value: "github",
     });
-    expect(await settingOf("verify", "reporter", ["--no-config"], { env })).toBeUndefined();
+    expect(await settingOf("verify", "reporter", ["--no-config"], { env })).toEqual({
+      value: "pretty",
+      source: "default",
+    });
     const { status, stderr } = await call(["inspect", "--config", "nowhere.yaml"]);
     expect([status, stderr]).toEqual([3, expect.stringContaining("error[INPUT_NOT_FOUND]: nowhere.yaml: ")]);
   });
 
   it.each([
-    [["reporter: githb"], 1, "reporter: githb is none of its values", "did you mean github?"],
-    [["quiet: true", "dockerfil:", "  write: true"], 2, "there is no dockerfil", "did you mean dockerfile?"],
-    [["dockerfile:", "  inject: inline", "  injct: x"], 3, "there is no injct in dockerfile", "did you mean inject?"],
-    [["write: true"], 1, "there is no write", "write it under dockerfile:"],
-    [["init:", "  graec: 3"], 2, "there is no graec in init", "did you mean grace?"],
-    [["init: { verbose: true }", "init-arg: -g"], 2, "init and init-arg are both here", "use one of them"],
-    [["dockerfile: [1]"], 1, "dockerfile is expected to be a map", ""],
-    [["image:", "  jobs: [1, 2]"], 2, "image.jobs takes one value", ""],
-    [["image:", "  undo: maybe"], 2, "image.undo is neither true nor false", ""],
-    [["platform:"], 1, "platform has no value", ""],
+    [["reporter: githb"], "1:11", "reporter: githb is none of its values", "did you mean github?"],
+    [["quiet: true", "dockerfil:", "  write: true"], "2:1", "there is no dockerfil", "did you mean dockerfile?"],
+    [
+      ["dockerfile:", "  inject: inline", "  injct: x"],
+      "3:3",
+      "there is no injct in dockerfile",
+      "did you mean inject?",
+    ],
+    [["Quiet: true"], "1:1", "there is no Quiet", "did you mean quiet?"],
+    [["replace_init: true"], "1:1", "there is no replace_init", "did you mean replace-init?"],
+    [["write: true"], "1:1", "there is no write", "write it under dockerfile:"],
+    [["grace: 10s"], "1:1", "there is no grace", "write it under init: or probe:"],
+    [["dockerfile: { grace: 10s }"], "1:15", "there is no grace in dockerfile", "write it under init:"],
+    [["run: { grace: 10s }"], "1:1", "there is no run", "initwrap run has no settings: write the init's options under"],
+    [["completion: {}"], "1:1", "there is no completion", "initwrap completion has no settings"],
+    [["no-config: true"], "1:1", "there is no no-config", "which file counts is said by --config"],
+    [["init:", "  graec: 3"], "2:3", "there is no graec in init", "did you mean grace?"],
+    [["init: { verbose: true }", "init-arg: -g"], "2:1", "init and init-arg are both here", "use one of them"],
+    [["- quiet"], "1:1", "the file is expected to be a map", ""],
+    [["quiet"], "1:1", "the file is expected to be a map", ""],
+    [["dockerfile: [1]"], "1:13", "dockerfile is expected to be a map", ""],
+    [["dockerfile: inline"], "1:13", "dockerfile is expected to be a map", ""],
+    [["? [a]", ": b"], "1:3", "a key is expected to be a word", ""],
+    [["image:", "  jobs: [1, 2]"], "2:9", "image.jobs takes one value", ""],
+    [["image:", "  jobs: many"], "2:9", "image.jobs: many is no whole number above 0", ""],
+    [["verify:", "  timeout: 10s"], "2:12", "verify.timeout: 10s is no number of seconds", "without a unit"],
+    [["platform:", "  - linux/amd64", "  - a/b/c/d"], "3:5", "platform: a/b/c/d is no platform", "linux/amd64"],
+    [["platform: [linux/amd64, [linux/arm64]]"], "1:25", "platform takes words, and here is a list", ""],
+    [["init: { rewrite: { TERM: QUIT } }"], "1:18", "init.rewrite takes words, and here is a map", ""],
+    [["image:", "  undo: maybe"], "2:9", "image.undo is neither true nor false", "write true or false, without quotes"],
+    [["quiet: yes"], "1:8", "quiet is neither true nor false", ""],
+    [['quiet: "true"'], "1:8", "quiet is neither true nor false", ""],
+    [["platform:"], "1:10", "platform has no value", ""],
     [
       ["image:", "  undo: true", "  replace-init: true"],
-      3,
-      "--replace-init and --undo (.initwrap.yaml:2) exclude each other",
+      "3:3",
+      "--replace-init and --undo (.initwrap.yaml:2:3) exclude each other",
       "",
     ],
-    [["quiet: true", "quiet: false"], 2, "not YAML: Map keys must be unique", ""],
-    [["reporter: [github"], 2, "not YAML: ", ""],
-    [["quiet: true", "---", "quiet: false"], 2, "one document is expected", ""],
-    [["offline: &a true", "quiet: *a"], 2, "references to other places", ""],
-  ])("refuses %j by its line", async (lines, line, message, hint) => {
+    [["quiet: true", "quiet: false"], "2:1", "quiet is here a second time", "keep one of them"],
+    [["image:", "  jobs: 1", "  jobs: 1"], "3:3", "jobs is here a second time", ""],
+    [["dockerfile:", "\tinject: inline"], "2:1", "not YAML: a tab in the indentation", "indent with spaces"],
+    [["reporter: [github"], "2:1", "not YAML: ", ""],
+    [["reporter: !upper github"], "1:11", "not YAML: Unresolved tag", ""],
+    [["quiet: true", "---", "quiet: false"], "2:1", "one document is expected", ""],
+    [["offline: &a true", "quiet: *a"], "2:8", "references to other places", "write the value"],
+    [["dockerfile: &a { force: true }", "image:", "  <<: *a"], "3:7", "references to other places", "write the value"],
+  ])("refuses %j by its place", async (lines, place_, message, hint) => {
     await place(".initwrap.yaml", ...lines);
     const { status, stdout } = await call(["image", "app.tar", "--dry-run", "--json"]);
     const { error } = JSON.parse(stdout.toString());
-    expect([status, error.code, error.where]).toEqual([3, "CONFIG_INVALID", `.initwrap.yaml:${line}`]);
+    expect([status, error.code, error.where]).toEqual([3, "CONFIG_INVALID", `.initwrap.yaml:${place_}`]);
     expect(error.message).toContain(message);
     expect(error.hint ?? "").toContain(hint);
+  });
+
+  it("is the place of a value that only the command itself finds wrong", async () => {
+    const failure = async (args: readonly string[], env: NodeJS.ProcessEnv = {}) => {
+      const { stdout } = await call([...args, "--json"], { env });
+      const { code, where, message } = JSON.parse(stdout.toString()).error;
+      return [code, where, message];
+    };
+    await place("list", "app.tar");
+    const init = "the init does not take these options: ";
+    await place(".initwrap.yaml", "image: { jobs: 1000 }", "init: { grace: ten }");
+    expect(await failure(["image", "--from", "list"])).toEqual([
+      "CONFIG_INVALID",
+      ".initwrap.yaml:1:10",
+      "--jobs: 1000 is no number from 1 to 256",
+    ]);
+    const grace = [".initwrap.yaml:2:1", `${init}bad value for grace: 'ten'`];
+    expect(await failure(["dockerfile"])).toEqual(["CONFIG_INVALID", ...grace]);
+    const variable = { INITWRAP_INIT_ARG: "--bogus", INITWRAP_IMAGE_JOBS: "999" };
+    expect(await failure(["image", "--from", "list"], variable)).toEqual([
+      "USAGE",
+      "INITWRAP_IMAGE_JOBS",
+      "--jobs: 999 is no number from 1 to 256",
+    ]);
+    const bogus = ["INITWRAP_INIT_ARG", `${init}unrecognized option '--bogus'`];
+    expect(await failure(["dockerfile"], variable)).toEqual(["USAGE", ...bogus]);
+    // What was typed has no other place.
+    expect(await failure(["dockerfile", "--init-arg=--bogus"])).toEqual(["USAGE", undefined, bogus[1]]);
+    await place(".initwrap.yaml", "dockerfile:", "  platform: linux/pdp11");
+    expect((await failure(["dockerfile"])).slice(0, 2)).toEqual(["NO_INIT_FOR_PLATFORM", ".initwrap.yaml:2:3"]);
+  });
+
+  it("takes commas where the flag does, an empty section, and a byte order mark", async () => {
+    await place(".initwrap.yaml", "\uFEFFplatform: linux/amd64, linux/arm64", "dockerfile:", "init:", "  # grace: 3s");
+    expect(await settingOf("dockerfile", "platform")).toEqual({
+      value: ["linux/amd64", "linux/arm64"],
+      source: "file",
+      file: ".initwrap.yaml",
+      line: 1,
+      key: "platform",
+    });
+    expect((await call(["dockerfile", "--check"])).status).toBe(1);
+  });
+
+  it("that is no text is refused", async () => {
+    await writeFile(join(repository, ".initwrap.yaml"), Buffer.from([0xff, 0xfe, 0x61]));
+    expect((await call(["inspect"])).stderr).toBe(
+      "error[CONFIG_INVALID]: .initwrap.yaml: the configuration file is not UTF-8 text\n",
+    );
+  });
+
+  it("counts alone: config names those above it that do not", async () => {
+    await place(".initwrap.yaml", "reporter: sarif");
+    await place("a/.initwrap.yaml", "offline: true");
+    const cwd = join(repository, "a");
+    expect(await settingOf("verify", "reporter", [], { cwd })).toEqual({ value: "pretty", source: "default" });
+    const { stdout, stderr } = await call(["config", "verify"], { cwd });
+    expect(stdout.toString()).toMatch(/^configuration file: \.initwrap\.yaml\n/);
+    expect(stderr).toBe("../.initwrap.yaml does not count: the nearest file does, alone\n");
   });
 
   it("by a slightly other name is refused and not passed over", async () => {
     await place(".initwrap.yml", "offline: true");
     const { status, stderr } = await call(["inspect"]);
     expect([status, stderr]).toEqual([3, expect.stringContaining("the configuration file is called .initwrap.yaml")]);
+    expect(stderr).toContain("hint: rename it");
+    await place(".initwrap.yaml", "offline: true");
+    expect((await call(["inspect"])).stderr).toContain("hint: there is one beside it: put both into it");
   });
 
   it("is told of to people by the line, before anything is looked at", async () => {
     await place(".initwrap.yaml", "quiet: false", "offlin: true");
     const { status, stdout, stderr } = await call(["image", "app.tar"]);
     expect([status, stdout.length]).toEqual([3, 0]);
-    expect(stderr).toBe("error[CONFIG_INVALID]: .initwrap.yaml:2: there is no offlin\nhint: did you mean offline?\n");
+    expect(stderr).toBe("error[CONFIG_INVALID]: .initwrap.yaml:2:1: there is no offlin\nhint: did you mean offline?\n");
   });
 
   it("may be empty, or hold comments only", async () => {
@@ -235,6 +335,7 @@ describe("the file", () => {
       ["init: { grase: 1 }"],
       ["verify: { run: 1 }"],
       ["platform: []"],
+      ["dockerfile:", "init:"],
       ["run: { grace: 1 }"],
       ["config: { all: true }"],
     ];
@@ -296,7 +397,7 @@ describe("variables", () => {
       "did you mean inline?",
     ],
     [{ INITWRAP_OFFLINE: "perhaps" }, "INITWRAP_OFFLINE: perhaps is neither yes nor no", "true or false"],
-    [{ INITWRAP_GENERATE_PORT: "http" }, "INITWRAP_GENERATE_PORT: --port: Expected an integer", ""],
+    [{ INITWRAP_GENERATE_PORT: "http" }, "INITWRAP_GENERATE_PORT: --port: http is no whole number above 0", ""],
   ])("with a value that the flag does not take are refused: %j", async (env, message, hint) => {
     const { status, stderr } = await call(["generate", "--dry-run"], { env });
     expect([status, stderr]).toEqual([2, expect.stringContaining(`error[USAGE]: ${message}`)]);
@@ -351,7 +452,7 @@ describe("initwrap config", () => {
     expect(shown).toContain("not used: needs --from");
   });
 
-  it("is a table for people: value and place, and with --all every variable's name", async () => {
+  it("is a table for people: value and place, and with --all what has no value and every variable's name", async () => {
     await place(".initwrap.yaml", "# ours", "image:", "  tag: [a, b]");
     const { stdout } = await call(["config", "image"], { env: { INITWRAP_OFFLINE: "1" } });
     expect(stdout.toString().replace(/ +/g, " ")).toBe(
@@ -360,14 +461,95 @@ describe("initwrap config", () => {
         "",
         "image",
         " --tag a b .initwrap.yaml:3 (image.tag)",
+        " --push no built in",
+        " --jobs 8 built in, not used: needs --from",
+        ...["fail-fast", "dry-run", "check", "undo", "replace-init", "force"].map((flag) => ` --${flag} no built in`),
         " --attestations drop built in",
+        " --verify-path no built in",
         " --progress auto built in",
+        " --json no built in",
+        " --quiet no built in",
         " --color auto built in",
         "",
       ].join("\n"),
     );
     const all = (await call(["config", "image", "--all"])).stdout.toString();
     expect(all).toMatch(/\n {2}--shard +- +INITWRAP_IMAGE_SHARD\n/);
+    expect(all).toMatch(/\n {2}--progress +auto +built in \(INITWRAP_IMAGE_PROGRESS\)\n/);
+  });
+
+  it("has every flag of every command with its value, and no other", async () => {
+    const manifest = JSON.parse(await readFile(join(ROOT, "packages/cli/oclif.manifest.json"), "utf8"));
+    const { stdout } = await call(["config", "--all", "--json"]);
+    const shown = JSON.parse(stdout.toString()).commands as Record<string, Record<string, { source: string }>>;
+    const commands = commandsOf(manifest).filter(({ name }) => !["run", "config", "completion"].includes(name));
+    const flagsOf = (flags: readonly { readonly name: string }[]) => flags.map(({ name }) => name);
+    expect(Object.fromEntries(Object.entries(shown).map(([name, flags]) => [name, Object.keys(flags)]))).toEqual(
+      Object.fromEntries(commands.map(({ name, flags }) => [name, flagsOf(flags)])),
+    );
+    // Without a value are only names, places and lists of which there are none.
+    const without = Object.entries(shown).flatMap(([command, flags]) =>
+      Object.entries(flags).flatMap(([flag, { source }]) => (source === "none" ? [`${command}.${flag}`] : [])),
+    );
+    expect(
+      without.filter((name) => /timeout|grace|jobs|delay|orphans|inject|format|progress|reporter$/.test(name)),
+    ).toEqual([]);
+    expect(without).toContain("dockerfile.target");
+  });
+
+  it("says what is built in as the commands do it", async () => {
+    const built = async (command: string, flag: string, args: readonly string[] = [], env: NodeJS.ProcessEnv = {}) =>
+      (await settingOf(command, flag, args, { env })) ?? {};
+    expect(await built("dockerfile", "lock-file")).toEqual({ value: LOCK_NAME, source: "default" });
+    expect(await built("inspect", "lock-file")).toEqual({ value: LOCK_NAME, source: "default" });
+    for (const env of [{}, { GITHUB_ACTIONS: "true" }]) {
+      const value = chooseReporter(undefined, env);
+      const place = value === "github" ? { source: "variable", variable: "GITHUB_ACTIONS" } : { source: "default" };
+      expect(await built("verify", "reporter", [], env)).toEqual({ value, ...place });
+      expect(await built("dockerfile", "reporter", [], env)).toEqual({ value, ...place });
+    }
+    const image = `a/b@sha256:${"0".repeat(64)}`;
+    for (const args of [[], ["--write"], ["--init-image", image], ["-o", "new"]]) {
+      await place("Dockerfile", "FROM scratch", 'ENTRYPOINT ["/app"]');
+      const { stdout } = await call(["dockerfile", ...args, "--json"]);
+      const { inject } = JSON.parse(stdout.toString());
+      expect(await built("dockerfile", "inject", args), args.join(" ")).toEqual({ value: inject, source: "default" });
+    }
+    await place("project/index.html", "");
+    for (const args of [[], ["-o", "-"], ["--init-image", image], ["--inject", "inline"]]) {
+      const { stdout } = await call(["generate", "project", ...args, "--dry-run", "--json", "--offline"]);
+      const { files, dockerfile } = JSON.parse(stdout.toString()) as Record<string, string & { path: string }[]>;
+      const carried = (files ?? []).flatMap(
+        ({ path }) => /^\.initwrap\/(linux)-(amd64|arm64)\//.exec(path)?.slice(1).join("/") ?? [],
+      );
+      const inject = carried.length > 0 ? "context" : dockerfile?.includes(image) ? "image" : "inline";
+      expect((await built("generate", "inject", args))["value"], args.join(" ")).toBe(inject);
+      expect((await built("generate", "platform", args))["value"], args.join(" ")).toEqual(
+        carried.length > 0 ? carried : undefined,
+      );
+    }
+    expect(await built("probe", "network")).toEqual({ value: "none", source: "default" });
+    expect(await built("probe", "delay", ["--ready", "x"])).toMatchObject({
+      value: "1",
+      unused: "not together with --ready",
+    });
+    expect(await built("verify", "timeout")).toMatchObject({ value: "10", unused: "needs --run" });
+    expect(await built("verify", "timeout", ["--run"])).toEqual({ value: "10", source: "default" });
+  });
+
+  it("has the registries of INITWRAP_INSECURE_REGISTRIES among those that need no TLS", async () => {
+    const env = { INITWRAP_INSECURE_REGISTRIES: "a:1, b:2" };
+    expect(await settingOf("image", "insecure-registry", [], { env })).toEqual({
+      value: ["a:1", "b:2"],
+      source: "variable",
+      variable: "INITWRAP_INSECURE_REGISTRIES",
+    });
+    await place(".initwrap.yaml", "insecure-registry: c:3");
+    expect(await settingOf("image", "insecure-registry", [], { env })).toMatchObject({
+      value: ["a:1", "b:2", "c:3"],
+      source: "file",
+      also: "INITWRAP_INSECURE_REGISTRIES",
+    });
   });
 
   it("shows no secret, whether a name or its looks give it away", async () => {
@@ -391,9 +573,22 @@ describe("initwrap config", () => {
       for (const secret of secrets) expect(text).not.toContain(secret);
       expect(text).toContain("***");
     }
-    expect((await call(["config", "dockerfile"])).stdout.toString()).toContain("VERSION=1");
-    await place(".initwrap.yaml", `reporter: ${secrets[1]}`);
-    expect((await call(["config"])).stderr).not.toContain(secrets[1]);
+    const { stdout, stderr } = await call(["config", "dockerfile"]);
+    expect(stdout.toString()).toContain("VERSION=1");
+    expect(stderr).toBe(
+      ".initwrap.yaml:1 (build-arg) looks like a secret: keep it out of the repository, in a variable\n",
+    );
+    for (const line of [
+      `reporter: ${secrets[1]}`,
+      `${secrets[1]}: 1`,
+      `? !${secrets[1]} a`,
+      `${secrets[1]}: 1, ${secrets[1]}: 1`,
+    ]) {
+      await place(".initwrap.yaml", line);
+      const refused = await call(["config"]);
+      expect(refused.status, line).toBe(3);
+      expect(refused.stderr).not.toContain(secrets[1]);
+    }
   });
 
   it("names a command that has settings, or says that there is none", async () => {

@@ -7,7 +7,7 @@ import { unknownCommand } from "../terminal/present-error.ts";
 import { type ParserInput, readGiven } from "../terminal/settled-flags.ts";
 
 export default class Config extends BaseCommand {
-  static override summary = "Show the settings in force, and where each of them comes from.";
+  static override summary = "Show every setting in force, and where it comes from.";
   static override description =
     `A flag that is not given can be set by a variable or in .initwrap.yaml, in the working directory or above it up to the
 root of the repository. Flags win over variables, these over the file, and the file over what is built in:
@@ -29,7 +29,7 @@ a password or a token is not shown.`;
     command: stringArg({ description: "Only this command, called with the flags that follow.", ignoreStdin: true }),
   };
   static override flags = {
-    all: boolean({ description: "Name also what nobody has set, with the variable that would." }),
+    all: boolean({ description: "Name also what has no value, and for what is not set the variable that would." }),
   };
 
   override async run(): Promise<void> {
@@ -54,14 +54,18 @@ a password or a token is not shown.`;
         settable.map((command) => command.name),
       );
     const given = name === undefined ? new Map<string, readonly string[]>() : await this.given(name, inner);
-    const { file, layers } = await this.settings(new Map([...(await this.givenOf(Config, own)), ...given]));
-    const effective = chosen.map((command) => ({ command, settings: effectiveSettings(command, given, layers) }));
+    const { file, passedOver, layers } = await this.settings(new Map([...(await this.givenOf(Config, own)), ...given]));
+    const effective = chosen.map((command) => ({
+      command,
+      settings: effectiveSettings({ command, given, layers, env: process.env }),
+    }));
     const others = otherVariables(process.env, commands);
     if (flags.json) return this.emitJson(words.settingsDocument({ file, effective, others, all: flags.all }));
     const paint = paintFor(process.stdout);
     const lines = words.settingsLines({ file, effective, all: flags.all, names: settingNames(commands), paint });
     await this.product(`${lines.join("\n")}\n`);
-    for (const line of words.otherLines(others)) this.say(line);
+    const notes = [...words.passedOverLines(passedOver), ...words.secretLines(effective), ...words.otherLines(others)];
+    for (const line of notes) this.say(line);
   }
 
   /** The words before the command's name, the name, and the words behind it. */

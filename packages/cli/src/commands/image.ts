@@ -4,6 +4,7 @@ import { boolean, string } from "@oclif/core/flags";
 import type { InferredFlags } from "@oclif/core/interfaces";
 import { EXIT, InitwrapError } from "../model/errors.ts";
 import { parsePlatform } from "../model/platform.ts";
+import { USUAL } from "../settings/built-in.ts";
 import { BaseCommand } from "../terminal/base-command.ts";
 import { presentError } from "../terminal/present-error.ts";
 import { PROGRESS_MODES, type Progress, type ProgressMode, progressFor } from "../terminal/progress.ts";
@@ -65,7 +66,11 @@ the others; a run that is started again passes over what is there already.`;
       helpValue: "FILE",
       exclusive: ["iidfile"],
     }),
-    jobs: string({ description: "How many images of the list at a time.", helpValue: "N", dependsOn: ["from"] }),
+    jobs: string({
+      description: `How many images of the list at a time; ${USUAL.jobs} unless told.`,
+      helpValue: "N",
+      dependsOn: ["from"],
+    }),
     shard: string({
       description: "Work on one part of the list only, the third of ten for instance.",
       helpValue: "3/10",
@@ -176,7 +181,7 @@ the others; a run that is started again passes over what is there already.`;
         import("../wrap/image-fleet-document.ts"),
         import("../wrap/image-files.ts"),
       ]);
-    const jobs = jobsFlag(flags.jobs);
+    const jobs = jobsFlag(flags.jobs ?? USUAL.jobs);
     const shard = flags.shard === undefined ? undefined : parseShard(flags.shard);
     const where = from === "-" ? "standard input" : from;
     const images = await readImageList({
@@ -248,11 +253,8 @@ the others; a run that is started again passes over what is there already.`;
 
 type ImageFlags = InferredFlags<typeof Image.flags> & { readonly json: boolean };
 
-/** Enough that the network's delays overlap, few enough for a registry's limits. */
-const DEFAULT_JOBS = 8;
-
-function jobsFlag(text: string | undefined): number {
-  const jobs = text === undefined ? DEFAULT_JOBS : /^\d{1,3}$/.test(text) ? Number(text) : 0;
+function jobsFlag(text: string): number {
+  const jobs = /^\d{1,3}$/.test(text) ? Number(text) : 0;
   if (jobs >= 1 && jobs <= 256) return jobs;
   throw new InitwrapError("USAGE", `--jobs: ${text} is no number from 1 to 256`);
 }

@@ -46,10 +46,10 @@ The table goes to stdout. In GitHub Actions it is added to the job's summary as 
       helpValue: "TEXT",
       exclusive: ["delay"],
     }),
-    delay: string({ description: "It is ready after this; 1 unless told.", helpValue: "SECONDS" }),
-    timeout: string({ description: "How long --ready waits; 30 unless told.", helpValue: "SECONDS" }),
-    grace: string({ description: "From the stop signal to KILL; 3 unless told.", helpValue: "SECONDS" }),
-    orphans: string({ description: "How many orphans PID 1 gets; 20 unless told.", helpValue: "N" }),
+    delay: string({ description: "It is ready after this.", helpValue: "SECONDS", default: "1" }),
+    timeout: string({ description: "How long --ready waits.", helpValue: "SECONDS", default: "30" }),
+    grace: string({ description: "From the stop signal to KILL.", helpValue: "SECONDS", default: "3" }),
+    orphans: string({ description: "How many orphans PID 1 gets.", helpValue: "N", default: "20" }),
     "init-arg": string({
       description: "An option of the init itself; may be repeated.",
       helpValue: "OPTION",
@@ -70,10 +70,10 @@ The table goes to stdout. In GitHub Actions it is added to the job's summary as 
       ...(flags.network === undefined ? {} : { network: flags.network }),
       ...(flags.ready === undefined ? {} : { ready: flags.ready }),
       // The engine takes whole seconds.
-      grace: numberFlag("grace", flags.grace ?? "3", { to: 3600, whole: true }),
-      timeout: numberFlag("timeout", flags.timeout ?? "30", { to: 3600 }),
-      delay: numberFlag("delay", flags.delay ?? "1", { to: 3600 }),
-      orphans: numberFlag("orphans", flags.orphans ?? "20", { to: 1000, whole: true }),
+      grace: numberFlag("grace", flags.grace, { to: 3600, whole: true }),
+      timeout: numberFlag("timeout", flags.timeout, { to: 3600 }),
+      delay: numberFlag("delay", flags.delay, { to: 3600 }),
+      orphans: numberFlag("orphans", flags.orphans, { to: 1000, whole: true }),
     };
     // Loaded here, so that help and the other commands start without it.
     const [{ probeImage }, { probeDocument, tableLines }] = await Promise.all([

@@ -3,11 +3,9 @@ import { string as stringArg } from "@oclif/core/args";
 import { boolean, string } from "@oclif/core/flags";
 import { EXIT, InitwrapError } from "../model/errors.ts";
 import { parsePlatform } from "../model/platform.ts";
+import { USUAL } from "../settings/built-in.ts";
 import { BaseCommand, REPORTER_FLAGS } from "../terminal/base-command.ts";
 import { registryFlags } from "../terminal/registry-flags.ts";
-
-/** What `docker stop` waits for, in seconds. */
-const DEFAULT_TIMEOUT = "10";
 
 export default class Verify extends BaseCommand {
   static override summary = "Check that an image starts with an init, intact and in front of what it ran before.";
@@ -46,7 +44,7 @@ What was verified goes to stdout by its digest.`;
     }),
     run: boolean({ description: "Start it, and see that PID 1 is the init and that its stop signal ends it in time." }),
     timeout: string({
-      description: `How long it may take to end, with --run; ${DEFAULT_TIMEOUT} unless told.`,
+      description: `How long it may take to end, with --run; ${USUAL.stopTimeout} unless told.`,
       helpValue: "SECONDS",
       dependsOn: ["run"],
     }),
@@ -58,7 +56,7 @@ What was verified goes to stdout by its digest.`;
     const { args, flags } = await this.parse(Verify);
     const { locator } = args;
     const { reporter, "reporter-file": reporterFile, json } = flags;
-    const timeout = secondsFlag(flags.timeout ?? DEFAULT_TIMEOUT);
+    const timeout = secondsFlag(flags.timeout ?? USUAL.stopTimeout);
     const platforms = (flags.platform ?? []).map((text) => {
       const platform = parsePlatform(text);
       if (platform) return platform;

@@ -84,9 +84,11 @@ export interface ErrorDetails {
   readonly where?: string;
   /** A line of the file that is worked on, from 1, said by who does not know the file's name; ends up in `where`. */
   readonly line?: number;
-  /** An excerpt of the source, ready to print. */
+  /** The flag whose value it is about, without dashes. Where that was set elsewhere, it is the place. */
+  readonly flag?: string;
   /** What stood in the way, where that is said in brackets at the end of the message: it may be the same for other failures. */
   readonly reasons?: readonly string[];
+  /** An excerpt of the source, ready to print. */
   readonly excerpt?: string;
   readonly cause?: unknown;
 }
@@ -99,6 +101,7 @@ export class InitwrapError extends Error {
   readonly hint: string | undefined;
   readonly where: string | undefined;
   readonly line: number | undefined;
+  readonly flag: string | undefined;
   readonly excerpt: string | undefined;
   readonly reasons: readonly string[];
 
@@ -110,6 +113,7 @@ export class InitwrapError extends Error {
     this.hint = details.hint;
     this.where = details.where;
     this.line = details.line;
+    this.flag = details.flag;
     this.excerpt = details.excerpt;
     this.reasons = reasons;
   }

@@ -18,7 +18,7 @@ export function settingsSchema(commands: readonly CommandReference[]): Schema {
   const sections = configurable(commands).map(({ name, summary, flags }) => {
     const hasInit = flags.some((flag) => flag.name === "init-arg");
     const properties = { ...propertiesOf(name), ...(hasInit ? { init } : {}) };
-    return [name, { description: summary, type: "object", additionalProperties: false, properties }] as const;
+    return [name, { description: summary, type: ["object", "null"], additionalProperties: false, properties }] as const;
   });
   return {
     $schema: "https://json-schema.org/draft/2020-12/schema",
@@ -30,7 +30,7 @@ export function settingsSchema(commands: readonly CommandReference[]): Schema {
     $defs: {
       init: {
         description: "Options of the init, by their names, in place of init-arg.",
-        type: "object",
+        type: ["object", "null"],
         additionalProperties: false,
         properties: Object.fromEntries(initOptions(commands).map((option) => [option.name, initSchemaOf(option)])),
       },

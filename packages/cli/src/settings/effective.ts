@@ -2,7 +2,8 @@
 import { nearest } from "../model/did-you-mean.ts";
 import type { CommandReference, FlagReference } from "../reference/command.ts";
 import { initOptions, settingNames } from "../reference/settings.ts";
-import { chooseSettings } from "./choose.ts";
+import { builtIn } from "./built-in.ts";
+import { type Choice, chooseSettings } from "./choose.ts";
 import type { Place, Settings } from "./setting.ts";
 import { type Environment, PREFIX } from "./variables.ts";
 
@@ -13,30 +14,69 @@ export interface Effective {
   /** `true` or `false` for a flag without a value; none where nothing is set and nothing is built in. */
   readonly values: readonly string[];
   readonly source: Source;
-  /** Why a setting does not count. */
+  /** Why a setting or a default does not count. */
   readonly unused?: string | undefined;
+  /** The variable whose values are among these, besides those of the source. */
+  readonly also?: string | undefined;
 }
 
 /** A flag on the command line: its values, `true` or `false` where it takes none. */
 export type Given = ReadonlyMap<string, readonly string[]>;
 
-/** One for each flag, as the command declares them. */
-export function effectiveSettings(
-  command: CommandReference,
-  given: Given,
-  layers: readonly Settings[],
-): readonly Effective[] {
+export interface EffectiveOptions {
+  readonly command: CommandReference;
+  readonly given: Given;
+  /** Strongest first. */
+  readonly layers: readonly Settings[];
+  readonly env: Environment;
+}
+
+/** One for each flag, as the command declares them. Throws what `chooseSettings` throws. */
+export function effectiveSettings({ command, given, layers, env }: EffectiveOptions): readonly Effective[] {
   const choices = chooseSettings(command, givenFlags(given), layers);
+  const on = valuesOfThoseOn(command, given, choices);
+  const call = { env, value: (name: string) => on.get(name)?.at(-1) };
   return command.flags.map((flag) => {
     const values = given.get(flag.name);
-    if (values !== undefined) return { flag, values, source: { kind: "flag" } };
+    if (values !== undefined) return withMore({ flag, values, source: { kind: "flag" } }, env);
     const choice = choices.find((candidate) => candidate.flag.name === flag.name);
     if (choice) {
-      return { flag, values: choice.setting.values, source: choice.setting.place, unused: choice.unused };
+      const { setting, unused } = choice;
+      return withMore({ flag, values: setting.values, source: setting.place, unused }, env);
     }
-    if (flag.default !== undefined) return { flag, values: [flag.default], source: { kind: "default" } };
-    return { flag, values: flag.value === undefined ? ["false"] : [], source: { kind: "none" } };
+    if (flag.value === undefined) return { flag, values: ["false"], source: { kind: "default" } };
+    const usual = flag.default === undefined ? builtIn(command.name, flag.name, call) : { values: [flag.default] };
+    if (usual === undefined) return withMore({ flag, values: [], source: { kind: "none" } }, env);
+    const { values: built, variable } = usual;
+    const source: Source = variable === undefined ? { kind: "default" } : { kind: "variable", name: variable };
+    return { flag, values: built, source, unused: whyUnused(flag, on) };
   });
+}
+
+function valuesOfThoseOn(command: CommandReference, given: Given, choices: readonly Choice[]): Given {
+  const chosen = choices.filter(({ unused }) => unused === undefined);
+  const all = new Map([...chosen.map(({ flag, setting }) => [flag.name, setting.values] as const), ...given]);
+  const switches = new Set(command.flags.filter(({ value }) => value === undefined).map(({ name }) => name));
+  return new Map([...all].filter(([name, values]) => !switches.has(name) || values.at(-1) === "true"));
+}
+
+/** A default gives way as a setting does. */
+function whyUnused({ exclusive, dependsOn }: FlagReference, on: Given): string | undefined {
+  const excluding = exclusive.find((name) => on.has(name));
+  if (excluding !== undefined) return `not together with --${excluding}`;
+  const missing = dependsOn.find((name) => !on.has(name));
+  return missing === undefined ? undefined : `needs --${missing}`;
+}
+
+/** The list of registries that a variable of its own adds to whatever is set. */
+function withMore(setting: Effective, env: Environment): Effective {
+  const listed = setting.flag.name === "insecure-registry" ? (env[INSECURE_REGISTRIES] ?? "") : "";
+  const more = listed.split(",").flatMap((host) => host.trim() || []);
+  if (more.length === 0) return setting;
+  if (setting.source.kind === "none") {
+    return { ...setting, values: more, source: { kind: "variable", name: INSECURE_REGISTRIES } };
+  }
+  return { ...setting, values: [...more, ...setting.values], also: INSECURE_REGISTRIES };
 }
 
 /** Whether each given flag is on. */
@@ -65,5 +105,7 @@ export function otherVariables(env: Environment, commands: readonly CommandRefer
     });
 }
 
+const INSECURE_REGISTRIES = "INITWRAP_INSECURE_REGISTRIES";
+
 /** The file's name, and the list that registries have always read. */
-const OTHERS = ["INITWRAP_CONFIG", "INITWRAP_INSECURE_REGISTRIES"];
+const OTHERS = ["INITWRAP_CONFIG", INSECURE_REGISTRIES];

@@ -14,12 +14,14 @@ import {
   type Pair,
   parseAllDocuments,
   type Scalar,
+  type YAMLError,
 } from "yaml";
 import { nearest } from "../model/did-you-mean.ts";
 import { InitwrapError } from "../model/errors.ts";
 import type { CommandReference, FlagReference } from "../reference/command.ts";
 import { configurable, initOptions, settingNames } from "../reference/settings.ts";
-import { checkOptions } from "./check.ts";
+import { checkValue, valuesOfWord } from "./check.ts";
+import { withoutSecrets } from "./secrets.ts";
 import type { Setting, Settings } from "./setting.ts";
 
 /** The key that has the init's options by their names. */
@@ -36,15 +38,24 @@ export interface FileOptions {
 
 /** Reads the file. Throws INPUT_NOT_FOUND, INPUT_UNREADABLE and CONFIG_INVALID. */
 export function readSettingsFile(options: FileOptions): Settings {
-  let text: string;
+  let bytes: Buffer;
   try {
-    text = readFileSync(resolve(options.directory, options.path), "utf8");
+    bytes = readFileSync(resolve(options.directory, options.path));
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException;
     if (code === "ENOENT") {
       throw new InitwrapError("INPUT_NOT_FOUND", "there is no such configuration file", { where: options.path, cause });
     }
     throw new InitwrapError("INPUT_UNREADABLE", `the configuration file cannot be read (${code})`, {
+      where: options.path,
+      cause,
+    });
+  }
+  let text: string;
+  try {
+    text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch (cause) {
+    throw new InitwrapError("CONFIG_INVALID", "the configuration file is not UTF-8 text", {
       where: options.path,
       cause,
     });
@@ -64,10 +75,11 @@ class SettingsFile {
   settingsOf(text: string): Settings {
     const parsed = parseAllDocuments(text, { lineCounter: this.lines, logLevel: "silent" });
     const documents = Array.isArray(parsed) ? parsed : [];
-    const fault = documents.flatMap(({ errors }) => errors)[0];
-    if (fault !== undefined) {
-      throw this.invalid(fault.pos[0], `not YAML: ${fault.message.split(/ at line \d|:?\n/)[0]}`);
-    }
+    // A warning is about a tag that is not understood, and so about a value that is not what it says.
+    const [fault] = documents
+      .flatMap(({ errors, warnings }) => [...errors, ...warnings])
+      .toSorted((a, b) => a.pos[0] - b.pos[0]);
+    if (fault !== undefined) throw this.notYaml(fault, text);
     const [document, second] = documents;
     if (second !== undefined) throw this.invalid(second.range[0], "one document is expected, and here is another");
     if (document === undefined || document.contents === null || isNothing(document.contents)) return this.settings;
@@ -120,9 +132,10 @@ class SettingsFile {
     const name = command === undefined ? flag : `${command}.${flag}`;
     if (this.settings.has(name))
       throw this.invalid(at, `${INIT} and ${INIT_ARG} are both here`, "they are the same: use one of them");
+    const { line, col: column } = this.placeOf(at);
     this.settings.set(name, {
       values,
-      place: { kind: "file", path: this.options.path, line: this.lineAt(at), key },
+      place: { kind: "file", path: this.options.path, line, column, key },
     });
   }
 
@@ -154,14 +167,19 @@ class SettingsFile {
     const items = isSeq(node) ? this.items(node) : [node];
     if (items.length === 0)
       throw this.invalid(startOf(node), `${key} has no value`, "leave the key out, or name a value");
-    const values = items.map((item) => this.text(key, item));
-    checkOptions(flag, values, { code: "CONFIG_INVALID", where: this.whereIs(startOf(node)), name: key });
+    const values = items.flatMap((item) => {
+      const where = this.whereIs(startOf(item));
+      return valuesOfWord(flag, this.text(key, item)).map((value) => {
+        checkValue(flag, value, { code: "CONFIG_INVALID", where, name: key });
+        return value;
+      });
+    });
     return flag.kind === "file" || flag.kind === "folder" ? values.map((value) => this.pathFromHere(value)) : values;
   }
 
   private truth(key: string, node: Node): boolean {
     if (isScalar(node) && typeof node.value === "boolean") return node.value;
-    throw this.invalid(startOf(node), `${key} is neither true nor false`);
+    throw this.invalid(startOf(node), `${key} is neither true nor false`, "write true or false, without quotes");
   }
 
   /** As it is written: 1.10 is no number that could be shortened. */
@@ -180,6 +198,8 @@ class SettingsFile {
   }
 
   private entries(node: Node, what: string): readonly (readonly [string, Node, number])[] {
+    // A section whose lines are all commented out.
+    if (isNothing(node)) return [];
     if (!isMap(node)) throw this.invalid(startOf(node), `${what} is expected to be a map of keys and values`);
     return (node.items as Pair<Node, Node | null>[]).map(({ key, value }) => {
       const at = startOf(key);
@@ -199,15 +219,39 @@ class SettingsFile {
   }
 
   private unknown(at: number, name: string, within: string | undefined, keys: readonly string[]): InitwrapError {
-    const guess = nearest(name, keys);
-    const elsewhere = this.options.commands.filter(({ flags }) => flags.some((flag) => flag.name === name));
-    const hint =
-      guess !== undefined
-        ? `did you mean ${guess}?`
-        : within === undefined && elsewhere.length > 0
-          ? `it is a flag of single commands: write it under ${elsewhere.map((command) => `${command.name}:`).join(" or ")}`
-          : `there are ${keys.join(", ")}`;
-    return this.invalid(at, `there is no ${name}${within === undefined ? "" : ` in ${within}`}`, hint);
+    return this.invalid(
+      at,
+      `there is no ${withoutSecrets(name)}${within === undefined ? "" : ` in ${within}`}`,
+      this.elsewhere(name, within, keys) ?? meant(name, keys) ?? `there are ${keys.join(", ")}`,
+    );
+  }
+
+  /** What to do with a key that has a meaning, and not here. */
+  private elsewhere(name: string, within: string | undefined, keys: readonly string[]): string | undefined {
+    const { commands } = this.options;
+    if (name === "config" || name === "no-config") return "which file counts is said by --config and --no-config";
+    if (within === undefined && commands.some((command) => command.name === name)) {
+      return `initwrap ${name} has no settings${name === "run" ? `: write the init's options under ${INIT}:` : ""}`;
+    }
+    if (within === INIT || within?.endsWith(`.${INIT}`)) return undefined;
+    const isInits = keys.includes(INIT) && initOptions(commands).some((option) => option.name === name);
+    const having = configurable(commands).filter(({ flags }) => flags.some((flag) => flag.name === name));
+    const places = [...(isInits ? [INIT] : []), ...(within === undefined ? having.map((command) => command.name) : [])];
+    return places.length === 0 ? undefined : `write it under ${places.map((place) => `${place}:`).join(" or ")}`;
+  }
+
+  private notYaml({ code, pos, message }: YAMLError, text: string): InitwrapError {
+    const [at] = pos;
+    switch (code) {
+      case "DUPLICATE_KEY": {
+        const [key = "a key"] = /^(?:"[^"\n]*"|'[^'\n]*'|[^\s:]+)/.exec(text.slice(at)) ?? [];
+        return this.invalid(at, `${withoutSecrets(key)} is here a second time`, "keep one of them");
+      }
+      case "TAB_AS_INDENT":
+        return this.invalid(at, "not YAML: a tab in the indentation", "indent with spaces");
+      default:
+        return this.invalid(at, `not YAML: ${withoutSecrets(message.split(/ at line \d|:?\n/)[0] as string)}`);
+    }
   }
 
   private invalid(at: number, message: string, hint?: string): InitwrapError {
@@ -215,12 +259,20 @@ class SettingsFile {
   }
 
   private whereIs(at: number): string {
-    return `${this.options.path}:${this.lineAt(at)}`;
+    const { line, col } = this.placeOf(at);
+    return `${this.options.path}:${line}:${col}`;
   }
 
-  private lineAt(at: number): number {
-    return Math.max(1, this.lines.linePos(at).line);
+  /** Both from 1. */
+  private placeOf(at: number): { readonly line: number; readonly col: number } {
+    const { line, col } = this.lines.linePos(at);
+    return { line: Math.max(1, line), col: Math.max(1, col) };
   }
+}
+
+function meant(name: string, keys: readonly string[]): string | undefined {
+  const guess = nearest(name, keys);
+  return guess === undefined ? undefined : `did you mean ${guess}?`;
 }
 
 function isNothing(node: unknown): boolean {

@@ -11,21 +11,31 @@ export const FILE_NAME = ".initwrap.yaml";
 /** What someone may have called it. */
 const OTHER_NAME = ".initwrap.yml";
 
-/** The file's path; undefined when there is none. Throws CONFIG_INVALID when there is one by a slightly other name. */
+/**
+ * The file's path; undefined when there is none. Throws CONFIG_INVALID when there is one by a slightly other name, alone or
+ * beside it: it would be passed over.
+ */
 export function findFile(directory: string): string | undefined {
   const folders = foldersUpToRepository(directory);
   for (const folder of folders) {
     const path = join(folder, FILE_NAME);
-    if (isFile(path)) return path;
     const other = join(folder, OTHER_NAME);
+    const found = isFile(path);
     if (isFile(other)) {
       throw new InitwrapError("CONFIG_INVALID", `the configuration file is called ${FILE_NAME}`, {
         where: other,
-        hint: "rename it, or name it with --config",
+        hint: found ? "there is one beside it: put both into it" : "rename it, or name it with --config",
       });
     }
+    if (found) return path;
   }
   return undefined;
+}
+
+/** The files further up that do not count, for there is a nearer one. */
+export function filesAbove(directory: string): readonly string[] {
+  const paths = foldersUpToRepository(directory).map((folder) => join(folder, FILE_NAME));
+  return paths.filter(isFile).slice(1);
 }
 
 function foldersUpToRepository(directory: string): readonly string[] {

@@ -2,7 +2,7 @@
 import { relative } from "node:path";
 import { InitwrapError } from "../model/errors.ts";
 import type { CommandReference } from "../reference/command.ts";
-import { findFile } from "./find-file.ts";
+import { filesAbove, findFile } from "./find-file.ts";
 import type { Settings } from "./setting.ts";
 import { type Environment, hasVariables, readVariables } from "./variables.ts";
 
@@ -21,6 +21,8 @@ export interface LoadOptions {
 export interface Loaded {
   /** The file's path, as it was said or, when it was found, from the working directory. */
   readonly file: string | undefined;
+  /** Files above it that do not count, for the nearest does. */
+  readonly passedOver: readonly string[];
   /** Strongest first. */
   readonly layers: readonly Settings[];
 }
@@ -36,13 +38,15 @@ export async function loadSettings({ env, directory, file, noFile, commands }: L
     throw new InitwrapError("USAGE", "--config and --no-config exclude each other");
   }
   const variables = readVariables(env, commands);
-  const found = () => {
-    const path = findFile(directory);
-    return path === undefined ? undefined : relative(directory, path);
-  };
-  const path = noFile ? undefined : file || env[FILE_VARIABLE] || found();
-  if (path === undefined) return { file: undefined, layers: [variables] };
+  const named = file || env[FILE_VARIABLE];
+  const path = noFile ? undefined : named || pathFrom(directory, findFile(directory));
+  if (path === undefined) return { file: undefined, passedOver: [], layers: [variables] };
+  const passedOver = named ? [] : filesAbove(directory).map((above) => relative(directory, above));
   // Loaded here: most runs have no file, and need no YAML.
   const { readSettingsFile } = await import("./file.ts");
-  return { file: path, layers: [variables, readSettingsFile({ path, commands, directory })] };
+  return { file: path, passedOver, layers: [variables, readSettingsFile({ path, commands, directory })] };
+}
+
+function pathFrom(directory: string, path: string | undefined): string | undefined {
+  return path === undefined ? undefined : relative(directory, path);
 }

@@ -6,8 +6,9 @@ export type Place =
   | {
       readonly kind: "file";
       readonly path: string;
-      /** From 1. */
+      /** Both from 1. */
       readonly line: number;
+      readonly column: number;
       /** The keys that lead to it: `dockerfile.inject`. */
       readonly key: string;
     };
@@ -21,9 +22,9 @@ export interface Setting {
 /** Settings by their keys, such as `dockerfile.inject` and `reporter`. */
 export type Settings = ReadonlyMap<string, Setting>;
 
-/** `file:line`, or the variable's name. */
+/** `file:line:column`, or the variable's name. */
 export function placeText(place: Place): string {
-  return place.kind === "variable" ? place.name : `${place.path}:${place.line}`;
+  return place.kind === "variable" ? place.name : `${place.path}:${place.line}:${place.column}`;
 }
 
 /** True when a flag without a value is set to "no". */

@@ -3,7 +3,7 @@ import { InitwrapError } from "../model/errors.ts";
 import { splitWords } from "../model/split-words.ts";
 import type { CommandReference, FlagReference } from "../reference/command.ts";
 import { settingNames } from "../reference/settings.ts";
-import { checkOptions } from "./check.ts";
+import { checkValue, valuesOfWord } from "./check.ts";
 import { withoutSecrets } from "./secrets.ts";
 import type { Setting, Settings } from "./setting.ts";
 
@@ -23,7 +23,9 @@ export function readVariables(env: Environment, commands: readonly CommandRefere
     const text = env[variable];
     if (text === undefined || text === "") continue;
     const values = valuesOf(flag, text, variable);
-    checkOptions(flag, values, { code: "USAGE", where: variable, name: `--${flag.name}` });
+    if (flag.value !== undefined) {
+      for (const value of values) checkValue(flag, value, { code: "USAGE", where: variable, name: `--${flag.name}` });
+    }
     settings.set(key, { values, place: { kind: "variable", name: variable } });
   }
   return settings;
@@ -33,11 +35,7 @@ export function readVariables(env: Environment, commands: readonly CommandRefere
 function valuesOf(flag: FlagReference, text: string, variable: string): readonly string[] {
   if (flag.value === undefined) return [truth(text, variable)];
   if (!flag.multiple) return [text];
-  const words = splitWords(text);
-  const { delimiter } = flag;
-  if (delimiter === undefined) return words;
-  // `a, b` is a list of two; an empty word that stands alone has its own meaning.
-  return words.flatMap((word) => (word === "" ? [word] : word.split(delimiter).filter(Boolean)));
+  return splitWords(text).flatMap((word) => valuesOfWord(flag, word));
 }
 
 function truth(text: string, variable: string): "true" | "false" {

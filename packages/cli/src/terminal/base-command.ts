@@ -5,8 +5,10 @@ import type { Input, ParserOutput } from "@oclif/core/interfaces";
 import type { Diagnostic } from "../model/diagnostics.ts";
 import { InitwrapError } from "../model/errors.ts";
 import { type CommandReference, commandsOf, type ManifestCommand } from "../reference/command.ts";
+import type { Choice } from "../settings/choose.ts";
 import { type Given, givenFlags } from "../settings/effective.ts";
 import { type Loaded, loadSettings, maySet } from "../settings/load.ts";
+import { placeText } from "../settings/setting.ts";
 import { COLOUR_MODES, chooseColour, type Paint, paintFor } from "./colour.ts";
 import { type Interrupt, listenForInterrupt } from "./interrupt.ts";
 import { presentError } from "./present-error.ts";
@@ -58,6 +60,8 @@ export abstract class BaseCommand extends Command {
   /** Set by a variable or in the configuration file, or typed in a way that a look at the words does not see. */
   private isJson = false;
   private isQuiet = false;
+  /** The settings that count in this run. */
+  private choices: readonly Choice[] = [];
   private interrupt: Interrupt | undefined;
   private reporting: Reporting = {};
   private reportedFile: string | undefined;
@@ -103,6 +107,7 @@ export abstract class BaseCommand extends Command {
     const { layers } = await this.settings(given);
     const command = this.commands.find(({ name }) => name === this.id) as CommandReference;
     const choices = settle({ command, given, layers });
+    this.choices = choices;
     const isOn = (name: string) =>
       givenFlags(given).get(name) ??
       choices.some(({ flag, setting }) => flag.name === name && setting.values[0] === "true");
@@ -187,7 +192,8 @@ export abstract class BaseCommand extends Command {
   }
 
   // oclif would print its own JSON and swallow the exit code; errors are presented here instead, once.
-  protected override async catch(error: Error): Promise<void> {
+  protected override async catch(thrown: Error): Promise<void> {
+    const error = this.placed(thrown);
     const interrupted = this.interruption();
     if (interrupted !== undefined) {
       process.exitCode = interrupted;
@@ -199,6 +205,18 @@ export abstract class BaseCommand extends Command {
 
   protected override async finally(): Promise<void> {
     this.interrupt?.dispose();
+  }
+
+  /** A failure about a flag's value says where that was set, when it was not on the command line. */
+  private placed(error: Error): Error {
+    if (!(error instanceof InitwrapError) || error.where !== undefined) return error;
+    const { code, flag, message, hint } = error;
+    const name = flag ?? (code === "USAGE" ? /^--([\w-]+):/.exec(message)?.[1] : undefined);
+    const choice = this.choices.find((candidate) => candidate.flag.name === name);
+    if (choice === undefined) return error;
+    const { place } = choice.setting;
+    const details = { where: placeText(place), ...(hint === undefined ? {} : { hint }), cause: error };
+    return new InitwrapError(code === "USAGE" && place.kind === "file" ? "CONFIG_INVALID" : code, message, details);
   }
 
   /** Tells a failure to the reporters that another program reads; to people it has been told. */

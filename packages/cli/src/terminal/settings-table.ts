@@ -12,7 +12,7 @@ export interface EffectiveOf {
 
 type Others = readonly OtherVariable[];
 
-/** The file, and a block for each command that has something set. */
+/** The file, and a block for each command. */
 export function settingsLines({
   file,
   effective,
@@ -32,7 +32,12 @@ export function settingsLines({
       .filter(({ source }) => all || source.kind !== "none")
       .filter(({ flag }) => flag.name !== "config" && flag.name !== "no-config")
       .map(
-        (setting) => [`--${setting.flag.name}`, valueText(setting), sourceText(setting, command.name, names)] as const,
+        (setting) =>
+          [
+            `--${setting.flag.name}`,
+            valueText(setting),
+            sourceText(setting, all ? variableOf(setting, command.name, names) : undefined),
+          ] as const,
       );
     if (rows.length === 0) continue;
     const widths = [0, 1].map((column) => Math.max(...rows.map((row) => (row[column] as string).length)));
@@ -71,6 +76,25 @@ export function settingsDocument({
   };
 }
 
+/** About files further up, which someone may have expected to count as well. */
+export function passedOverLines(files: readonly string[]): readonly string[] {
+  return files.map((file) => `${file} does not count: the nearest file does, alone`);
+}
+
+/** About what looks like a secret in the file, once for each place: the file is part of the repository. */
+export function secretLines(effective: readonly EffectiveOf[]): readonly string[] {
+  const lines = effective.flatMap(({ settings }) =>
+    settings.flatMap(({ values, source }) =>
+      source.kind === "file" && values.some((value) => withoutSecrets(value) !== value)
+        ? [
+            `${source.path}:${source.line} (${source.key}) looks like a secret: keep it out of the repository, in a variable`,
+          ]
+        : [],
+    ),
+  );
+  return [...new Set(lines)];
+}
+
 /** About variables that begin as settings do, and are none. */
 export function otherLines(others: Others): readonly string[] {
   return others.map(({ name, isInits, meant }) => {
@@ -79,7 +103,7 @@ export function otherLines(others: Others): readonly string[] {
   });
 }
 
-function documentOf({ flag, values, source, unused }: Effective) {
+function documentOf({ flag, values, source, unused, also }: Effective) {
   const shown = values.map(withoutSecrets);
   const value = flag.value === undefined ? shown[0] === "true" : flag.multiple ? shown : (shown[0] ?? null);
   const { kind } = source;
@@ -88,6 +112,7 @@ function documentOf({ flag, values, source, unused }: Effective) {
     source: kind,
     ...(source.kind === "variable" ? { variable: source.name } : {}),
     ...(source.kind === "file" ? { file: source.path, line: source.line, key: source.key } : {}),
+    ...(also === undefined ? {} : { also }),
     ...(unused === undefined ? {} : { unused }),
   };
 }
@@ -98,25 +123,27 @@ function valueText({ flag, values, source }: Effective): string {
   return values.map((value) => (value === "" ? '""' : withoutSecrets(value))).join(" ");
 }
 
-function sourceText({ flag, source, unused }: Effective, command: string, names: readonly SettingName[]): string {
-  const place = placeOf(source, () => {
-    const own = names.find((name) => name.command === command && name.flag.name === flag.name);
-    return own?.variable ?? "";
-  });
-  return unused === undefined ? place : `${place}, not used: ${unused}`;
+/** The variable that would set it. */
+function variableOf({ flag }: Effective, command: string, names: readonly SettingName[]): string | undefined {
+  return names.find((name) => name.command === command && name.flag.name === flag.name)?.variable;
 }
 
-function placeOf(source: Source, variable: () => string): string {
+function sourceText({ source, unused, also }: Effective, variable: string | undefined): string {
+  const more = also === undefined ? "" : ` and ${also}`;
+  return `${placeOf(source, variable)}${more}${unused === undefined ? "" : `, not used: ${unused}`}`;
+}
+
+function placeOf(source: Source, variable: string | undefined): string {
   switch (source.kind) {
     case "flag":
       return "command line";
     case "default":
-      return "built in";
+      return variable === undefined ? "built in" : `built in (${variable})`;
     case "variable":
       return source.name;
     case "file":
       return `${source.path}:${source.line} (${source.key})`;
     case "none":
-      return variable();
+      return variable ?? "";
   }
 }

@@ -69,6 +69,7 @@ export function platformNamed(text: string): Platform {
   if (platform) return platform;
   throw new InitwrapError("USAGE", `${text} is no platform`, {
     hint: "A platform is written like linux/amd64 or linux/arm/v7.",
+    flag: "platform",
   });
 }
 

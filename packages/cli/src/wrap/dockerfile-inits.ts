@@ -19,7 +19,10 @@ export function choosePlatforms(names: readonly string[]): readonly Platform[] {
   return names.map((name) => {
     const platform = parsePlatform(name);
     if (platform === undefined) {
-      throw new InitwrapError("USAGE", `${name} is no platform`, { hint: "a platform reads like linux/amd64" });
+      throw new InitwrapError("USAGE", `${name} is no platform`, {
+        hint: "a platform reads like linux/amd64",
+        flag: "platform",
+      });
     }
     // One init serves every level of an architecture except 32-bit arm.
     const found =
@@ -29,6 +32,7 @@ export function choosePlatforms(names: readonly string[]): readonly Platform[] {
       );
     if (found !== undefined) return platform;
     throw new InitwrapError("NO_INIT_FOR_PLATFORM", `there is no init for ${formatPlatform(platform)}`, {
+      flag: "platform",
       hint: `there are inits for ${all.map(formatPlatform).join(", ")}`,
     });
   });

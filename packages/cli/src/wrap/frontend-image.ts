@@ -110,6 +110,7 @@ export async function runFrontendImage(request: FrontendImageRequest): Promise<F
   const missing = wanted.find((one) => !RUNTIMES.some(({ platform }) => samePlatform(platform, one)));
   if (missing) {
     throw new InitwrapError("NO_INIT_FOR_PLATFORM", `there is no frontend for ${formatPlatform(missing)}`, {
+      flag: "platform",
       hint: "It runs on linux/amd64 and linux/arm64, and builds images for every platform that has an init.",
     });
   }

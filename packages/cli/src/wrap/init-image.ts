@@ -49,6 +49,7 @@ export function buildInitImage(platforms?: readonly Platform[]): InitImage {
   const missing = platforms?.find((wanted) => !known.some((one) => samePlatform(bare(one), wanted)));
   if (missing) {
     throw new InitwrapError("NO_INIT_FOR_PLATFORM", `there is no init for ${formatPlatform(missing)}`, {
+      flag: "platform",
       hint: `There is one for ${known.map((one) => formatPlatform(bare(one))).join(", ")}.`,
     });
   }

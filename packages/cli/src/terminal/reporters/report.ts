@@ -47,7 +47,9 @@ export function findingOf(diagnostic: Diagnostic): Finding {
 /** A failure as a finding of `file`. A line is known when the failure's place is one of that file. */
 export function findingOfError({ code, message, hint, where }: InitwrapError, file: string | undefined): Finding {
   const tail = file !== undefined && where?.startsWith(`${file}:`) ? where.slice(file.length + 1) : "";
-  const line = /^[1-9]\d*$/.test(tail) ? Number(tail) : undefined;
+  // A column may follow the line.
+  const [, digits] = /^([1-9]\d*)(?::\d+)?$/.exec(tail) ?? [];
+  const line = digits === undefined ? undefined : Number(digits);
   const range = line === undefined ? undefined : { line, endLine: line };
   return { code, severity: "error", message, hint, help: helpOf(code), range, args: {} };
 }
