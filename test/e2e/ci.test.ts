@@ -7,12 +7,10 @@ import { delimiter, dirname, join } from "node:path";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { parse, parseAllDocuments } from "yaml";
-import { OCI_INDEX } from "../../packages/cli/src/model/media-types.ts";
 import { parseReference } from "../../packages/cli/src/model/reference.ts";
 import { RegistrySession } from "../../packages/cli/src/store/registry/session.ts";
 import { openRegistrySource } from "../../packages/cli/src/store/registry/source.ts";
 import { RENDERED } from "../../scripts/render-ci.mjs";
-import { descriptorOf, type SampleImage, sampleImage } from "../contract/sample-image.ts";
 import { requireCapability } from "../support/capability.ts";
 import { CLI, initwrap, initwrapOk } from "../support/cli.ts";
 import { requireEngine } from "../support/engine.ts";
@@ -21,6 +19,7 @@ import { type Outcome, outcomeOf } from "../support/outcome.ts";
 import { ROOT } from "../support/programs.ts";
 import { registryAvailable, startRegistry, type TestRegistry } from "../support/registry.ts";
 import { putImage } from "../support/registry-image.ts";
+import { twoPlatforms } from "../support/two-platforms.ts";
 import { schemaErrors } from "../support/workflow-schemas.ts";
 
 const PROVIDERS = [
@@ -58,21 +57,6 @@ afterAll(async () => {
 
 async function ci(...args: string[]): Promise<string> {
   return (await initwrapOk(["ci", ...args])).stdout.toString();
-}
-
-/** An image of two platforms, each with a command of its own. */
-function twoPlatforms(): SampleImage {
-  const images = [
-    sampleImage({ layers: ["amd64\n"], config: { Entrypoint: ["/amd"], Cmd: null } }),
-    sampleImage({ architecture: "arm64", layers: ["arm64\n"], config: { Cmd: ["/arm", "x"] } }),
-  ];
-  const manifests = images.map(({ root }, at) => ({
-    ...root,
-    platform: { os: "linux", architecture: ["amd64", "arm64"][at] },
-  }));
-  const bytes = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: OCI_INDEX, manifests }));
-  const root = descriptorOf(OCI_INDEX, bytes);
-  return { root, blobs: [...images.flatMap(({ blobs }) => blobs), { descriptor: root, bytes }] };
 }
 
 /** An image of two platforms under a fresh name. */

@@ -13,6 +13,8 @@ const CRANE = process.env["INITWRAP_TEST_CRANE"] ?? "crane";
 /** True when crane, umoci and buildah are there. */
 export const readersAvailable = [CRANE, "umoci", "buildah"].every(installed);
 
+export const hasCrane = installed(CRANE);
+
 async function crane(...args: readonly string[]): Promise<Buffer> {
   return (await run(CRANE, ["--insecure", ...args], { encoding: "buffer", maxBuffer: 1 << 24 })).stdout;
 }
@@ -25,6 +27,21 @@ export async function readRegistryByCrane(name: string): Promise<{ manifest: Buf
   const plain = layers.some(({ mediaType }) => mediaType.endsWith(".tar"));
   await crane("validate", "--remote", name, ...(plain ? ["--fast"] : []));
   return { manifest, config: await crane("config", name) };
+}
+
+type Document = Readonly<Record<string, unknown>>;
+
+export async function manifestByCrane(name: string): Promise<Document> {
+  return JSON.parse((await crane("manifest", name)).toString());
+}
+
+export async function configByCrane(name: string): Promise<Document> {
+  return JSON.parse((await crane("config", name)).toString());
+}
+
+/** `crane mutate`, which sets what its flags say. */
+export async function mutateByCrane(name: string, flags: readonly string[]): Promise<void> {
+  await crane("mutate", name, ...flags);
 }
 
 /** A plain archive, by Docker's manifest.json: every layer is read and hashed. */
