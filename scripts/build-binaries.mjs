@@ -74,8 +74,10 @@ export async function buildBinary(target, { fresh = false } = {}) {
   const compile = [join(STANDALONE, "src/compile.cjs"), main, inFolder("main.cache")];
   must([...run, "--random-seed=1", ...compile, inFolder("list", JSON.stringify(files))], folder);
   must([...run, ...compile], folder);
+  // Its path becomes part of the program: one that is the same wherever the program is built.
+  inFolder("loader.cjs", readFileSync(join(STANDALONE, "src/loader.cjs")));
   const config = {
-    main: join(STANDALONE, "src/loader.cjs"),
+    main: "loader.cjs",
     output: inFolder("blob"),
     disableExperimentalSEAWarning: true,
     assets: { ...files, "main.js": main, "main.cache": inFolder("main.cache") },
