@@ -8,7 +8,7 @@
  *
  * Source: Node.js, doc/api/single-executable-applications.md.
  */
-import { spawnSync } from "node:child_process";
+import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
 import {
   copyFileSync,
@@ -22,6 +22,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join, resolve } from "node:path";
+import { promisify } from "node:util";
 import { build, leanOclif } from "./build.mjs";
 import { nodeProgram } from "./node-program.mjs";
 import { environment, fail, install, ROOT, say } from "./workspace.mjs";
@@ -72,8 +73,8 @@ export async function buildBinary(target, { fresh = false } = {}) {
   const run = [...(target.arch === process.arch ? [] : target.emulator), runtime];
   // V8 seeds its hash tables at random, and their order is in its compiled code.
   const compile = [join(STANDALONE, "src/compile.cjs"), main, inFolder("main.cache")];
-  must([...run, "--random-seed=1", ...compile, inFolder("list", JSON.stringify(files))], folder);
-  must([...run, ...compile], folder);
+  await must([...run, "--random-seed=1", ...compile, inFolder("list", JSON.stringify(files))], folder);
+  await must([...run, ...compile], folder);
   // Its path becomes part of the program: one that is the same wherever the program is built.
   inFolder("loader.cjs", readFileSync(join(STANDALONE, "src/loader.cjs")));
   const config = {
@@ -82,10 +83,10 @@ export async function buildBinary(target, { fresh = false } = {}) {
     disableExperimentalSEAWarning: true,
     assets: { ...files, "main.js": main, "main.cache": inFolder("main.cache") },
   };
-  must([...run, "--experimental-sea-config", inFolder("sea.json", JSON.stringify(config))], folder);
+  await must([...run, "--experimental-sea-config", inFolder("sea.json", JSON.stringify(config))], folder);
   const { essentialNode } = await import("../packages/cli/src/wrap/node-program.ts");
   const program = inFolder("program", essentialNode(readFileSync(runtime), runtime));
-  must(["postject", program, "NODE_SEA_BLOB", inFolder("blob"), "--sentinel-fuse", FUSE], folder);
+  await must(["postject", program, "NODE_SEA_BLOB", inFolder("blob"), "--sentinel-fuse", FUSE], folder);
   renameSync(program, kept);
   rmSync(folder, { recursive: true });
   return kept;
@@ -108,13 +109,13 @@ export async function bundledPackages() {
 }
 
 /** Runs a tool; its messages are shown only when it fails. */
-function must([program, ...args], cwd) {
-  const { status, error, stdout, stderr } = spawnSync(program, args, {
-    cwd,
-    env: { ...environment(), NODE_OPTIONS: "" },
-    encoding: "utf8",
-  });
-  if (status !== 0) fail(`${program} ${args.join(" ")} failed: ${error?.message ?? stderr + stdout}`);
+async function must([program, ...args], cwd) {
+  const env = { ...environment(), NODE_OPTIONS: "" };
+  try {
+    await promisify(execFile)(program, args, { cwd, env });
+  } catch ({ message, stdout }) {
+    fail(`${message}${stdout}`);
+  }
 }
 
 /** The version of Node.js that the project is locked to. */

@@ -2,11 +2,12 @@
  * `pnpm release:build`: everything that a release publishes, in `.cache/release/`: the npm packages, the standalone programs, the Debian
  * packages, the container image, the Homebrew formula, the bill of materials, and the checksums of them all.
  *
- * The same sources on the same machine give the same files, byte for byte. Needs what `npm test` needs on Debian 12: dpkg-deb,
- * qemu-user, and the cross packages of the C and C++ libraries.
+ * The same sources give the same files, byte for byte, whenever and wherever they are built on the same Debian. Needs what `npm test`
+ * needs on Debian 12: dpkg-deb, qemu-user, and the cross packages of the C and C++ libraries.
  *
  * `--url BASE` is where the files will be downloaded from, for the formula; `--output FOLDER` is another place for them;
- * `--fresh` builds the programs again, also when none of their inputs has changed.
+ * `--fresh` builds the programs again, also when none of their inputs has changed; `--publishable` refuses to build what must not be
+ * published, for package.json does not say yet whose it is.
  */
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -15,6 +16,7 @@ import { basename, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { build } from "./build.mjs";
 import { pack } from "./pack.mjs";
+import { placeholders, problems, sources } from "./release/sources.mjs";
 import { environment, fail, install, node, ROOT, say } from "./workspace.mjs";
 
 const sha256 = (bytes) => createHash("sha256").update(bytes).digest("hex");
@@ -27,10 +29,12 @@ async function release({ output, url, fresh }) {
   const { buildDebian } = await import("./release/debian.mjs");
   const { extras } = await import("./release/extras.mjs");
   const { renderFormula } = await import("./release/formula.mjs");
+  const { sourceDate } = await import("./release/date.mjs");
   const { buildImage } = await import("./release/image.mjs");
   const { releaseSbom } = await import("./release/sbom.mjs");
   process.umask(0o022);
-  const { version, homepage } = json("packages/cli/package.json");
+  const { version, author, homepage, repository } = sources();
+  const date = sourceDate();
   rmSync(output, { recursive: true, force: true });
   mkdirSync(output, { recursive: true });
   const artefacts = [];
@@ -47,25 +51,28 @@ async function release({ output, url, fresh }) {
   }
 
   const bundled = await bundledPackages();
-  const programs = {};
-  const archives = {};
-  for (const target of TARGETS) {
-    const { architecture, arch } = target;
-    const program = await buildBinary(target, { fresh });
-    programs[architecture] = program;
-    const runtime = resolve(await nodeProgram(arch, lockedVersion()), "../..");
-    const more = extras({ bundled, node: runtime });
-    const stem = `initwrap-${version}-linux-${architecture}`;
-    say(`packing ${stem}`);
-    writeFileSync(join(output, `${stem}.tar.gz`), gzipped(await tarOf(archiveEntries(stem, program, more))));
-    archives[architecture] = note(`${stem}.tar.gz`, "program");
-    const deb = buildDebian({ version, architecture, program, extras: more, folder: output });
-    note(deb.slice(output.length + 1), "program");
-  }
-
-  say("building the image");
+  const built = await Promise.all(TARGETS.map((target) => buildBinary(target, { fresh })));
+  const programs = Object.fromEntries(TARGETS.map(({ architecture }, at) => [architecture, built[at]]));
+  const runtimes = await Promise.all(TARGETS.map(({ arch }) => nodeProgram(arch, lockedVersion())));
+  const more = extras({ bundled, node: resolve(runtimes[0], "../..") });
+  say("packing the programs and the image");
   const image = `initwrap-${version}-image.tar`;
-  await buildImage({ version, programs, output: join(output, image) });
+  const nameOf = (architecture) => `initwrap-${version}-linux-${architecture}`;
+  const [, ...debs] = await Promise.all([
+    buildImage({ version, programs, output: join(output, image), repository, date }),
+    ...TARGETS.map(async ({ architecture }) => {
+      const program = programs[architecture];
+      const stem = nameOf(architecture);
+      const archive = gzipped(await tarOf(archiveEntries(stem, program, more), date));
+      const common = { version, architecture, program, extras: more, author, homepage, date };
+      const deb = await buildDebian({ ...common, folder: output });
+      writeFileSync(join(output, `${stem}.tar.gz`), await archive);
+      return basename(deb);
+    }),
+  ]);
+  const archives = {};
+  for (const { architecture } of TARGETS) archives[architecture] = note(`${nameOf(architecture)}.tar.gz`, "program");
+  for (const deb of debs) note(deb, "program");
   note(image, "image");
 
   const download = ({ name, sha256 }) => ({ url: `${url}/${name}`, sha256 });
@@ -81,7 +88,8 @@ async function release({ output, url, fresh }) {
   note("initwrap.rb", "other");
 
   const inits = json("packages/init-core/inits/sbom.cdx.json");
-  const bill = releaseSbom({ version, artefacts, bundled, node: { version: lockedVersion() }, inits });
+  const runtime = { version: lockedVersion() };
+  const bill = releaseSbom({ version, artefacts, bundled, node: runtime, inits, author, repository, date });
   writeFileSync(join(output, `initwrap-${version}.cdx.json`), bill);
   const sums = readdirSync(output)
     .sort()
@@ -106,18 +114,21 @@ function archiveEntries(stem, program, { manuals, completions, licenses }) {
   ];
 }
 
-/** What must hold before anything is published, and would show too late otherwise. */
-function checkSources() {
-  const { repository, version } = json("packages/cli/package.json");
-  const core = json("packages/init-core/package.json");
-  if (core.version !== version) fail(`initwrap is ${version} and @initwrap/init-core ${core.version}`);
-  const here = process.env.GITHUB_REPOSITORY;
-  if (here && repository.url !== `git+https://github.com/${here}.git`) {
-    fail(`this is ${here}, and package.json says ${repository.url}: npm would refuse its provenance`);
-  }
-}
-
 if (process.argv[1] === join(ROOT, "scripts/release.mjs")) {
+  const { values } = parseArgs({
+    options: {
+      output: { type: "string", default: join(ROOT, ".cache/release") },
+      url: { type: "string" },
+      fresh: { type: "boolean", default: false },
+      publishable: { type: "boolean", default: false },
+    },
+  });
+  const reasons = [...problems(), ...(values.publishable ? placeholders() : [])];
+  if (reasons.length > 0) {
+    fail(
+      `packages/*/package.json have to be put right first, see docs/release.md:\n${reasons.map((one) => `  ${one}`).join("\n")}`,
+    );
+  }
   install();
   build();
   if (realpathSync(process.execPath) !== realpathSync(node())) {
@@ -125,15 +136,7 @@ if (process.argv[1] === join(ROOT, "scripts/release.mjs")) {
     const { status } = spawnSync(node(), process.argv.slice(1), { stdio: "inherit", env: environment() });
     process.exit(status ?? 1);
   }
-  const { values } = parseArgs({
-    options: {
-      output: { type: "string", default: join(ROOT, ".cache/release") },
-      url: { type: "string" },
-      fresh: { type: "boolean", default: false },
-    },
-  });
-  checkSources();
-  const { version, homepage } = json("packages/cli/package.json");
+  const { version, homepage } = sources();
   const output = resolve(process.env.INIT_CWD ?? process.cwd(), values.output);
   await release({
     output,

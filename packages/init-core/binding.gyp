@@ -22,7 +22,7 @@
       "defines": ["NAPI_VERSION=8", "NODE_ADDON_API_DISABLE_CPP_EXCEPTIONS"],
       "cflags!": ["-O3"],
       "cflags": ["-fvisibility=hidden", "-Os", "-ffunction-sections", "-fdata-sections", "-fno-stack-protector", "-g0"],
-      "ldflags": ["-Wl,--as-needed", "-Wl,--gc-sections", "-Wl,--build-id=none"],
+      "ldflags": ["-nodefaultlibs", "-Wl,--as-needed", "-Wl,--gc-sections", "-Wl,--build-id=none"],
       "cflags_c": ["-std=c11", "-Wall", "-Wextra", "-fno-strict-aliasing"],
       "conditions": [
         ["target_arch=='x64'", { "include_dirs": ["src/sys/amd64"], "cflags_c": ["-mno-red-zone"] }],

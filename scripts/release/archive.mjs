@@ -1,13 +1,17 @@
 /** Tar archives whose bytes follow from their entries alone: sorted as given, owned by root, of one time, packed by zlib. */
-import { gzipSync } from "node:zlib";
+import { promisify } from "node:util";
+import { gzip } from "node:zlib";
 import { pack } from "tar-stream";
 
-/** A file or a folder: `{ path, bytes, mode }`, without `bytes` for a folder. Paths have no slash in front or behind. */
-export async function tarOf(entries) {
+/**
+ * A file or a folder: `{ path, bytes, mode }`, without `bytes` for a folder. Paths have no slash in front or behind. `date` is the
+ * time of all of them, in seconds since 1970.
+ */
+export async function tarOf(entries, date = 0) {
   const archive = pack();
   for (const { path, bytes, mode } of entries) {
     const type = bytes === undefined ? "directory" : "file";
-    const header = { name: path, type, mode, mtime: new Date(0), uid: 0, gid: 0, size: bytes?.length ?? 0 };
+    const header = { name: path, type, mode, mtime: new Date(date * 1000), uid: 0, gid: 0, size: bytes?.length ?? 0 };
     archive.entry(header, bytes === undefined ? undefined : Buffer.from(bytes));
   }
   archive.finalize();
@@ -16,9 +20,10 @@ export async function tarOf(entries) {
   return Buffer.concat(chunks);
 }
 
-/** gzip, without the byte that names the packing machine's system. */
-export function gzipped(bytes) {
-  const packed = gzipSync(bytes, { level: 6 });
+/** gzip, without the byte that names the packing machine's system. Level 9 is what Debian asks for in documents. */
+export async function gzipped(bytes, level = 6) {
+  // In a thread of its own: a release packs several archives at once.
+  const packed = await promisify(gzip)(bytes, { level });
   packed[9] = 0xff;
   return packed;
 }

@@ -6,10 +6,11 @@
  *
  * Source: OCI image-spec, config.md, manifest.md, image-index.md.
  */
-import { spawnSync } from "node:child_process";
+import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
 import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { environment, fail, ROOT } from "../workspace.mjs";
 import { gzipped, tarOf } from "./archive.mjs";
 
@@ -19,14 +20,13 @@ const sha256 = (bytes) => `sha256:${createHash("sha256").update(bytes).digest("h
 const PROGRAM = "usr/local/bin/initwrap";
 
 /**
- * Writes the image as an OCI archive to `output`, and gives its digest. `programs` has the path of each architecture's program.
- * Ends this process when a library is missing.
+ * Writes the image as an OCI archive to `output`, and gives its digest. `programs` has the path of each architecture's program,
+ * `repository` is the address of the sources, `date` when they are from, in seconds since 1970. Ends this process when a library is
+ * missing.
  */
-export async function buildImage({ version, programs, output }) {
+export async function buildImage({ version, programs, output, repository, date }) {
   const { RUNTIMES, runtimeLibraries } = await import("../../packages/cli/src/wrap/frontend-image.ts");
-  const { blobList, CREATED, checkPlaces, encodeJson, writeImage } = await import(
-    "../../packages/cli/src/wrap/built-image.ts"
-  );
+  const { blobList, checkPlaces, encodeJson, writeImage } = await import("../../packages/cli/src/wrap/built-image.ts");
   const { OCI_CONFIG, OCI_INDEX, OCI_LAYER_GZIP, OCI_MANIFEST } = await import(
     "../../packages/cli/src/model/media-types.ts"
   );
@@ -35,8 +35,10 @@ export async function buildImage({ version, programs, output }) {
     "org.opencontainers.image.title": "initwrap",
     "org.opencontainers.image.description": "Puts an init in front of what a container image or a Dockerfile runs.",
     "org.opencontainers.image.licenses": "MIT",
+    "org.opencontainers.image.source": repository,
     "org.opencontainers.image.version": version,
   };
+  const created = new Date(date * 1000).toISOString().replace(".000Z", "Z");
   const manifests = [];
   for (const runtime of RUNTIMES) {
     const program = programs[runtime.platform.architecture];
@@ -53,11 +55,13 @@ export async function buildImage({ version, programs, output }) {
       await tarOf([...folders, users, ...libraries]),
       await tarOf([{ path: PROGRAM, bytes: readFileSync(program), mode: 0o755 }]),
     ];
-    const descriptors = layers.map((layer) => add(OCI_LAYER_GZIP, gzipped(layer)));
+    // Of no time: a layer that two releases have in common is the same one.
+    const packed = await Promise.all(layers.map((layer) => gzipped(layer)));
+    const descriptors = packed.map((layer) => add(OCI_LAYER_GZIP, layer));
     const config = add(
       OCI_CONFIG,
       encodeJson({
-        created: CREATED,
+        created,
         architecture: runtime.platform.architecture,
         os: runtime.platform.os,
         config: {
@@ -68,7 +72,7 @@ export async function buildImage({ version, programs, output }) {
         },
         rootfs: { type: "layers", diff_ids: layers.map(sha256) },
         history: ["the libraries of Node.js", `initwrap ${version}`].map((created_by) => ({
-          created: CREATED,
+          created,
           created_by,
         })),
       }),
@@ -91,8 +95,9 @@ export async function buildImage({ version, programs, output }) {
     `initwrap:${version}`,
     "--quiet",
   ];
-  const { status, stdout, stderr } = spawnSync(process.execPath, cli, { env: environment(), encoding: "utf8" });
+  const { stdout } = await promisify(execFile)(process.execPath, cli, { env: environment() }).catch(({ stderr }) =>
+    fail(`the image was not wrapped:\n${stderr}`),
+  );
   rmSync(bare);
-  if (status !== 0) fail(`the image was not wrapped:\n${stderr}`);
   return stdout.trim().split("@")[1];
 }

@@ -1,8 +1,8 @@
 /**
  * The release's software bill of materials: each artefact with its hash, and what is inside.
  *
- * CycloneDX 1.6, JSON (https://cyclonedx.org/docs/1.6/json/), without a serial number or a time, which are optional: the same
- * release makes the same file. The inits' own is packages/init-core/inits/sbom.cdx.json, whose components are part of this one.
+ * CycloneDX 1.6, JSON (https://cyclonedx.org/docs/1.6/json/), without a serial number, which is optional, and of the sources' time:
+ * the same release makes the same file. The inits' own is packages/init-core/inits/sbom.cdx.json, whose components are part of this one.
  */
 import { spawnSync } from "node:child_process";
 
@@ -10,9 +10,10 @@ import { spawnSync } from "node:child_process";
  * The text of initwrap-VERSION.cdx.json.
  *
  * `artefacts`: `{ name, sha256, kind }`, where kind is `npm`, `npm-inits`, `program`, `image` or `other`.
- * `bundled`: the npm packages in the CLI's bundle. `node`: Node.js's `{ version }`. `inits`: the inits' own document.
+ * `bundled`: the npm packages in the CLI's bundle. `node`: Node.js's `{ version }`. `inits`: the inits' own document. `author`, `NAME
+ * <ADDRESS>`, and `repository`, an address: who made it of what. `date`: when that was, in seconds since 1970.
  */
-export function releaseSbom({ version, artefacts, bundled, node, inits }) {
+export function releaseSbom({ version, artefacts, bundled, node, inits, author, repository, date }) {
   const release = `pkg:generic/initwrap@${version}`;
   const packages = bundled.map(({ name, version: its, license }) => {
     const purl = `pkg:npm/${name.replace("@", "%40")}@${its}`;
@@ -54,7 +55,18 @@ export function releaseSbom({ version, artefacts, bundled, node, inits }) {
     bomFormat: "CycloneDX",
     specVersion: "1.6",
     version: 1,
-    metadata: { component: { type: "application", "bom-ref": release, name: "initwrap", version, purl: release } },
+    metadata: {
+      timestamp: new Date(date * 1000).toISOString(),
+      authors: [personOf(author)],
+      component: {
+        type: "application",
+        "bom-ref": release,
+        name: "initwrap",
+        version,
+        purl: release,
+        externalReferences: [{ type: "vcs", url: repository }],
+      },
+    },
     components,
     dependencies: [
       { ref: release, dependsOn: files.map((file) => file["bom-ref"]) },
@@ -65,6 +77,12 @@ export function releaseSbom({ version, artefacts, bundled, node, inits }) {
     ],
   };
   return `${JSON.stringify(document, null, 2)}\n`;
+}
+
+/** `NAME <ADDRESS>`, as package.json has it. */
+function personOf(author) {
+  const [, name, email] = /^(.+) <(.+)>$/.exec(author);
+  return { name, email };
 }
 
 function library({ purl, ...rest }) {
