@@ -1,8 +1,8 @@
-/** The addon's prebuilt files: what they are built from, and where they load. */
+/** The addon's prebuilt files: what they are built from, and where they load; on musl, see musl.test.ts. */
 import { execFile, execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
-import { cp, mkdir, readdir, readFile, symlink, writeFile } from "node:fs/promises";
+import { cp, mkdir, readdir, readFile, symlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
@@ -40,63 +40,62 @@ it("the prebuilds are, bit for bit, what the source builds", { timeout: 300_000 
   expect(stdout).toContain("2 prebuilt addons are, bit for bit, what the source builds");
 });
 
-/** Names of the functions that a prebuild takes from elsewhere; those that it can do without are left out. */
-function needs(arch: string): { name: string; version: string }[] {
-  // An entry of the dynamic symbol table, as `readelf` prints it: "  7: 0000 0 FUNC GLOBAL DEFAULT UND open@GLIBC_2.2.5 (2)".
+/**
+ * Functions and variables that a prebuild takes from elsewhere; those that it can do without are left out. It names no library and no
+ * version: whatever the runtime has loaded gives them.
+ */
+function needs(arch: string): readonly string[] {
+  // An entry of the dynamic symbol table, as `readelf` prints it: "  7: 0000 0 FUNC GLOBAL DEFAULT UND open".
   const table = execFileSync("readelf", ["--wide", "--dyn-syms", file(arch)], { encoding: "utf8" });
-  return [...table.matchAll(/GLOBAL\s+DEFAULT\s+UND\s+([^@\s]+)(?:@(\S+))?/g)].map(([, name = "", version = ""]) => ({
-    name,
-    version,
-  }));
+  return [...table.matchAll(/GLOBAL\s+DEFAULT\s+UND\s+(\S+)/g)].map(([, name = ""]) => name);
 }
+
+/** What a C library has: each name with its versions. */
+function exported(library: string): ReadonlyMap<string, readonly string[]> {
+  const table = execFileSync("readelf", ["--wide", "--dyn-syms", library], { encoding: "utf8", maxBuffer: 1 << 24 });
+  const names = new Map<string, string[]>();
+  for (const [, name = "", version = ""] of table.matchAll(/DEFAULT\s+\d+\s+([^@\s]+)(?:@+(\S+))?/g)) {
+    names.set(name, [...(names.get(name) ?? []), version]);
+  }
+  return names;
+}
+
+const GLIBC: Readonly<Record<string, string>> = {
+  x64: "/usr/lib/x86_64-linux-gnu/libc.so.6",
+  arm64: `${ARM64_ROOT}/lib/libc.so.6`,
+};
 
 describe.each(ARCHITECTURES)("the prebuild for %s", (arch) => {
   it("needs no glibc newer than 2.28, which Node 22 itself needs", (context) => {
-    requireCapability(context, "readelf", which("readelf") !== undefined);
-    const versions = needs(arch).flatMap(({ version }) => /^GLIBC_2\.(\d+)/.exec(version)?.[1] ?? []);
-    expect(versions.length).toBeGreaterThan(0);
-    for (const minor of versions) expect(Number(minor)).toBeLessThanOrEqual(28);
+    const library = GLIBC[arch]!;
+    requireCapability(context, "readelf and glibc", which("readelf") !== undefined && existsSync(library));
+    const has = exported(library);
+    expect(has.size).toBeGreaterThan(1000);
+    const own = needs(arch).filter((name) => !name.startsWith("napi_"));
+    expect(own.length).toBeGreaterThan(10);
+    // Of a name that has several versions, the loader gives the oldest to who asks for none.
+    const old = (name: string) =>
+      has.get(name)?.some((version) => {
+        const [, major, minor] = /^GLIBC_(\d+)\.(\d+)/.exec(version) ?? [];
+        return Number(major) === 2 && Number(minor) <= 28;
+      });
+    expect(own.filter((name) => !old(name))).toEqual([]);
   });
 
-  it("needs the C library and Node alone", (context) => {
+  it("names no library, and needs the C library and Node alone", (context) => {
     requireCapability(context, "readelf", which("readelf") !== undefined);
     const dynamic = execFileSync("readelf", ["--wide", "--dynamic", file(arch)], { encoding: "utf8" });
-    expect([...dynamic.matchAll(/Shared library: \[(.+?)\]/g)].map(([, name]) => name)).toEqual(["libc.so.6"]);
-    expect(needs(arch).filter(({ name }) => /^_Z|^__cxa_(?!finalize)|^__gxx|^uv_|^_Unwind/.test(name))).toEqual([]);
+    expect([...dynamic.matchAll(/Shared library: \[(.+?)\]/g)]).toEqual([]);
+    expect(needs(arch).filter((name) => /^_Z|^__cxa_(?!finalize)|^__gxx|^uv_|^_Unwind/.test(name))).toEqual([]);
   });
 
   it("needs no function that musl has not", (context) => {
     const musl = "/usr/lib/x86_64-linux-musl/libc.so";
     requireCapability(context, "musl and readelf", existsSync(musl) && which("readelf") !== undefined);
-    const table = execFileSync("readelf", ["--wide", "--dyn-syms", musl], { encoding: "utf8", maxBuffer: 1 << 24 });
-    const has = new Set([...table.matchAll(/DEFAULT\s+\d+\s+(\S+)/g)].map(([, name]) => name));
+    const has = exported(musl);
     expect(has.size).toBeGreaterThan(1000);
-    expect(needs(arch).filter(({ name }) => !name.startsWith("napi_") && !has.has(name))).toEqual([]);
+    expect(needs(arch).filter((name) => !name.startsWith("napi_") && !has.has(name))).toEqual([]);
   });
-});
-
-it("musl's own loader loads the prebuild, every symbol bound", async (context) => {
-  requireCapability(context, "musl-gcc (Debian: musl-tools) on x64", process.arch === "x64" && !!which("musl-gcc"));
-  // No Node.js for musl is to be had from npm or Debian; so a program lends the names that Node.js would.
-  const folder = scratch();
-  const lent = needs("x64").filter(({ name }) => name.startsWith("napi_"));
-  expect(lent.length).toBeGreaterThan(20);
-  await writeFile(
-    join(folder, "load.c"),
-    `#include <dlfcn.h>
-#include <stdio.h>
-${lent.map(({ name }) => `void ${name}(void) {}`).join("\n")}
-int main(int count, char **words)
-{
-	void *file = dlopen(words[1], RTLD_NOW | RTLD_GLOBAL);
-	puts(!file ? dlerror() : dlsym(file, "napi_register_module_v1") ? "loaded" : "not an addon");
-	return count - 2;
-}
-`,
-  );
-  const load = join(folder, "load");
-  await exec("musl-gcc", ["-O1", "-rdynamic", "-o", load, join(folder, "load.c")]);
-  expect((await exec(load, [file("x64")])).stdout).toBe("loaded\n");
 });
 
 function requireArm64(context: SkippableContext): void {

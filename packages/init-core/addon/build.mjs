@@ -1,5 +1,6 @@
 #!/usr/bin/env node
-// Builds the addon's prebuilt files, one for Linux on x64 and one on arm64, which each load under glibc and musl.
+// Builds the addon's prebuilt files, one for Linux on x64 and one on arm64, which each load under glibc and musl: they name no
+// library (-nodefaultlibs in binding.gyp), and take what the runtime has loaded. Bun refuses a file that names glibc's.
 //
 //   node build.mjs            writes prebuilds/
 //   node build.mjs --check    builds elsewhere and fails unless what is committed is the same, bit for bit
