@@ -5,7 +5,7 @@
  */
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fail, ROOT, run, say } from "./workspace.mjs";
@@ -16,6 +16,9 @@ const BUILDS = [
 ];
 
 const scratch = mkdtempSync(join(tmpdir(), "initwrap-reproduce-"));
+// A container's checkout may belong to another user, whose repository git would not read.
+const settings = join(scratch, "gitconfig");
+writeFileSync(settings, `[safe]\n\tdirectory = ${ROOT}\n\tdirectory = ${ROOT}/.git\n`);
 process.on("exit", () => rmSync(scratch, { recursive: true, force: true }));
 const [first, second] = BUILDS.map(build);
 const names = [...new Set([first, second].flatMap((folder) => readdirSync(folder)))].sort();
@@ -34,7 +37,9 @@ function build({ folder, umask, env }) {
   const home = join(scratch, folder, "home");
   mkdirSync(home, { recursive: true });
   say(`building in ${clone}`);
-  run("git", ["clone", "--quiet", "--no-hardlinks", ROOT, clone]);
+  run("git", ["clone", "--quiet", "--no-hardlinks", ROOT, clone], {
+    env: { ...process.env, GIT_CONFIG_GLOBAL: settings },
+  });
   const script = `umask ${umask}; exec node scripts/release.mjs`;
   const { LANG, LC_ALL, SOURCE_DATE_EPOCH, ...rest } = process.env;
   const { status, stderr } = spawnSync("sh", ["-c", script], {

@@ -206,5 +206,7 @@ test("names under which the originals are shipped are understood", () => {
     ["dumb-init_1.2.5_x86_64", ["--version"], "dumb-init v"],
   ] as const)
     expect(spawnSync(named(name), args, { encoding: "utf8" }).output.join("")).toContain(text);
-  expect(execFileSync(named("podman-init"), ["--version"], { encoding: "utf8" })).toMatch(/^initwrap \d+\.\d+\.\d+\S*\n$/);
+  expect(execFileSync(named("podman-init"), ["--version"], { encoding: "utf8" })).toMatch(
+    /^initwrap \d+\.\d+\.\d+\S*\n$/,
+  );
 });

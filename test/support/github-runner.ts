@@ -1,5 +1,5 @@
 /**
- * The part of a GitHub runner that an action of our own meets: expressions by GitHub's own library, shell steps by the bash
+ * The part of a GitHub runner that our own action and workflows meet: expressions by GitHub's own library, shell steps by the bash
  * that runners start, and the files behind GITHUB_OUTPUT and GITHUB_STEP_SUMMARY. Other people's actions are functions of the
  * test.
  */
@@ -19,6 +19,14 @@ export interface Step {
   readonly with?: Readonly<Record<string, unknown>>;
   readonly run?: string;
   readonly env?: Values;
+  readonly "working-directory"?: string;
+}
+
+export interface Job {
+  readonly if?: string;
+  readonly env?: Values;
+  readonly outputs?: Values;
+  readonly steps: readonly Step[];
 }
 
 export interface Action {
@@ -34,8 +42,10 @@ export interface Runner {
   /** What `github.…` and `secrets.…` are. */
   readonly github?: Values;
   readonly secrets?: Values;
-  /** What other people's actions do, by what stands after `uses:`. */
-  readonly actions: Readonly<Record<string, (inputs: Values) => Promise<void>>>;
+  /** The outputs of the jobs before. */
+  readonly needs?: Readonly<Record<string, Values>>;
+  /** What other people's actions do, by what stands after `uses:`; they may give outputs. */
+  readonly actions: Readonly<Record<string, (inputs: Values) => Promise<unknown>>>;
 }
 
 export interface Ran {
@@ -60,13 +70,21 @@ export function runAction(action: Action, inputs: Values, runner: Runner): Promi
   return runSteps(action.runs.steps, Object.fromEntries(outputs), values, runner);
 }
 
+/** Runs a workflow's job, or gives undefined where its `if` says no. What is in `runner.env` goes before the job's own. */
+export async function runJob(job: Job, runner: Runner): Promise<Ran | undefined> {
+  const contexts = contextsOf({}, runner);
+  if (job.if !== undefined && evaluate(job.if, contexts, {}) !== "true") return undefined;
+  const env = { ...mapValues(job.env ?? {}, (value) => fillIn(value, contexts, {})), ...runner.env };
+  return runSteps(job.steps, job.outputs ?? {}, {}, { ...runner, env });
+}
+
 /** Runs steps one after the other until one fails. `outputs` are evaluated at the end. */
 export async function runSteps(steps: readonly Step[], outputs: Values, inputs: Values, runner: Runner): Promise<Ran> {
   const folder = await mkdtemp(join(tmpdir(), "initwrap-runner-"));
   const done: Record<string, Values> = {};
   const used: string[] = [];
   let [status, stdout, stderr, summary] = [0, "", "", ""];
-  const contexts = { inputs, github: runner.github ?? {}, secrets: runner.secrets ?? {} };
+  const contexts = contextsOf(inputs, runner);
   const fill = (text: string): string => fillIn(text, contexts, done);
   try {
     const names = ["OUTPUT", "STEP_SUMMARY"] as const;
@@ -76,7 +94,8 @@ export async function runSteps(steps: readonly Step[], outputs: Values, inputs: 
         const action = runner.actions[step.uses];
         if (!action) throw new Error(`the test has no ${step.uses}`);
         used.push(step.uses);
-        await action(mapValues(step.with ?? {}, (value) => fill(String(value))));
+        const given = await action(mapValues(step.with ?? {}, (value) => fill(String(value))));
+        if (step.id !== undefined && given) done[step.id] = given as Values;
         continue;
       }
       const files = Object.fromEntries(names.map((name) => [`GITHUB_${name}`, join(folder, `${at}-${name}`)]));
@@ -84,7 +103,7 @@ export async function runSteps(steps: readonly Step[], outputs: Values, inputs: 
       const script = join(folder, `${at}.sh`);
       await writeFile(script, fill(step.run ?? ""));
       const env = { ...runner.env, ...files, RUNNER_TEMP: folder, ...mapValues(step.env ?? {}, fill) };
-      const result = await bash(script, runner.workspace, env);
+      const result = await bash(script, join(runner.workspace, step["working-directory"] ?? "."), env);
       stdout += result.stdout;
       stderr += result.stderr;
       summary += await readFile(files["GITHUB_STEP_SUMMARY"]!, "utf8");
@@ -118,22 +137,35 @@ function parseOutputs(text: string): Values {
 
 type Contexts = Readonly<Record<string, Values>>;
 
+interface Known {
+  readonly values: Contexts;
+  /** The jobs' outputs. */
+  readonly needs: Contexts;
+}
+
+function contextsOf(inputs: Values, { github = {}, secrets = {}, needs = {}, env }: Runner): Known {
+  const set = Object.entries(env).flatMap(([name, value]) => (value === undefined ? [] : [[name, value] as const]));
+  return { values: { inputs, github, secrets, env: Object.fromEntries(set) }, needs };
+}
+
 /** `steps` are the outputs of the steps that have run. */
-function fillIn(text: string, contexts: Contexts, steps: Contexts): string {
+function fillIn(text: string, contexts: Known, steps: Contexts): string {
   return text.replace(/\$\{\{(.*?)\}\}/g, (_, expression: string) => evaluate(expression, contexts, steps));
 }
 
-function evaluate(expression: string, contexts: Contexts, steps: Contexts): string {
-  const outputs = Object.entries(steps).map(([key, values]) => ({
-    key,
-    value: new data.Dictionary({ key: "outputs", value: dictionary(values) }),
-  }));
+function evaluate(expression: string, contexts: Known, steps: Contexts): string {
+  const outputs = (all: Contexts) =>
+    Object.entries(all).map(([key, values]) => ({
+      key,
+      value: new data.Dictionary({ key: "outputs", value: dictionary(values) }),
+    }));
   const all = new data.Dictionary(
-    ...Object.entries(contexts).map(([key, values]) => ({ key, value: dictionary(values) })),
-    { key: "steps", value: new data.Dictionary(...outputs) },
+    ...Object.entries(contexts.values).map(([key, values]) => ({ key, value: dictionary(values) })),
+    { key: "steps", value: new data.Dictionary(...outputs(steps)) },
+    { key: "needs", value: new data.Dictionary(...outputs(contexts.needs)) },
   );
   const { tokens } = new Lexer(expression.trim()).lex();
-  const parsed = new Parser(tokens, [...Object.keys(contexts), "steps"], []).parse();
+  const parsed = new Parser(tokens, [...Object.keys(contexts.values), "steps", "needs"], []).parse();
   return new Evaluator(parsed, all).evaluate().coerceString();
 }
 
