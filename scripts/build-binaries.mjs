@@ -23,8 +23,9 @@ import {
 } from "node:fs";
 import { join, resolve } from "node:path";
 import { promisify } from "node:util";
-import { build, leanOclif } from "./build.mjs";
+import { build } from "./build.mjs";
 import { nodeProgram } from "./node-program.mjs";
+import { oclifParser } from "./oclif-parser.mjs";
 import { environment, fail, install, ROOT, say } from "./workspace.mjs";
 
 const CLI = join(ROOT, "packages/cli");
@@ -148,14 +149,6 @@ function assets(arch) {
 /** The whole CLI as one CommonJS script: what a single executable application starts. */
 async function script() {
   const { build: bundle } = await import("esbuild");
-  const commands = readdirSync(join(CLI, "src/commands"), { recursive: true })
-    .filter((name) => name.endsWith(".ts"))
-    .sort();
-  const modules = commands.map((name) => [
-    `dist/commands/${name.replace(/\.ts$/, ".js")}`,
-    join(CLI, "src/commands", name),
-  ]);
-  const table = modules.map(([name, file]) => `${JSON.stringify(name)}: () => import(${JSON.stringify(file)}),`);
   const { outputFiles, metafile } = await bundle({
     metafile: true,
     entryPoints: [join(STANDALONE, "src/main.ts")],
@@ -172,25 +165,16 @@ async function script() {
     banner: { js: "(function(require,process){" },
     footer: { js: "})" },
     outfile: "main.js",
-    external: ["typescript"],
     alias: { "@initwrap/init-core": join(CORE, "lib/index.ts") },
     define: { "process.env.NODE_ENV": '"production"', "import.meta.url": '"file:///proc/self/initwrap/dist/main.js"' },
     plugins: [
-      leanOclif,
+      oclifParser,
       {
         name: "standalone",
-        setup({ onResolve, onLoad }) {
-          onResolve({ filter: /^initwrap:commands$/ }, () => ({ path: "commands", namespace: "initwrap" }));
-          onLoad({ filter: /^commands$/, namespace: "initwrap" }, () => ({
-            contents: `export const commands = {\n${table.join("\n")}\n};`,
-            resolveDir: ROOT,
-          }));
-          const instead = (filter, importer, file) =>
-            onResolve({ filter }, (args) =>
-              importer.test(args.importer) ? { path: join(STANDALONE, "src", file) } : undefined,
-            );
-          instead(/\/module-loader(\.js)?$/, /@oclif\/core\/lib\//, "module-loader.ts");
-          instead(/^\.\/prebuilt\.ts$/, /packages\/init-core\/lib\//, "prebuilt.ts");
+        setup({ onResolve }) {
+          onResolve({ filter: /^\.\/prebuilt\.ts$/ }, ({ importer }) =>
+            /packages\/init-core\/lib\//.test(importer) ? { path: join(STANDALONE, "src/prebuilt.ts") } : undefined,
+          );
         },
       },
     ],

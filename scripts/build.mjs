@@ -1,11 +1,24 @@
 /**
- * Builds the packages: one esbuild bundle each, type declarations, and the manifest that spares oclif loading every
- * command at start. The BuildKit frontend is one file and goes into the CLI's package. The inits are not built here: they are committed, and packages/init-core/build.mjs makes them.
+ * Builds the packages: the libraries, the CLI's program, type declarations, and what is made from the commands' descriptions.
+ * The BuildKit frontend is one file and goes into the CLI's package. The inits are not built here: they are committed, and
+ * packages/init-core/build.mjs makes them.
  */
 import { spawnSync } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join, relative } from "node:path";
+import { oclifParser } from "./oclif-parser.mjs";
 import { environment, fail, install, node, ROOT, run } from "./workspace.mjs";
 
 /** Builds when a source is newer than the last build. */
@@ -36,49 +49,198 @@ function newerThan(time) {
 }
 
 async function main() {
-  const { build: bundle } = await import("esbuild");
+  const started = new Date();
   const cli = join(ROOT, "packages/cli");
   const core = join(ROOT, "packages/init-core");
-  const shared = {
-    bundle: true,
-    format: "esm",
-    platform: "node",
-    target: "node22",
-    minify: true,
-    legalComments: "none",
-    logLevel: "warning",
-    write: false,
-  };
-  for (const folder of [cli, core]) rmSync(join(folder, "dist"), { recursive: true, force: true });
-  const bundled = async (options) => writeBundle(await bundle({ ...shared, ...options }));
-  await bundled({
-    entryPoints: entries(core, "lib"),
-    outdir: join(core, "dist"),
-    external: ["node-gyp-build"],
-  });
-  await bundled({
-    // Each command is a file of its own: a run loads one of them.
-    entryPoints: [
-      ...["start", "index", "reference"].map((name) => join(cli, `src/${name}.ts`)),
-      ...readdirSync(join(cli, "src/commands")).map((name) => join(cli, "src/commands", name)),
-    ],
-    outbase: join(cli, "src"),
-    outdir: join(cli, "dist"),
-    splitting: true,
-    chunkNames: "chunks/[name]-[hash]",
-    // oclif looks for typescript to run sources of a plugin in development; there is none here.
-    external: ["@initwrap/init-core", "typescript"],
-    define: { "process.env.NODE_ENV": '"production"' },
-    plugins: [precompiledSnippets(cli), leanOclif],
-  });
-  const frontend = join(ROOT, "packages/buildkit-frontend");
-  // CommonJS, which starts sooner, and whose parts are run when they are asked for.
+  const scratch = join(ROOT, `.cache/building-${process.pid}`);
+  // A run of what was built before goes on during the build: each folder is made beside the old one, and takes its place.
+  const next = { cli: join(scratch, "cli"), core: join(scratch, "core") };
+  process.on("exit", () => rmSync(scratch, { recursive: true, force: true }));
+  await libraries(cli, core, next);
+  await program(cli, core, next.cli);
+  await frontend(core, next.cli);
+  // Findings name their page in the package, and documents their schema.
+  for (const folder of ["templates", "docs", "schemas"]) {
+    cpSync(join(ROOT, folder), join(scratch, folder), { recursive: true, filter: isForReaders });
+  }
+  for (const [name, folder] of [
+    ["core", core],
+    ["cli", cli],
+  ]) {
+    const types = spawnSync("tsc", ["-p", join(folder, "tsconfig.json"), "--outDir", next[name]], {
+      env: environment(),
+      stdio: ["ignore", 2, 2],
+    });
+    if (types.status !== 0) fail(`the type declarations of ${folder} could not be made`);
+  }
+  const manifest = oclifManifest(cli, next.cli, scratch);
+  await manPages(cli, manifest, { reference: join(next.cli, "reference.js"), folder: join(scratch, "man") });
+  writeFileSync(join(next.cli, ".built"), "");
+  // A source that was changed during the build is newer than this.
+  utimesSync(join(next.cli, ".built"), started, started);
+  take(next.core, join(core, "dist"));
+  for (const folder of ["templates", "docs", "schemas", "man", "oclif.manifest.json"]) {
+    take(join(scratch, folder), join(cli, folder));
+  }
+  take(next.cli, join(cli, "dist"));
+}
+
+/** Puts a file or folder in the place of another one, without a time at which it is half there. */
+function take(made, place) {
+  for (let attempt = 0; ; attempt++) {
+    try {
+      return renameSync(made, place);
+    } catch (error) {
+      if (!["ENOTEMPTY", "EEXIST"].includes(error.code) || attempt === 10) throw error;
+    }
+    // A folder that is not empty is moved away first, and removed with everything else that is in the way.
+    const old = `${made}-old`;
+    try {
+      renameSync(place, old);
+    } catch (error) {
+      if (error.code !== "ENOENT") throw error;
+    }
+    rmSync(old, { recursive: true, force: true });
+  }
+}
+
+const SHARED = {
+  bundle: true,
+  format: "esm",
+  platform: "node",
+  target: "node22",
+  minify: true,
+  legalComments: "none",
+  logLevel: "warning",
+};
+
+/** What other programs import. */
+async function libraries(cli, core, next) {
+  const { build: bundle } = await import("esbuild");
+  const shared = { ...SHARED, write: false };
+  writeLibrary(
+    await bundle({
+      ...shared,
+      entryPoints: entries(core, "lib"),
+      outdir: next.core,
+      external: ["node-gyp-build"],
+    }),
+  );
+  writeLibrary(
+    await bundle({
+      ...shared,
+      entryPoints: ["index", "reference"].map((name) => join(cli, `src/${name}.ts`)),
+      outdir: next.cli,
+      splitting: true,
+      chunkNames: "chunks/[name]-[hash]",
+      external: ["@initwrap/init-core"],
+      define: { "process.env.NODE_ENV": '"production"' },
+      plugins: [precompiledSnippets(cli)],
+    }),
+  );
+}
+
+/**
+ * The CLI, as one CommonJS file beside its start. Node needs a third of a millisecond to find, open and link each file of a program,
+ * and V8 compiles and keeps only the functions that a run calls; what a command imports when it runs is started then. What is
+ * large and seldom needed is in files of its own: leaves, which import nothing of ours.
+ */
+async function program(cli, core, folder) {
+  const { build: bundle, transform } = await import("esbuild");
+  const shared = { ...SHARED, format: "cjs" };
   await bundle({
     ...shared,
+    entryPoints: Object.fromEntries(Object.entries(LEAVES).map(([name, entry]) => [name, entry.replace(/^\./, cli)])),
+    absWorkingDir: cli,
+    outdir: join(folder, "leaves"),
+    outExtension: { ".js": ".cjs" },
+  });
+  const { outputFiles } = await bundle({
+    ...shared,
+    minify: false,
+    write: false,
+    entryPoints: ["start", "main"].map((name) => join(cli, `src/${name}.ts`)),
+    outdir: folder,
+    outExtension: { ".js": ".cjs" },
+    // Its files are found from its package; see below.
+    alias: { "@initwrap/init-core": join(core, "lib/index.ts") },
+    define: { "process.env.NODE_ENV": '"production"', "import.meta.url": "moduleUrl" },
+    supported: { "dynamic-import": false },
+    plugins: [precompiledSnippets(cli), oclifParser, ownPlace, filesBeside],
+  });
+  for (const { path, text } of outputFiles) {
+    const late = text.replace(LATE_REQUIRE, "$1late($2);");
+    if (/__toESM\(require\("node:/.test(late)) fail(`${path} copies one of Node's modules, which reads all it exports`);
+    const { code } = await transform(PROGRAM_START + late, {
+      format: "cjs",
+      platform: "node",
+      target: SHARED.target,
+      minify: true,
+      legalComments: "none",
+    });
+    writeFileSync(path, code);
+  }
+}
+
+/** By the name of the file that each becomes: packages, and modules of the CLI. */
+const LEAVES = {
+  "base-table.data": "./src/wrap/base-table.data.ts",
+  handlebars: "handlebars",
+  ignore: "ignore",
+  picomatch: "picomatch",
+  yaml: "yaml",
+};
+
+const filesBeside = {
+  name: "files-beside",
+  setup({ onResolve }) {
+    onResolve({ filter: /^[\w./-]+$/ }, ({ path, kind }) => {
+      if (path === "./run-command.ts" && kind === "dynamic-import") return { path: "./main.cjs", external: true };
+      const name = path.replace(/^\.\/|\.ts$/g, "");
+      if (kind === "entry-point" || !Object.hasOwn(LEAVES, name)) return undefined;
+      return { path: `./leaves/${name}.cjs`, external: true };
+    });
+  },
+};
+
+/** init-core's modules are in the CLI's bundle, and look for its files where the package is. */
+const ownPlace = {
+  name: "own-place",
+  setup({ onLoad }) {
+    onLoad({ filter: /\/init-core\/lib\/(?:package-root|prebuilt)\.ts$/ }, ({ path }) => ({
+      contents: readFileSync(path, "utf8").replace("import.meta.url", "initCoreUrl()"),
+      loader: "ts",
+    }));
+  },
+};
+
+const PROGRAM_START = `
+  const { pathToFileURL } = require("node:url");
+  const moduleUrl = pathToFileURL(__filename).href;
+  const initCoreUrl = () => pathToFileURL(require.resolve("@initwrap/init-core/package.json")).href;
+  const late = (name) => {
+    let loaded;
+    return new Proxy({}, { get: (_, key) => (loaded ??= require(name))[key] });
+  };
+`;
+
+/** Modules that take a millisecond or more to load, and of which many runs need nothing. */
+const LATE =
+  "child_process|crypto|diagnostics_channel|fs/promises|http|https|net|readline|stream|stream/promises|timers/promises|tls|util|worker_threads|zlib";
+const LATE_REQUIRE = new RegExp(
+  `^( *(?:(?:var|const) )?[\\w$]+ = )(?:__toESM\\()?require\\(("node:(?:${LATE})")(?:\\), 1)?\\);$`,
+  "gm",
+);
+
+/** The BuildKit frontend: CommonJS, which starts sooner, and whose parts are run when they are asked for. */
+async function frontend(core, folder) {
+  const { build: bundle } = await import("esbuild");
+  const source = join(ROOT, "packages/buildkit-frontend");
+  await bundle({
+    ...SHARED,
     format: "cjs",
-    write: true,
-    entryPoints: { frontend: join(frontend, "src/main.ts") },
-    outdir: join(cli, "dist/frontend"),
+    entryPoints: { frontend: join(source, "src/main.ts") },
+    outdir: join(folder, "frontend"),
     outExtension: { ".js": ".cjs" },
     alias: { "@initwrap/init-core": join(core, "lib/index.ts") },
     define: { "import.meta.url": "moduleUrl" },
@@ -86,45 +248,9 @@ async function main() {
   });
   for (const architecture of ["amd64", "arm64"]) {
     const launcher = `linux-${architecture}`;
-    cpSync(join(frontend, "launcher", launcher), join(cli, "dist/frontend", `launcher-${launcher}`));
+    cpSync(join(source, "launcher", launcher), join(folder, "frontend", `launcher-${launcher}`));
   }
-  // Findings name their page in the package, and documents their schema.
-  for (const folder of ["templates", "docs", "schemas"]) {
-    rmSync(join(cli, folder), { recursive: true, force: true });
-    cpSync(join(ROOT, folder), join(cli, folder), { recursive: true, filter: isForReaders });
-  }
-  for (const folder of [core, cli]) {
-    const types = spawnSync("tsc", ["-p", join(folder, "tsconfig.json")], {
-      env: environment(),
-      stdio: ["ignore", 2, 2],
-    });
-    if (types.status !== 0) fail(`the type declarations of ${folder} could not be made`);
-  }
-  await manifest(cli);
-  await manPages(cli);
-  writeFileSync(join(cli, "dist/.built"), "");
 }
-
-/**
- * What oclif does at every start, and nothing here needs: it loads modules of Node's that it nearly never uses, which now are
- * loaded when something is read from them; and it finds out the user's shell and the platform's flavour, which reads files and
- * fails for a user who has no entry in /etc/passwd.
- */
-export const leanOclif = {
-  name: "lean-oclif",
-  setup({ onLoad }) {
-    const REQUIRE = /\b(const \w+ = )(require\("node:(?:child_process|perf_hooks|readline)"\));/g;
-    onLoad({ filter: /\/@oclif\/core\/lib\/(?:performance|parser\/parse|util\/os)\.js$/ }, ({ path }) => {
-      const source = readFileSync(path, "utf8");
-      const contents = source
-        .replace(REQUIRE, "$1new Proxy({}, { get: (_, name) => $2[name] });")
-        .replace("(await import('wsl-utils')).isWsl ? 'wsl' : ", "")
-        .replace("(0, node_os_1.userInfo)().shell", "'unknown'");
-      if (contents === source || /isWsl|userInfo/.test(contents)) fail(`${path} is not what it was`);
-      return { contents, loader: "js" };
-    });
-  },
-};
 
 /** Puts compiled templates in the place of wrap/snippet-templates.ts, with the part of Handlebars that runs them. */
 function precompiledSnippets(cli) {
@@ -138,10 +264,13 @@ function precompiledSnippets(cli) {
     name: "precompiled-snippets",
     setup({ onLoad }) {
       onLoad({ filter: /\/wrap\/snippet-templates\.ts$/ }, ({ path }) => ({
+        // A run that only looks fills in no snippet, and starts nothing of Handlebars.
         contents: `
-          import handlebars from "handlebars/runtime";
           const compiled = { ${readdirSync(folder).map(compiled).join(",\n")} };
-          export const snippetTemplate = (name) => handlebars.template(compiled[name]);
+          export const snippetTemplate = (name) => {
+            let render;
+            return (data) => (render ??= require("handlebars/runtime").template(compiled[name]))(data);
+          };
         `,
         resolveDir: dirname(path),
         loader: "js",
@@ -152,25 +281,15 @@ function precompiledSnippets(cli) {
 
 /**
  * Writes what esbuild made, with Node's own modules by `require` and not by `import`: an import reads every export once, and
- * some of those are getters that load what nobody asked for (`node:http` all of undici, `node:crypto` all of WebCrypto):
- * 40 ms at every start. What is left of the slow ones is put off until it is used.
+ * some of those are getters that load what nobody asked for (`node:http` all of undici, `node:crypto` all of WebCrypto).
  */
-function writeBundle({ outputFiles }) {
+function writeLibrary({ outputFiles }) {
   for (const { path, text } of outputFiles) {
     // Above all other code, where an import takes effect as well. Bundled CommonJS modules need the function too.
     const required = ['const require=process.getBuiltinModule("node:module").createRequire(import.meta.url);'];
     const rest = text.replace(BUILTIN_IMPORT, (_, everything, standard, named, module) => {
-      if (everything && LATE.test(module)) {
-        required.push(`const ${everything}=new Proxy({},{get:(_,name)=>require(${module})[name]});`);
-        return "";
-      }
-      if (named && LATE.test(module)) {
-        required.push(...named.split(",").map((binding) => lateFunction(binding, module)));
-        return "";
-      }
-      const name = everything ?? standard;
       const names = named && `{${named.replaceAll(" as ", ":")}}`;
-      const targets = [name, names].filter(Boolean);
+      const targets = [everything ?? standard, names].filter(Boolean);
       required.push(...targets.map((target) => `const ${target}=require(${module});`));
       return "";
     });
@@ -178,18 +297,6 @@ function writeBundle({ outputFiles }) {
     mkdirSync(dirname(path), { recursive: true });
     writeFileSync(path, required.join("") + rest);
   }
-}
-
-/** Modules that take milliseconds to load, and that many runs need nothing of: they are loaded when a function is called. */
-const LATE = /^"node:(?:crypto|zlib)"$/;
-
-/** `createHash as a` of such a module. */
-function lateFunction(binding, module) {
-  const [imported, local = imported] = binding.split(" as ");
-  // A class or a table of constants would have to be there at once.
-  if (!/^[a-z]/.test(imported) || imported === "constants")
-    fail(`${imported} of ${module} is no function that can be late`);
-  return `const ${local}=(...args)=>require(${module}).${imported}(...args);`;
 }
 
 /** As esbuild writes it when minifying: everything, the default export, names, the module's name with its quotes. */
@@ -205,13 +312,10 @@ function entries(folder, source) {
 }
 
 /** The man pages, from the manifest; package.json names each, so that npm puts them where `man` looks. */
-async function manPages(cli) {
-  const { commandsOf, manPages: render } = await import(join(cli, "dist/reference.js"));
-  const { commands, version } = JSON.parse(readFileSync(join(cli, "oclif.manifest.json"), "utf8"));
-  const folder = join(cli, "man");
-  rmSync(folder, { recursive: true, force: true });
+async function manPages(cli, manifest, { reference, folder }) {
+  const { commandsOf, manPages: render } = await import(reference);
   mkdirSync(folder);
-  const pages = render({ version, commands: commandsOf({ commands }) });
+  const pages = render({ version: manifest.version, commands: commandsOf(manifest) });
   for (const [name, text] of pages) writeFileSync(join(folder, name), text);
   const named = JSON.parse(readFileSync(join(cli, "package.json"), "utf8")).man;
   const wanted = [...pages.keys()].map((name) => `./man/${name}`);
@@ -223,14 +327,25 @@ function isForReaders(path) {
   return !/^docs\/(\.vitepress|project|tsconfig\.json|index\.md)(\/|$)/.test(relative(ROOT, path));
 }
 
-/** oclif.manifest.json, by oclif's own generator, with a start that is not slowed by its update check. */
-async function manifest(cli) {
-  const result = spawnSync(process.execPath, [join(cli, "node_modules/oclif/bin/run.js"), "manifest", cli], {
-    cwd: cli,
+/** oclif.manifest.json, by oclif's own generator: of a package beside the one that is being built, with its commands. */
+function oclifManifest(cli, built, scratch) {
+  const { name, version, type, oclif } = JSON.parse(readFileSync(join(cli, "package.json"), "utf8"));
+  const commands = { strategy: "explicit", target: "./commands.js", identifier: "COMMANDS" };
+  const file = (path, text) => writeFileSync(join(scratch, path), text);
+  file("package.json", JSON.stringify({ name, version, type, oclif: { ...oclif, commands }, files: ["."] }));
+  file(
+    "commands.js",
+    `import program from ${JSON.stringify(join(built, "main.cjs"))};
+    const named = async (name) => [name, await program.loadCommand(name)];
+    export const COMMANDS = Object.fromEntries(await Promise.all(Object.keys(program.COMMANDS).map(named)));`,
+  );
+  const result = spawnSync(process.execPath, [join(cli, "node_modules/oclif/bin/run.js"), "manifest", scratch], {
+    cwd: scratch,
     env: { ...environment(), NODE_ENV: "production" },
     encoding: "utf8",
   });
   if (result.status !== 0) fail(`oclif manifest failed:\n${result.stdout}${result.stderr}`);
+  return JSON.parse(readFileSync(join(scratch, "oclif.manifest.json"), "utf8"));
 }
 
 if (process.argv[1] === join(ROOT, "scripts/build.mjs")) {

@@ -1,19 +1,22 @@
-/** Lets oclif find, load and run a command. */
-import { fileURLToPath } from "node:url";
-import { Config } from "@oclif/core/config";
+/** Finds, loads and runs a command. */
+import { COMMANDS, type CommandConstructor, isCommand, loadCommand } from "./command-table.ts";
+import { programConfig } from "./program-config.ts";
 import { flagFirst, unknownCommand } from "./terminal/present-error.ts";
+import { presented } from "./terminal/presented.ts";
 
-/** Runs the command that the first word names. Throws what it throws, and USAGE when there is none of that name. */
-export async function runCommand([name = "", ...argv]: readonly string[], entry: string): Promise<void> {
-  // No plugin is looked for: there are none, and their folder may be one that this user cannot read.
-  const config = await Config.load({ root: fileURLToPath(entry), userPlugins: false, devPlugins: false });
-  const command = config.findCommand(name);
-  if (command === undefined) {
-    const { commandIDs } = config;
-    throw name.startsWith("-") ? flagFirst([name, ...argv], commandIDs) : unknownCommand(name, commandIDs);
+/** Runs the command that the first word names, and sets `process.exitCode`. `entry` is as `start` has it. Never rejects. */
+export function runCommand(argv: readonly string[], entry: string): Promise<void> {
+  return presented(argv, () => run(argv, new URL("..", entry)));
+}
+
+async function run([name = "", ...argv]: readonly string[], root: URL): Promise<void> {
+  if (!isCommand(name)) {
+    const names = Object.keys(COMMANDS);
+    throw name.startsWith("-") ? flagFirst([name, ...argv], names) : unknownCommand(name, names);
   }
   try {
-    await config.runCommand(name, argv, command);
+    const Loaded: CommandConstructor = await loadCommand(name);
+    await new Loaded(argv, programConfig(root)).execute();
   } catch (error) {
     // oclif ends a run by throwing an error that only carries an exit code.
     const { code, oclif } = error as { code?: unknown; oclif?: { exit?: number } };

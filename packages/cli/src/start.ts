@@ -1,28 +1,22 @@
 /**
- * Starts the CLI. Help and the version are answered here, from the manifest: nothing is loaded for them. For a command oclif
- * is; every way a run can fail ends here or in BaseCommand with the exit code of docs/exit-codes.md. oclif's own handler is
- * not used: it exits 1 whatever the error, and prints stacks at people.
+ * Starts the CLI. Help and the version are answered here, from the manifest: nothing is loaded for them. Every way a run can fail
+ * ends in `presented` or in BaseCommand with the exit code of docs/exit-codes.md. oclif's own handler is not used: it exits 1
+ * whatever the error, and prints stacks at people.
  */
 import { readFileSync } from "node:fs";
-import { EXIT } from "./model/errors.ts";
-import { presentError } from "./terminal/present-error.ts";
+import { presented } from "./terminal/presented.ts";
 import { ignoreClosedPipe, writeProduct } from "./terminal/streams.ts";
+import { beforeDashes } from "./terminal/words.ts";
 
 /**
- * Runs one command line and sets `process.exitCode`.
+ * Runs one command line and sets `process.exitCode`. Never rejects.
  * `entry` is the URL of the starting script; the manifest and package.json are one folder above it.
  */
 export async function start(argv: readonly string[], entry: string): Promise<void> {
   ignoreClosedPipe();
-  try {
-    if (argv[0] === "--version") await writeProduct(`${versionLine(entry)}\n`);
-    else if (wantsHelp(argv)) await help(argv, entry);
-    else await (await import("./run-command.ts")).runCommand(argv, entry);
-  } catch (error) {
-    // process.exitCode may hold a leftover of a command that failed half-way; the error that ended the run decides.
-    process.exitCode = presentError(error, { json: beforeDashes(argv).includes("--json") });
-  }
-  process.exitCode ??= EXIT.done;
+  if (argv[0] === "--version") await presented(argv, () => writeProduct(`${versionLine(entry)}\n`));
+  else if (wantsHelp(argv)) await presented(argv, () => help(argv, entry));
+  else await (await import("./run-command.ts")).runCommand(argv, entry);
 }
 
 /** Also `help image` and `image -h`, which is what people try first. */
@@ -45,9 +39,4 @@ async function help(argv: readonly string[], entry: string): Promise<void> {
 function versionLine(entry: string): string {
   const { name, version } = JSON.parse(readFileSync(new URL("../package.json", entry), "utf8"));
   return `${name}/${version} ${process.platform}-${process.arch} node-${process.version}`;
-}
-
-function beforeDashes(argv: readonly string[]): readonly string[] {
-  const end = argv.indexOf("--");
-  return end < 0 ? argv : argv.slice(0, end);
 }

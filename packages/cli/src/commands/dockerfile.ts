@@ -8,6 +8,7 @@ import { baseImageFlags } from "../terminal/base-image-flags.ts";
 import { paintFor } from "../terminal/colour.ts";
 import { errorDocument, presentErrors } from "../terminal/present-error.ts";
 import { registryFlags } from "../terminal/registry-flags.ts";
+import { standardInput } from "../terminal/streams.ts";
 import type { BaseLock } from "../wrap/base-lock.ts";
 import type { DockerfileRun } from "../wrap/dockerfile-run.ts";
 import type { SubjectResult } from "../wrap/dockerfile-subjects.ts";
@@ -182,7 +183,7 @@ anything is written: the container runs what it ran, behind the init. What is no
     const lock = flags.undo ? undefined : await this.openLock(flags);
     const results = await runSubjects(subjects, {
       file: "",
-      stdin: process.stdin,
+      stdin: standardInput,
       sink,
       look,
       verdictOnly: flags.check && !product,

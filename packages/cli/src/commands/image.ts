@@ -9,6 +9,7 @@ import { BaseCommand } from "../terminal/base-command.ts";
 import { presentError } from "../terminal/present-error.ts";
 import { PROGRESS_MODES, type Progress, type ProgressMode, progressFor } from "../terminal/progress.ts";
 import { registryFlags } from "../terminal/registry-flags.ts";
+import { standardInput } from "../terminal/streams.ts";
 
 export default class Image extends BaseCommand {
   static override summary = "Put an init in front of what an image runs.";
@@ -185,7 +186,7 @@ the others; a run that is started again passes over what is there already.`;
     const shard = flags.shard === undefined ? undefined : parseShard(flags.shard);
     const where = from === "-" ? "standard input" : from;
     const images = await readImageList({
-      text: await readText(from, process.stdin),
+      text: await readText(from, standardInput),
       where,
       names: flags.tag ?? [],
       push: flags.push,

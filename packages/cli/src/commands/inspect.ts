@@ -8,6 +8,7 @@ import { baseImageFlags } from "../terminal/base-image-flags.ts";
 import { paintFor } from "../terminal/colour.ts";
 import { inspectionTree } from "../terminal/inspect-tree.ts";
 import { registryFlags } from "../terminal/registry-flags.ts";
+import { standardInput } from "../terminal/streams.ts";
 
 export default class Inspect extends BaseCommand {
   static override summary = "Show who is PID 1 in a Dockerfile's or an image's container, and why.";
@@ -71,7 +72,7 @@ export default class Inspect extends BaseCommand {
     ]);
     const inspection = await inspect({
       subject: args.subject,
-      stdin: process.stdin,
+      stdin: standardInput,
       platforms: (flags.platform ?? []).map(platformFlag),
       replaceInit: flags["replace-init"],
       buildArgs: flags["build-arg"] ?? [],

@@ -1,10 +1,10 @@
 /** `initwrap run`: a command under an init, without an init in the image. */
-import { Command } from "@oclif/core/command";
 import { boolean, string } from "@oclif/core/flags";
+import { RunnableCommand } from "../terminal/runnable-command.ts";
 import { writeProduct } from "../terminal/streams.ts";
 
 /** Not a BaseCommand: every word is the init's to read, or the command's, and --json or --quiet may be either. */
-export default class Run extends Command {
+export default class Run extends RunnableCommand {
   static override summary = "Run a command as the init does: forward signals, reap orphans, end as it ends.";
   static override description =
     `As PID 1 of a container that has Node.js and initwrap in it, or as a subreaper anywhere.

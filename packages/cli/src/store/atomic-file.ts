@@ -4,8 +4,9 @@
  * Standard output (`-`) is the exception that cannot be: what has been written there is gone.
  */
 
+import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { constants } from "node:fs";
+import { constants, readSync, writeSync } from "node:fs";
 import { copyFile, type FileHandle, open, realpath, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { PassThrough, type Transform } from "node:stream";
@@ -168,7 +169,6 @@ export class NewFile {
    * follows then copies, or says what is wrong.
    */
   async #copyInKernel(fd: number, copy: string, end: number): Promise<boolean> {
-    const { spawn } = await import("node:child_process");
     try {
       const child = spawn("cp", ["/dev/stdin", copy], {
         stdio: [fd, "ignore", "ignore"],
@@ -189,7 +189,6 @@ export class NewFile {
 
   /** One buffer for the whole copy: twice as fast as streams, which allocate for every chunk. */
   async #copy(fd: number, end: number): Promise<void> {
-    const { readSync, writeSync } = await import("node:fs");
     const buffer = Buffer.allocUnsafe(CHUNK);
     const target = this.#handle!.fd;
     for (let at = 0, turn = 0; at < end; turn++) {

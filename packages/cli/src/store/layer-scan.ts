@@ -10,6 +10,7 @@
  * Source: OCI image-spec, layer.md, "Whiteouts" and "Opaque Whiteout".
  */
 import { createHash } from "node:crypto";
+import { Readable } from "node:stream";
 import { setImmediate as pause } from "node:timers/promises";
 import * as zlib from "node:zlib";
 import type { Descriptor } from "../model/descriptor.ts";
@@ -235,7 +236,6 @@ async function* inflated(content: AsyncIterable<Uint8Array>, layer: Descriptor):
     yield* whole();
     return;
   }
-  const { Readable } = await import("node:stream");
   const input = Readable.from(whole(), { objectMode: false });
   input.on("error", (error) => inflate.destroy(error));
   input.pipe(inflate);

@@ -1,5 +1,4 @@
 /** What every command shares: the global flags, the two streams, interruption, and one way to fail. */
-import { Command } from "@oclif/core/command";
 import { boolean, string } from "@oclif/core/flags";
 import type { Input, ParserOutput } from "@oclif/core/interfaces";
 import type { Diagnostic } from "../model/diagnostics.ts";
@@ -15,8 +14,10 @@ import { presentError } from "./present-error.ts";
 import { chooseReporter, isDocument, REPORTER_NAMES } from "./reporters/index.ts";
 import { checkReporting, type Reporting, writeReports } from "./reporters/output.ts";
 import { findingOf, findingOfError } from "./reporters/report.ts";
+import { RunnableCommand } from "./runnable-command.ts";
 import { type Parse, type ParserInput, parseSettled, readGiven, settle, type Values } from "./settled-flags.ts";
 import { writeLine, writeProduct } from "./streams.ts";
+import { beforeDashes } from "./words.ts";
 
 /** The flags of a command whose findings are about files. */
 export const REPORTER_FLAGS = {
@@ -36,7 +37,7 @@ export interface Findings {
   readonly error?: InitwrapError | undefined;
 }
 
-export abstract class BaseCommand extends Command {
+export abstract class BaseCommand extends RunnableCommand {
   static override baseFlags = {
     json: boolean({
       description: "Print one JSON document on stdout instead of the usual output.",
@@ -245,8 +246,7 @@ export abstract class BaseCommand extends Command {
   }
 
   private argvHas(...names: string[]): boolean {
-    const end = this.argv.indexOf("--");
-    const own = end < 0 ? this.argv : this.argv.slice(0, end);
+    const own = beforeDashes(this.argv);
     return names.some((name) => own.includes(name));
   }
 }

@@ -18,9 +18,21 @@ export function writeLine(text: string): void {
  * Any other failure of stdout is an output that was not written.
  */
 export function ignoreClosedPipe(): void {
-  for (const stream of [process.stdout, process.stderr]) {
-    stream.on("error", (error: NodeJS.ErrnoException) => {
-      process.exit(error.code === "EPIPE" ? 0 : 7);
-    });
+  for (const name of ["stdout", "stderr"] as const) {
+    const own = Object.getOwnPropertyDescriptor(process, name);
+    if (own === undefined) continue;
+    // Node opens a stream when it is first asked for, which takes milliseconds: a run that has nothing to say there need not.
+    const get = () => {
+      Object.defineProperty(process, name, own);
+      return process[name].on("error", (error: NodeJS.ErrnoException) => {
+        process.exit(error.code === "EPIPE" ? 0 : 7);
+      });
+    };
+    Object.defineProperty(process, name, { configurable: true, enumerable: true, get });
   }
 }
+
+/** stdin, which is opened when it is read. */
+export const standardInput: AsyncIterable<Uint8Array> = {
+  [Symbol.asyncIterator]: () => process.stdin[Symbol.asyncIterator](),
+};

@@ -5,6 +5,7 @@
  * One file for a project: it is keyed by image and platform, and several Dockerfiles share it. It holds no times, and its
  * order does not depend on that of the runs. Its shape is published in schemas/lock.schema.json.
  */
+import { readFileSync, statSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import type { BaseConfig } from "../dockerfile/evaluate.ts";
 import { InitwrapError } from "../model/errors.ts";
@@ -64,7 +65,8 @@ export class BaseLock {
   static async open(path: string, mode: LockMode, mustExist = false): Promise<BaseLock> {
     let text: string;
     try {
-      text = await readFile(path, "utf8");
+      // An absent file, or an ordinary one, needs no wait; a pipe may.
+      text = statSync(path).isFile() ? readFileSync(path, "utf8") : await readFile(path, "utf8");
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
       if (code === "ENOENT" && mustExist) {

@@ -3,6 +3,7 @@
  *
  * Each is one run of its own. One that fails does not stop the others; what it failed with is its result.
  */
+import { statSync } from "node:fs";
 import { relative } from "node:path";
 import { encode, toBytes } from "../dockerfile/text.ts";
 import type { Diagnostic } from "../model/diagnostics.ts";
@@ -57,7 +58,7 @@ export async function findSubjects(request: SubjectsRequest): Promise<readonly S
     return (await readBakeFile(bake, bakeTargets, env)).map(subjectOf);
   }
   // A single plain name needs no search, and standard input is not a file.
-  if (inputs.length === 1 && !/[*?[\]{}()!+@]/.test(inputs[0] as string) && !(await isFolder(inputs[0] as string))) {
+  if (inputs.length === 1 && !/[*?[\]{}()!+@]/.test(inputs[0] as string) && !isFolder(inputs[0] as string)) {
     return [{ name: inputs[0] as string }];
   }
   if (inputs.includes("-")) {
@@ -69,9 +70,14 @@ export async function findSubjects(request: SubjectsRequest): Promise<readonly S
   return (await findDockerfiles(inputs)).map((name) => ({ name }));
 }
 
-async function isFolder(path: string): Promise<boolean> {
-  const { stat } = await import("node:fs/promises");
-  return path !== "-" && ((await stat(path).catch(() => undefined))?.isDirectory() ?? false);
+function isFolder(path: string): boolean {
+  if (path === "-") return false;
+  try {
+    return statSync(path).isDirectory();
+  } catch {
+    // Reading it tells what is wrong.
+    return false;
+  }
 }
 
 function subjectOf(unit: BuildUnit): Subject {

@@ -1,0 +1,106 @@
+/**
+ * `pnpm bench:start`: a whole run of each command beside Node.js that does nothing, `node -e 0`.
+ *
+ *   node test/bench/start.mjs [--rounds N] [--check] [--json | --write]
+ *
+ * --check exits 1 and prints BROKEN when an aim is missed. --write puts the table into docs/benchmarks.md. All take turns in one run,
+ * so that they meet the same machine; figures are the best round, for whatever else runs only adds. The code that V8 compiled is
+ * kept from a run before, as it is on a user's machine.
+ */
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpus, release, tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+
+const { values } = parseArgs({
+  options: {
+    rounds: { type: "string", default: "40" },
+    check: { type: "boolean", default: false },
+    json: { type: "boolean", default: false },
+    write: { type: "boolean", default: false },
+  },
+});
+const ROOT = join(dirname(fileURLToPath(import.meta.url)), "../..");
+const CLI = join(ROOT, "packages/cli/bin/run.js");
+const archive = join(ROOT, "test/fixtures/samples/app.tar");
+const folder = mkdtempSync(join(tmpdir(), "initwrap-bench-"));
+process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
+writeFileSync(join(folder, "Dockerfile"), 'FROM scratch\nCOPY app /app\nENTRYPOINT ["/app"]\nCMD ["--port", "8080"]\n');
+writeFileSync(join(folder, "Inherits"), 'FROM node:22-slim\nCOPY . .\nCMD ["server.js"]\n');
+
+/** What is run, with the exit code that it ends with. No engine and no registry is asked. */
+const RUNS = [
+  { words: ["--version"], status: 0 },
+  { words: ["--help"], status: 0 },
+  { words: ["dockerfile", "Dockerfile", "--check"], status: 1, aim: 2.8 },
+  { words: ["dockerfile", "Dockerfile"], status: 0, aim: 2.8 },
+  { words: ["dockerfile", "Inherits", "--check", "--offline"], status: 1 },
+  { words: ["image", archive, "--check"], status: 1 },
+  { words: ["inspect", "Dockerfile"], status: 0 },
+  { words: ["inspect", archive], status: 0 },
+  { words: ["verify", archive], status: 5 },
+  { words: ["config"], status: 0 },
+  { words: ["ci", "tekton"], status: 0 },
+  { words: ["completion", "bash"], status: 0 },
+  { words: ["run", "--version"], status: 0 },
+];
+
+const commands = [
+  { title: "node -e 0", args: ["-e", "0"], status: 0 },
+  ...RUNS.map(({ words, ...run }) => ({
+    ...run,
+    title: `initwrap ${words.map((word) => (word === archive ? "app.tar" : word)).join(" ")}`,
+    args: [CLI, ...words],
+  })),
+];
+const env = { ...process.env, XDG_CACHE_HOME: folder };
+delete env.NODE_COMPILE_CACHE;
+
+/** One run's milliseconds, from its start to its end. */
+function run({ title, args, status }) {
+  const start = process.hrtime.bigint();
+  const result = spawnSync(process.execPath, args, { cwd: folder, env, stdio: "ignore" });
+  const time = Number(process.hrtime.bigint() - start) / 1e6;
+  if (result.status !== status) throw new Error(`${title} ended with ${result.status}, not ${status}`);
+  return time;
+}
+
+const best = commands.map(() => Number.POSITIVE_INFINITY);
+for (const command of commands) run(command);
+for (let round = 0; round < Number(values.rounds); round++) {
+  for (const [index, command] of commands.entries()) best[index] = Math.min(best[index], run(command));
+}
+const rows = commands.map(({ title, aim }, index) => {
+  const ratio = best[index] / best[0];
+  return { title, milliseconds: best[index], ratio, aim, met: aim === undefined || ratio <= aim };
+});
+
+function markdown() {
+  const lines = rows.map(
+    ({ title, milliseconds, ratio, aim, met }) =>
+      `| \`${title}\` | ${milliseconds.toFixed(0)} | ${ratio.toFixed(2)} | ${aim === undefined ? "" : `≤ ${aim}${met ? "" : ": **missed**"}`} |`,
+  );
+  const head = ["|  | ms | beside Node.js alone | aim |", "| --- | ---: | ---: | ---: |"];
+  return `Linux ${release()}, ${cpus().length} processors, Node ${process.versions.node}.\n\n${[...head, ...lines].join("\n")}\n`;
+}
+
+process.stdout.write(values.json ? `${JSON.stringify(rows, null, 2)}\n` : markdown());
+if (values.write) {
+  const page = join(ROOT, "docs/benchmarks.md");
+  const old = readFileSync(page, "utf8");
+  const pattern = /(<!-- bench:start -->\n)[\s\S]*?(<!-- \/bench:start -->)/;
+  if (!pattern.test(old)) throw new Error(`no marks in ${page}`);
+  writeFileSync(
+    page,
+    old.replace(pattern, (_, start, end) => `${start}\n${markdown()}\n${end}`),
+  );
+}
+if (values.check) {
+  const missed = rows.filter(({ met }) => !met);
+  for (const { title, ratio, aim } of missed) {
+    process.stdout.write(`BROKEN ${title}: ${ratio.toFixed(2)} times node -e 0, the aim is ${aim}\n`);
+  }
+  process.exitCode = missed.length === 0 ? 0 : 1;
+}
