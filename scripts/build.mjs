@@ -4,6 +4,7 @@
  * packages/init-core/build.mjs makes them.
  */
 import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
 import {
   cpSync,
   existsSync,
@@ -155,20 +156,20 @@ async function program(cli, core, folder) {
     outdir: join(folder, "leaves"),
     outExtension: { ".js": ".cjs" },
   });
-  const { outputFiles } = await bundle({
-    ...shared,
-    minify: false,
-    write: false,
-    entryPoints: ["start", "main"].map((name) => join(cli, `src/${name}.ts`)),
-    outdir: folder,
-    outExtension: { ".js": ".cjs" },
-    // Its files are found from its package; see below.
-    alias: { "@initwrap/init-core": join(core, "lib/index.ts") },
-    define: { "process.env.NODE_ENV": '"production"', "import.meta.url": "moduleUrl" },
-    supported: { "dynamic-import": false },
-    plugins: [precompiledSnippets(cli), oclifParser, ownPlace, filesBeside],
-  });
-  for (const { path, text } of outputFiles) {
+  const minified = async (name, define) => {
+    const { outputFiles } = await bundle({
+      ...shared,
+      minify: false,
+      write: false,
+      entryPoints: [join(cli, `src/${name}.ts`)],
+      outfile: join(folder, `${name}.cjs`),
+      // Its files are found from its package; see below.
+      alias: { "@initwrap/init-core": join(core, "lib/index.ts") },
+      define: { "process.env.NODE_ENV": '"production"', "import.meta.url": "moduleUrl", ...define },
+      supported: { "dynamic-import": false },
+      plugins: [precompiledSnippets(cli), oclifParser, ownPlace, filesBeside],
+    });
+    const [{ path, text }] = outputFiles;
     const late = text.replace(LATE_REQUIRE, "$1late($2);");
     if (/__toESM\(require\("node:/.test(late)) fail(`${path} copies one of Node's modules, which reads all it exports`);
     const { code } = await transform(PROGRAM_START + late, {
@@ -179,7 +180,10 @@ async function program(cli, core, folder) {
       legalComments: "none",
     });
     writeFileSync(path, code);
-  }
+    return code;
+  };
+  const digest = createHash("sha256").update(await minified("main", {}));
+  await minified("start", { PROGRAM_DIGEST: JSON.stringify(digest.digest("hex")) });
 }
 
 /** By the name of the file that each becomes: packages, and modules of the CLI. */
@@ -194,8 +198,9 @@ const LEAVES = {
 const filesBeside = {
   name: "files-beside",
   setup({ onResolve }) {
-    onResolve({ filter: /^[\w./-]+$/ }, ({ path, kind }) => {
-      if (path === "./run-command.ts" && kind === "dynamic-import") return { path: "./main.cjs", external: true };
+    onResolve({ filter: /^[\w./-]+$/ }, ({ path, kind, resolveDir }) => {
+      if (path === "./run-command.ts" && kind === "dynamic-import")
+        return { path: join(resolveDir, "compiled-program.ts") };
       const name = path.replace(/^\.\/|\.ts$/g, "");
       if (kind === "entry-point" || !Object.hasOwn(LEAVES, name)) return undefined;
       return { path: `./leaves/${name}.cjs`, external: true };
@@ -214,7 +219,7 @@ const ownPlace = {
   },
 };
 
-const PROGRAM_START = `
+const PROGRAM_START = `"use strict";
   const { pathToFileURL } = require("node:url");
   const moduleUrl = pathToFileURL(__filename).href;
   const initCoreUrl = () => pathToFileURL(require.resolve("@initwrap/init-core/package.json")).href;
