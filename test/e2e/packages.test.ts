@@ -4,6 +4,7 @@ import { cp, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/pro
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
+import { zstdCompressSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { nodeProgram } from "../../scripts/node-program.mjs";
 import { requireCapability } from "../support/capability.ts";
@@ -127,6 +128,19 @@ describe("the packed packages", () => {
     expect(wrapped.stdout).toContain('ENTRYPOINT ["/initwrap", "--", "docker-entrypoint.sh"]');
     const image = await old(cli, "image", "samples/app.tar", "-o", "wrapped-22.tar");
     expect(image.stdout).toMatch(/^example\/app:1@sha256:[0-9a-f]{64}\n$/);
+    // It has no zstd.
+    await writeFile(join(folder, "zstd.tar.zst"), zstdCompressSync(await readFile(join(SAMPLES, "app.tar"))));
+    for (const [input = "", output = ""] of [
+      ["zstd.tar.zst", "from-zstd.tar"],
+      ["samples/app.tar", "to-zstd.tar.zst"],
+    ]) {
+      const refused = old(cli, "image", input, "-o", output);
+      await expect(refused).rejects.toMatchObject({
+        code: 5,
+        stderr: expect.stringContaining("Node.js 22.15 or later"),
+      });
+      await expect(stat(join(folder, output))).rejects.toMatchObject({ code: "ENOENT" });
+    }
     const words = ["--import", "@initwrap/init-core/register", "--print", "process.listenerCount('SIGCHLD')"];
     expect((await old(...words)).stdout).toBe("1\n");
   });

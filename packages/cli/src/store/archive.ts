@@ -52,6 +52,7 @@ import {
   Window,
 } from "./tar.ts";
 import { MAX_DOCUMENT, readFailure, verified, verifiedBytes, writeFailure } from "./verify.ts";
+import { zstdDecompressor } from "./zstd.ts";
 
 export type Codec = "gzip" | "zstd";
 
@@ -812,7 +813,7 @@ async function spool(
   try {
     if (codec === undefined) await pipeline(whole, output, abort);
     else if (codec === "gzip") await pipeline(whole, zlib.createGunzip({ chunkSize: CHUNK }), limited, output, abort);
-    else await pipeline(whole, zlib.createZstdDecompress({ chunkSize: CHUNK }), limited, output, abort);
+    else await pipeline(whole, zstdDecompressor({ chunkSize: CHUNK }), limited, output, abort);
   } catch (cause) {
     const code = (cause as { code?: string }).code ?? "";
     if (!/^(Z_|ZSTD_|ERR_ZLIB)/.test(code)) throw cause;

@@ -13,6 +13,7 @@ import { PassThrough, type Transform } from "node:stream";
 import * as zlib from "node:zlib";
 import { InitwrapError } from "../model/errors.ts";
 import { spent } from "./spent-memory.ts";
+import { zstdCompressor } from "./zstd.ts";
 
 const CHUNK = 256 << 10;
 /** From this size on a child process that copies within the kernel pays for its start. Bytes. */
@@ -61,13 +62,13 @@ export class NewFile {
     // A link stays one, and what it leads to is replaced.
     const path = given === "-" ? given : await realpath(given).catch(() => given);
     const temporary = join(dirname(path), `.${basename(path)}.initwrap-${process.pid}-${Date.now().toString(36)}`);
-    const handle = path === "-" ? undefined : await open(temporary, "wx", 0o666);
     const coder =
       codec === "gzip"
         ? zlib.createGzip({ chunkSize: CHUNK })
         : codec === "zstd"
-          ? (zlib.createZstdCompress({ chunkSize: CHUNK }) as Transform)
+          ? zstdCompressor({ chunkSize: CHUNK })
           : undefined;
+    const handle = path === "-" ? undefined : await open(temporary, "wx", 0o666);
     const file = new NewFile(path, temporary, handle, coder, signal);
     // In place of an existing file, its mode is kept.
     if (handle)
@@ -137,6 +138,8 @@ export class NewFile {
       await this.#handle.close();
       await rename(this.#temporary, this.#path);
     } catch (cause) {
+      // It is open still when the mode could not be set; closing it twice does no harm.
+      await this.#handle.close().catch(() => {});
       await rm(this.#temporary, { force: true });
       throw cause;
     }

@@ -17,6 +17,7 @@ import type { Descriptor } from "../model/descriptor.ts";
 import { InitwrapError } from "../model/errors.ts";
 import type { Region, Source } from "./contract.ts";
 import { BLOCK, padded, readHeader, readPax, Window } from "./tar.ts";
+import { zstdDecompressor } from "./zstd.ts";
 
 export type PathFinding =
   /** The layer does not name the path. */
@@ -230,7 +231,7 @@ async function* inflated(content: AsyncIterable<Uint8Array>, layer: Descriptor):
   const inflate = magic.startsWith("1f8b")
     ? zlib.createGunzip()
     : magic === "28b52ffd"
-      ? zlib.createZstdDecompress()
+      ? zstdDecompressor()
       : undefined;
   if (!inflate) {
     yield* whole();
