@@ -3,9 +3,9 @@ import { string as stringArg } from "@oclif/core/args";
 import { boolean, string } from "@oclif/core/flags";
 import type { InferredFlags } from "@oclif/core/interfaces";
 import { EXIT, InitwrapError } from "../model/errors.ts";
-import { parsePlatform } from "../model/platform.ts";
 import { USUAL } from "../settings/built-in.ts";
 import { BaseCommand } from "../terminal/base-command.ts";
+import { platformFlag } from "../terminal/platform-flag.ts";
 import { presentError } from "../terminal/present-error.ts";
 import { PROGRESS_MODES, type Progress, type ProgressMode, progressFor } from "../terminal/progress.ts";
 import { registryFlags } from "../terminal/registry-flags.ts";
@@ -258,10 +258,4 @@ function jobsFlag(text: string): number {
   const jobs = /^\d{1,3}$/.test(text) ? Number(text) : 0;
   if (jobs >= 1 && jobs <= 256) return jobs;
   throw new InitwrapError("USAGE", `--jobs: ${text} is no number from 1 to 256`);
-}
-
-function platformFlag(text: string): NonNullable<ReturnType<typeof parsePlatform>> {
-  const platform = parsePlatform(text);
-  if (platform) return platform;
-  throw new InitwrapError("USAGE", `--platform: ${text} is no platform`, { hint: "Write it as linux/amd64." });
 }

@@ -1,12 +1,11 @@
 /** `initwrap inspect`: who is PID 1, and why. */
 import { string as stringArg } from "@oclif/core/args";
 import { boolean, string } from "@oclif/core/flags";
-import { InitwrapError } from "../model/errors.ts";
-import { parsePlatform } from "../model/platform.ts";
 import { BaseCommand } from "../terminal/base-command.ts";
 import { baseImageFlags } from "../terminal/base-image-flags.ts";
 import { paintFor } from "../terminal/colour.ts";
 import { inspectionTree } from "../terminal/inspect-tree.ts";
+import { platformFlag } from "../terminal/platform-flag.ts";
 import { registryFlags } from "../terminal/registry-flags.ts";
 import { standardInput } from "../terminal/streams.ts";
 
@@ -92,10 +91,4 @@ export default class Inspect extends BaseCommand {
     if (flags.json) await this.emitJson({ version: 1, command: "inspect", ...inspection });
     else await this.product(`${inspectionTree(inspection, paintFor(process.stdout)).join("\n")}\n`);
   }
-}
-
-function platformFlag(text: string): NonNullable<ReturnType<typeof parsePlatform>> {
-  const platform = parsePlatform(text);
-  if (platform) return platform;
-  throw new InitwrapError("USAGE", `--platform: ${text} is no platform`, { hint: "Write it as linux/amd64." });
 }

@@ -2,9 +2,9 @@
 import { string as stringArg } from "@oclif/core/args";
 import { boolean, string } from "@oclif/core/flags";
 import { EXIT, InitwrapError } from "../model/errors.ts";
-import { parsePlatform } from "../model/platform.ts";
 import { USUAL } from "../settings/built-in.ts";
 import { BaseCommand, REPORTER_FLAGS } from "../terminal/base-command.ts";
+import { platformFlag } from "../terminal/platform-flag.ts";
 import { registryFlags } from "../terminal/registry-flags.ts";
 
 export default class Verify extends BaseCommand {
@@ -57,11 +57,7 @@ What was verified goes to stdout by its digest.`;
     const { locator } = args;
     const { reporter, "reporter-file": reporterFile, json } = flags;
     const timeout = secondsFlag(flags.timeout ?? USUAL.stopTimeout);
-    const platforms = (flags.platform ?? []).map((text) => {
-      const platform = parsePlatform(text);
-      if (platform) return platform;
-      throw new InitwrapError("USAGE", `--platform: ${text} is no platform`, { hint: "Write it as linux/amd64." });
-    });
+    const platforms = (flags.platform ?? []).map(platformFlag);
     const acceptedInits = (flags["accept-init"] ?? []).map(sha256Flag);
     this.setReporting({ reporter, file: reporterFile, stdoutTaken: json }, locator);
     // Loaded here, so that help and the other commands start without it.
