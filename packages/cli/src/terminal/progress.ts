@@ -29,7 +29,7 @@ export function progressFor(
   mode: ProgressMode,
   stream: NodeJS.WriteStream = process.stderr,
   environment: NodeJS.ProcessEnv = process.env,
-  now: () => number = () => performance.now(),
+  now: () => number = monotonic,
 ): Progress {
   if (mode === "tty" && !stream.isTTY) {
     throw new InitwrapError("USAGE", "--progress tty: standard error is no terminal", { hint: "Say plain or auto." });
@@ -37,6 +37,11 @@ export function progressFor(
   if (mode === "quiet") return plainProgress(stream, Number.POSITIVE_INFINITY, now);
   const moves = mode === "tty" || (mode === "auto" && stream.isTTY && environment["TERM"] !== "dumb");
   return moves ? liveProgress(stream, paintFor(stream, environment), now) : plainProgress(stream, LARGE, now);
+}
+
+/** Milliseconds. `performance` would first have to be loaded, also by runs that show nothing. */
+function monotonic(): number {
+  return Number(process.hrtime.bigint() / 1000n) / 1000;
 }
 
 /** Smaller blobs are not worth a line that stays. Bytes. */
