@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
-import { findDockerfiles, meansSeveral } from "../../packages/cli/src/wrap/find-dockerfiles.ts";
+import { findDockerfiles } from "../../packages/cli/src/wrap/find-dockerfiles.ts";
 
 let root: string;
 let plain: string;
@@ -113,14 +113,6 @@ describe("Dockerfiles", () => {
       });
     }
     await expect(findDockerfiles(["none"], plain)).rejects.toMatchObject({ code: "INPUT_NOT_FOUND" });
-  });
-
-  it("are several for a folder and a glob, and one for a name", async () => {
-    expect(
-      await Promise.all(
-        ["app", "**/x", "Dockerfile", "odd [1]/Dockerfile", "missing"].map((input) => meansSeveral(input, root)),
-      ),
-    ).toEqual([true, true, false, false, false]);
   });
 });
 

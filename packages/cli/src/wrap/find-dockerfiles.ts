@@ -38,12 +38,6 @@ export async function findDockerfiles(
   return [...found.values()];
 }
 
-/** True for an input that may mean several files. */
-export async function meansSeveral(input: string, folder: string = process.cwd()): Promise<boolean> {
-  const facts = await stat(resolve(folder, input)).catch(() => undefined);
-  return facts === undefined ? isGlob(input) : facts.isDirectory();
-}
-
 async function expand(input: string, folder: string): Promise<readonly string[]> {
   const path = resolve(folder, input);
   const facts = await stat(path).catch((error: NodeJS.ErrnoException) => {
