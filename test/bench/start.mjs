@@ -4,8 +4,9 @@
  *   node test/bench/start.mjs [--rounds N] [--check] [--json | --write]
  *
  * --check exits 1 and prints BROKEN when an aim is missed. --write puts the table into docs/benchmarks.md. All take turns in one run,
- * so that they meet the same machine; figures are the best round, for whatever else runs only adds. The code that V8 compiled is
- * kept from a run before, as it is on a user's machine.
+ * so that they meet the same machine; figures are the best round, for whatever else runs only adds. On a machine that is busy all the
+ * time no round is a good one: there `chrt -f 20 node test/bench/start.mjs` goes before everything else. The code that V8 compiled
+ * is kept from a run before, as it is on a user's machine.
  */
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -34,8 +35,8 @@ writeFileSync(join(folder, "Inherits"), 'FROM node:22-slim\nCOPY . .\nCMD ["serv
 const RUNS = [
   { words: ["--version"], status: 0 },
   { words: ["--help"], status: 0 },
-  { words: ["dockerfile", "Dockerfile", "--check"], status: 1, aim: 2.8 },
-  { words: ["dockerfile", "Dockerfile"], status: 0, aim: 2.8 },
+  { words: ["dockerfile", "Dockerfile", "--check"], status: 1 },
+  { words: ["dockerfile", "Dockerfile"], status: 0 },
   { words: ["dockerfile", "Inherits", "--check", "--offline"], status: 1 },
   { words: ["image", archive, "--check"], status: 1 },
   { words: ["inspect", "Dockerfile"], status: 0 },
@@ -47,10 +48,14 @@ const RUNS = [
   { words: ["run", "--version"], status: 0 },
 ];
 
+/** The most that a run may take, in times of Node.js alone. */
+const AIM = 2.8;
+
 const commands = [
   { title: "node -e 0", args: ["-e", "0"], status: 0 },
-  ...RUNS.map(({ words, ...run }) => ({
-    ...run,
+  ...RUNS.map(({ words, status }) => ({
+    status,
+    aim: AIM,
     title: `initwrap ${words.map((word) => (word === archive ? "app.tar" : word)).join(" ")}`,
     args: [CLI, ...words],
   })),
