@@ -18,7 +18,7 @@ async function copy(target: string, end: number, signal?: AbortSignal): Promise<
   const file = await NewFile.create(target, undefined, signal);
   try {
     const none = async function* () {};
-    await file.cloneFrom({ path: source, codec: undefined, fd, prefix: none }, end);
+    await file.cloneFrom({ file: source, codec: undefined, fd, prefix: none }, end);
     expect(file.position).toBe(end);
     await file.write(Buffer.from("tail"));
     await file.commit();

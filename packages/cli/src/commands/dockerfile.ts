@@ -186,6 +186,7 @@ anything is written: the container runs what it ran, behind the init. What is no
       stdin: standardInput,
       sink,
       look,
+      refuseAsWritten: flags.check,
       verdictOnly: flags.check && !product,
       undo: flags.undo,
       target: flags.target,

@@ -6,10 +6,13 @@ import { EXIT, InitwrapError } from "../model/errors.ts";
 import { USUAL } from "../settings/built-in.ts";
 import { BaseCommand } from "../terminal/base-command.ts";
 import { platformFlag } from "../terminal/platform-flag.ts";
-import { presentError } from "../terminal/present-error.ts";
+import { presentError, presentErrors } from "../terminal/present-error.ts";
 import { PROGRESS_MODES, type Progress, type ProgressMode, progressFor } from "../terminal/progress.ts";
 import { registryFlags } from "../terminal/registry-flags.ts";
 import { standardInput } from "../terminal/streams.ts";
+import type { WrapImageResult } from "../wrap/image.ts";
+import type { ResultFile } from "../wrap/image-files.ts";
+import type { FleetOutcome } from "../wrap/image-fleet.ts";
 
 export default class Image extends BaseCommand {
   static override summary = "Put an init in front of what an image runs.";
@@ -142,25 +145,28 @@ the others; a run that is started again passes over what is there already.`;
     const [
       { wrapImage },
       { imageDocument, imageIdLine, imagePlanLines, metadataDocument, resultLine },
-      { writeWhole },
+      { withResultFiles },
     ] = await Promise.all([
       import("../wrap/image.ts"),
       import("../wrap/image-document.ts"),
       import("../wrap/image-files.ts"),
     ]);
     const progress = this.progress(flags);
-    const result = await wrapImage({
-      ...this.shared(flags),
-      source: locator,
-      names: flags.tag ?? [],
-      push: flags.push,
-      onProgress: progress.blob,
-      ...(flags.output === undefined ? {} : { output: flags.output }),
-    }).finally(progress.end);
-    const metadata = `${JSON.stringify(metadataDocument(result), undefined, 2)}\n`;
-    if (flags["metadata-file"] !== undefined && !onlyPlan) await writeWhole(flags["metadata-file"], metadata);
-    if (flags.iidfile !== undefined && !onlyPlan) await writeWhole(flags.iidfile, imageIdLine(result));
-    if (flags["digest-file"] !== undefined && !onlyPlan) await writeWhole(flags["digest-file"], result.digest);
+    const files: ResultFile<WrapImageResult>[] = [
+      { path: flags["metadata-file"], text: (one) => `${JSON.stringify(metadataDocument(one), undefined, 2)}\n` },
+      { path: flags.iidfile, text: imageIdLine },
+      { path: flags["digest-file"], text: ({ digest }) => digest },
+    ];
+    const result = await withResultFiles(onlyPlan ? [] : files, () =>
+      wrapImage({
+        ...this.shared(flags),
+        source: locator,
+        names: flags.tag ?? [],
+        push: flags.push,
+        onProgress: progress.blob,
+        ...(flags.output === undefined ? {} : { output: flags.output }),
+      }).finally(progress.end),
+    );
     await this.report(result.diagnostics, locator);
     if (flags.json) await this.emitJson(imageDocument(result));
     else {
@@ -175,7 +181,7 @@ the others; a run that is started again passes over what is there already.`;
 
   private async runList(from: string, flags: ImageFlags): Promise<void> {
     const onlyPlan = flags["dry-run"] || flags.check;
-    const [{ readImageList, parseShard }, { wrapFleet, fleetExit }, words, { readText, writeWhole }] =
+    const [{ readImageList, parseShard }, { wrapFleet, fleetExit }, words, { readText, withResultFiles }] =
       await Promise.all([
         import("../wrap/image-list.ts"),
         import("../wrap/image-fleet.ts"),
@@ -195,23 +201,31 @@ the others; a run that is started again passes over what is there already.`;
     });
     const progress = this.progress(flags);
     let done = 0;
-    const outcomes = await wrapFleet({
-      ...this.shared(flags),
-      images,
-      jobs,
-      failFast: flags["fail-fast"],
-      onOutcome: (outcome) => {
-        done++;
-        if (!this.silent) progress.line(words.outcomeLine(outcome, done, images.length));
+    const productOf = (all: readonly FleetOutcome[]): string =>
+      words
+        .fleetLines(all)
+        .map((line) => `${line}\n`)
+        .join("");
+    const files: ResultFile<readonly FleetOutcome[]>[] = [
+      {
+        path: flags["metadata-file"],
+        text: (all) => `${JSON.stringify(words.fleetMetadata(all), undefined, 2)}\n`,
       },
-      onProgress: progress.blob,
-    }).finally(progress.end);
-    if (flags["metadata-file"] !== undefined && !onlyPlan) {
-      const metadata = words.fleetMetadata(outcomes);
-      await writeWhole(flags["metadata-file"], `${JSON.stringify(metadata, undefined, 2)}\n`);
-    }
-    const lines = words.fleetLines(outcomes).map((line) => `${line}\n`);
-    if (flags["digest-file"] !== undefined && !onlyPlan) await writeWhole(flags["digest-file"], lines.join(""));
+      { path: flags["digest-file"], text: productOf },
+    ];
+    const outcomes = await withResultFiles(onlyPlan ? [] : files, () =>
+      wrapFleet({
+        ...this.shared(flags),
+        images,
+        jobs,
+        failFast: flags["fail-fast"],
+        onOutcome: (outcome) => {
+          done++;
+          if (!this.silent) progress.line(words.outcomeLine(outcome, done, images.length));
+        },
+        onProgress: progress.blob,
+      }).finally(progress.end),
+    );
     await this.reportAll(
       outcomes.map((outcome) => ({
         file: outcome.image.text,
@@ -221,10 +235,12 @@ the others; a run that is started again passes over what is there already.`;
       { errors: false },
     );
     for (const line of words.fleetTable(outcomes)) this.say(line);
+    // Each failure in full, once: the lines and the table have its code alone.
+    if (!flags.json) presentErrors(words.fleetErrors(outcomes, where));
     const bug = outcomes.find((outcome) => outcome.kind === "failed" && outcome.exit === EXIT.bug);
     if (bug?.kind === "failed") presentError(bug.error, { json: false });
     if (flags.json) await this.emitJson(words.fleetDocument(outcomes, { where, ...(shard ? { shard } : {}) }));
-    else await this.product(lines.join(""));
+    else await this.product(productOf(outcomes));
     const exit = fleetExit(outcomes);
     const changes = flags.check && outcomes.some(words.wouldChange);
     process.exitCode = this.interruption() ?? (exit === EXIT.done && changes ? EXIT.wouldChange : exit);

@@ -4,6 +4,7 @@ import { string } from "@oclif/core/flags";
 import { InitwrapError } from "../model/errors.ts";
 import { BaseCommand } from "../terminal/base-command.ts";
 import { registryFlags } from "../terminal/registry-flags.ts";
+import type { ProbeResult } from "../wrap/probe.ts";
 
 export default class Probe extends BaseCommand {
   static override summary = "Measure what having no init costs an image: stop, signals, zombies.";
@@ -76,26 +77,30 @@ The table goes to stdout. In GitHub Actions it is added to the job's summary as 
       orphans: numberFlag("orphans", flags.orphans, { to: 1000, whole: true }),
     };
     // Loaded here, so that help and the other commands start without it.
-    const [{ probeImage }, { probeDocument, tableLines }] = await Promise.all([
+    const [{ probeImage }, { probeDocument, tableLines }, { withResultFiles }] = await Promise.all([
       import("../wrap/probe.ts"),
       import("../wrap/probe-document.ts"),
+      import("../wrap/image-files.ts"),
     ]);
-    const result = await probeImage({
-      source: args.locator,
-      initOptions: flags["init-arg"] ?? [],
-      run,
-      env: process.env,
-      insecureRegistries: flags["insecure-registry"] ?? [],
-      signal: this.signal,
-      onStep: (step) => this.say(`${step}...`),
-    });
     const { version } = this.config;
     const format = flags.json ? "json" : flags.format;
     const summary = process.env["GITHUB_STEP_SUMMARY"];
-    if (flags.report !== undefined || summary || format === "md" || format === "svg") {
-      const { addToJobSummary, probePage, probePicture, probeSummary } = await import("../wrap/probe-report.ts");
-      const { writeWhole } = await import("../wrap/image-files.ts");
-      if (flags.report !== undefined) await writeWhole(flags.report, probePage(result, version));
+    const withReport = flags.report !== undefined || summary || format === "md" || format === "svg";
+    const words = withReport ? await import("../wrap/probe-report.ts") : undefined;
+    const page = { path: flags.report, text: (one: ProbeResult) => words!.probePage(one, version) };
+    const result = await withResultFiles([page], () =>
+      probeImage({
+        source: args.locator,
+        initOptions: flags["init-arg"] ?? [],
+        run,
+        env: process.env,
+        insecureRegistries: flags["insecure-registry"] ?? [],
+        signal: this.signal,
+        onStep: (step) => this.say(`${step}...`),
+      }),
+    );
+    if (words !== undefined) {
+      const { addToJobSummary, probePicture, probeSummary } = words;
       if (summary) await addToJobSummary(summary, probeSummary(result, version));
       if (format === "md") await this.product(probeSummary(result, version));
       if (format === "svg") await this.product(probePicture(result, version));

@@ -12,7 +12,7 @@ import type { Diagnostic } from "../model/diagnostics.ts";
 import { type Digest, digestOf } from "../model/digest.ts";
 import { InitwrapError } from "../model/errors.ts";
 import { type Invocation, sameArgv } from "../model/invocation.ts";
-import { formatPlatform, type Platform, samePlatform } from "../model/platform.ts";
+import { formatPlatform, type Platform, parsePlatform, samePlatform } from "../model/platform.ts";
 import {
   ATTESTATION_SUBJECT,
   BASE_NAME,
@@ -103,11 +103,7 @@ export function planImage(snapshot: Snapshot, request: ImagePlanRequest): ImageP
   const before = snapshot.root.descriptor;
   const after: Descriptor = bytes ? { ...before, digest: digestOf(bytes), size: bytes.length } : before;
   const changed = after.digest !== before.digest;
-  if (planner.platforms.every((plan) => plan.action === "left-alone" || plan.action === "absent")) {
-    throw new InitwrapError("IMAGE_NOT_FOUND", "the image has none of the platforms that were asked for", {
-      hint: `It has ${planner.platforms.map((plan) => plan.platform).join(", ")}.`,
-    });
-  }
+  refuseMissing(planner.platforms, request.platforms ?? []);
   return {
     action: request.action,
     changed,
@@ -118,6 +114,22 @@ export function planImage(snapshot: Snapshot, request: ImagePlanRequest): ImageP
     blobs: planner.blobs,
     diagnostics: planner.diagnostics,
   };
+}
+
+/** Every platform that was asked for has to be there: a slip in one of several would leave that one without an init. */
+function refuseMissing(plans: readonly PlatformPlan[], asked: readonly Platform[]): void {
+  const held = plans.filter(({ action }) => action !== "absent").map(({ platform }) => platform);
+  const listed = plans.filter(({ action }) => action === "absent").map(({ platform }) => platform);
+  const isHeld = (one: Platform): boolean => held.some((text) => samePlatform(one, parsePlatform(text) ?? one));
+  const missing = asked.filter((one) => !isHeld(one)).map(formatPlatform);
+  if (missing.length === 0 && held.length > 0) return;
+  const has = held.length > 0 ? held.join(", ") : "none that is here";
+  const names = listed.length > 0 ? ` Its index names ${listed.join(", ")} as well, which is not here.` : "";
+  throw new InitwrapError(
+    "IMAGE_NOT_FOUND",
+    missing.length > 0 ? `the image is not there for ${missing.join(", ")}` : "none of the image's platforms is here",
+    { hint: `It has ${has}.${names}` },
+  );
 }
 
 class Planner {

@@ -93,6 +93,8 @@ export interface ImageConfig {
 /** Reads a document by its descriptor; undefined when the medium does not hold it. */
 export type ReadDocument = (descriptor: Descriptor) => Promise<Uint8Array | undefined>;
 
+const INCOMPLETE = "The image is not complete there: copy, save or push it again.";
+
 /** No real index nests deeper; the limit also ends a cycle that a hostile source could build from forged answers. */
 const MAX_NESTING = 4;
 const MAX_CHILDREN = 1000;
@@ -101,7 +103,7 @@ const MAX_CHILDREN = 1000;
 export async function readSnapshot(root: Descriptor, names: readonly string[], read: ReadDocument): Promise<Snapshot> {
   const node = await readNode(root, read, 0);
   if (node.kind === "absent") {
-    throw new InitwrapError("IMAGE_NOT_FOUND", `the medium names ${root.digest} but does not hold it`);
+    throw new InitwrapError("IMAGE_NOT_FOUND", `the image's manifest is missing: ${root.digest}`, { hint: INCOMPLETE });
   }
   return { root: node, names };
 }
@@ -137,7 +139,9 @@ async function readNode(descriptor: Descriptor, read: ReadDocument, depth: numbe
   const config = await read(manifest.config);
   if (!config) {
     if (depth > 0) return { kind: "absent", descriptor };
-    throw new InitwrapError("IMAGE_NOT_FOUND", `the config ${manifest.config.digest} is missing`);
+    throw new InitwrapError("IMAGE_NOT_FOUND", `the image's config is missing: ${manifest.config.digest}`, {
+      hint: INCOMPLETE,
+    });
   }
   const configText = decodeJson(config, `the config ${manifest.config.digest}`);
   parseJson(configText, `the config ${manifest.config.digest}`);

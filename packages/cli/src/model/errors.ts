@@ -128,3 +128,26 @@ export function messageWith({ message, reasons }: InitwrapError, kept: readonly 
   const end = withReasons("", reasons).length;
   return withReasons(end === 0 ? message : message.slice(0, -end), kept);
 }
+
+/**
+ * The failure with the place that it happened at, unless it says one itself or is about the call's words. Anything but a
+ * failure of ours comes back as it is.
+ */
+export function withPlace(error: unknown, where: string): unknown {
+  if (!(error instanceof InitwrapError) || error.where !== undefined || error.code === "USAGE") return error;
+  return changed(error, { where });
+}
+
+/** The same failure with other details. */
+export function changed(error: InitwrapError, details: Pick<ErrorDetails, "where" | "hint">): InitwrapError {
+  const { code, hint, where, line, excerpt, reasons, cause } = error;
+  return new InitwrapError(code, messageWith(error, []), {
+    ...(where === undefined ? {} : { where }),
+    ...(hint === undefined ? {} : { hint }),
+    ...(line === undefined ? {} : { line }),
+    ...(excerpt === undefined ? {} : { excerpt }),
+    reasons,
+    cause: cause ?? error,
+    ...details,
+  });
+}

@@ -40,7 +40,8 @@ export function parseReference(text: string): Reference | undefined {
   const hasHost = /[.:]|^localhost$/.test(first) || first !== first.toLowerCase();
   const host = hasHost ? first : DOCKER_HUB;
   let repository = hasHost ? name.slice(slash + 1) : name;
-  if (!HOST.test(host) || !PATH.test(repository) || repository.length > 255) return undefined;
+  const port = Number(/:(\d+)$/.exec(host)?.[1] ?? 0);
+  if (!HOST.test(host) || port > 65535 || !PATH.test(repository) || repository.length > 255) return undefined;
   const registry = host === "index.docker.io" ? DOCKER_HUB : host;
   if (registry === DOCKER_HUB && !repository.includes("/")) repository = `library/${repository}`;
   return { registry, repository, ...(tag === undefined ? {} : { tag }), ...(digest === undefined ? {} : { digest }) };
@@ -62,4 +63,15 @@ export function formatReference(reference: Reference): string {
 /** The short spelling that Docker prints: `app:latest`. */
 export function familiarReference(reference: Reference): string {
   return formatReference(reference).replace(/^docker\.io\/(library\/)?/, "");
+}
+
+/** What to write instead of a text that is no reference: one sentence. */
+export function referenceHint(text: string): string {
+  const bare = text.trim().replace(/^[a-z][a-z0-9+.-]*:\/\//i, "");
+  if (bare !== text && parseReference(bare)) return `Did you mean ${bare}?`;
+  const colon = bare.lastIndexOf(":");
+  const end = colon > bare.lastIndexOf("/") ? colon : bare.length;
+  const lower = bare.slice(0, end).toLowerCase() + bare.slice(end);
+  if (lower !== bare && parseReference(lower)) return `Names are in lower case: did you mean ${lower}?`;
+  return "A reference is [HOST[:PORT]/]PATH[:TAG][@sha256:DIGEST], in lower case.";
 }

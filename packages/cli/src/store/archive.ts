@@ -20,27 +20,33 @@ import {
   openSync,
   read as readFd,
   readSync,
+  statSync,
 } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
+import { isatty } from "node:tty";
 import { promisify } from "node:util";
 import * as zlib from "node:zlib";
 import type { Descriptor } from "../model/descriptor.ts";
 import { type Digest, digestHex, digestOf } from "../model/digest.ts";
-import { InitwrapError } from "../model/errors.ts";
+import { InitwrapError, withPlace } from "../model/errors.ts";
 import { decodeJson, parseJson, rawAt, replaceAt } from "../model/json-edit.ts";
 import { isIndexType, OCI_LAYER_GZIP, OCI_LAYER_TAR } from "../model/media-types.ts";
-import { familiarReference, formatReference, parseReference } from "../model/reference.ts";
+import { familiarReference, formatReference, parseReference, referenceHint } from "../model/reference.ts";
 import { COPIED_IN_KERNEL, NewFile } from "./atomic-file.ts";
-import type { Receipt, Region, Root, Sink, SinkOptions, Source, SourceOptions } from "./contract.ts";
+import type { Attachment, Receipt, Region, Root, Sink, SinkOptions, Source, SourceOptions } from "./contract.ts";
+import { attachmentsInIndex } from "./index-attachments.ts";
 import { splitLocation } from "./location.ts";
 import { type Chosen, chooseFromIndex, replaceInIndex } from "./oci-index.ts";
 import { spent } from "./spent-memory.ts";
 import { recoverTail, spliceTail } from "./splice.ts";
 import { synthesizeManifest } from "./synthesized-manifest.ts";
 import {
+  BLOCK,
+  checkStart,
   END_OF_ARCHIVE,
   indexTar,
   padded,
@@ -51,6 +57,7 @@ import {
   tarHeader,
   Window,
 } from "./tar.ts";
+import { removeAtExit } from "./temporary.ts";
 import { MAX_DOCUMENT, readFailure, verified, verifiedBytes, writeFailure } from "./verify.ts";
 import { zstdDecompressor } from "./zstd.ts";
 
@@ -94,22 +101,16 @@ export class ArchiveSource implements Source {
   /** What chose the image among several. */
   readonly wanted: string | undefined;
   readonly #options: SourceOptions;
-  readonly #spool: string | undefined;
+  readonly #spool: Spool | undefined;
   #root: Root | undefined;
   #isWhole = false;
   #closed = false;
 
-  private constructor(
-    path: string,
-    fd: number,
-    options: SourceOptions,
-    wanted: string | undefined,
-    spool?: { folder: string; codec: Codec | undefined },
-  ) {
+  private constructor(path: string, fd: number, options: SourceOptions, wanted: string | undefined, spool?: Spool) {
     this.path = path;
     this.fd = fd;
     this.codec = spool?.codec;
-    this.#spool = spool?.folder;
+    this.#spool = spool;
     this.#options = options;
     this.wanted = wanted;
     this.window = new Window(fd, fstatSync(fd).size);
@@ -127,38 +128,47 @@ export class ArchiveSource implements Source {
 
   /** Opens an archive. `wanted` chooses among several images by name, tag or digest. */
   static async open(path: string, wanted: string | undefined, options: SourceOptions): Promise<ArchiveSource> {
+    const label = path === "-" ? "standard input" : path;
     if (path !== "-" && options.inPlace) recoverTail(path);
-    let fd: number;
+    let fd: number | undefined;
+    let spooled: Spool | undefined;
     try {
-      fd = path === "-" ? 0 : openSync(path, "r");
-    } catch (cause) {
-      throw readFailure(cause, path);
-    }
-    let owned = path !== "-";
-    let folder: string | undefined;
-    try {
-      const stat = fstatSync(fd);
-      if (stat.isDirectory())
-        throw new InitwrapError("LOCATOR_INVALID", `${path} is a folder`, { hint: "Use oci:PATH." });
-      if (options.inPlace && path !== "-" && stat.nlink > 1) {
-        throw new InitwrapError("HARD_LINKED", `${path} has ${stat.nlink} names: all of them would change`, {
-          where: path,
-          hint: "Write to another file with -o.",
+      const isPipe = path !== "-" && statSync(path).isFIFO();
+      // Once it has been read, nothing of it is left to be changed.
+      if (isPipe && options.inPlace) refuseInPlace(path);
+      // Opening a pipe waits for its other end.
+      if (!isPipe) fd = path === "-" ? 0 : openSync(path, "r");
+      const stat = fd === undefined ? undefined : fstatSync(fd);
+      if (stat?.isDirectory()) {
+        throw new InitwrapError("LOCATOR_INVALID", `${label} is a folder`, {
+          ...(path === "-" ? {} : { hint: `Use oci:${path} for an OCI layout.` }),
         });
       }
-      const codec = stat.isFile() ? codecOf(fd) : undefined;
-      if (stat.isFile() && !codec) return new ArchiveSource(path, fd, options, wanted);
-      folder = await mkdtemp(join(tmpdir(), "initwrap-"));
-      const spooled = join(folder, "archive.tar");
-      const found = await spool(fd, stat.isFile() ? stat.size : undefined, spooled, options.signal);
-      if (owned) closeSync(fd);
-      owned = true;
-      fd = openSync(spooled, "r");
-      return new ArchiveSource(path, fd, options, wanted, { folder, codec: found });
+      if (path === "-" && isatty(0)) {
+        throw new InitwrapError("INPUT_UNREADABLE", "standard input is a terminal", {
+          hint: "Pipe an archive into it: docker save app:1 | initwrap image - -o docker:app:1",
+        });
+      }
+      const isFile = stat?.isFile() === true;
+      const codec = isFile ? codecOf(fd!) : undefined;
+      if (isFile && !codec) return new ArchiveSource(path, fd!, options, wanted);
+      spooled = await newSpool();
+      const input = isPipe
+        ? (await import("./named-pipe.ts")).pipeForReading(path)
+        : createReadStream("", {
+            fd: fd!,
+            autoClose: false,
+            highWaterMark: CHUNK,
+            ...(isFile ? { start: 0 } : {}),
+          });
+      const found = await spool(input, spooled.file, options.signal);
+      if (path !== "-" && fd !== undefined) closeSync(fd);
+      fd = openSync(spooled.file, "r");
+      return new ArchiveSource(path, fd, options, wanted, { ...spooled, codec: found });
     } catch (cause) {
-      if (owned) closeSync(fd);
-      if (folder) await rm(folder, { recursive: true, force: true });
-      throw readFailure(cause, path);
+      if (fd !== undefined && fd !== 0) closeSync(fd);
+      await spooled?.remove();
+      throw withPlace(spooled ? spoolFailure(cause, spooled.file) : readFailure(cause, path), label);
     }
   }
 
@@ -169,21 +179,20 @@ export class ArchiveSource implements Source {
     wanted: string | undefined,
     options: SourceOptions,
   ): Promise<ArchiveSource> {
-    const folder = await mkdtemp(join(tmpdir(), "initwrap-"));
+    const spooled = await newSpool();
     try {
-      const spooled = join(folder, "archive.tar");
-      const output = createWriteStream(spooled, { highWaterMark: CHUNK, mode: 0o600 });
+      const output = createWriteStream(spooled.file, { highWaterMark: CHUNK, mode: 0o600 });
       await pipeline(content, spentIn, output, options.signal ? { signal: options.signal } : {});
-      const fd = openSync(spooled, "r");
+      const fd = openSync(spooled.file, "r");
       try {
-        return new ArchiveSource(label, fd, options, wanted, { folder, codec: undefined });
+        return new ArchiveSource(label, fd, options, wanted, spooled);
       } catch (cause) {
         closeSync(fd);
         throw cause;
       }
     } catch (cause) {
-      await rm(folder, { recursive: true, force: true });
-      throw cause;
+      await spooled.remove();
+      throw spoolFailure(cause, spooled.file);
     }
   }
 
@@ -205,6 +214,11 @@ export class ArchiveSource implements Source {
     }
     this.#root = await this.#synthesize(manifest!);
     return this.#root;
+  }
+
+  /** The file, where a copy of it would be the archive; what came as a stream or was compressed has none. */
+  get file(): string | undefined {
+    return this.#spool === undefined ? this.path : undefined;
   }
 
   /** True when index.json itself is the image. */
@@ -252,6 +266,13 @@ export class ArchiveSource implements Source {
     return this.#stream(blob.data, blob.size);
   }
 
+  async attachments(): Promise<readonly Attachment[]> {
+    const { descriptor } = await this.root();
+    // The older layout has no place for anything beside an image.
+    if (this.isWhole || !this.metadata.index) return [];
+    return attachmentsInIndex(this.metadata.index, descriptor.digest, (other) => this.read(other));
+  }
+
   async region(descriptor: Descriptor): Promise<Region | undefined> {
     const blob = this.#blobs.get(descriptor.digest);
     if (blob === undefined || blob instanceof Uint8Array || blob.type !== "file") return undefined;
@@ -294,7 +315,7 @@ export class ArchiveSource implements Source {
     if (this.#closed) return;
     this.#closed = true;
     await promisify(close)(this.fd);
-    if (this.#spool) await rm(this.#spool, { recursive: true, force: true });
+    await this.#spool?.remove();
   }
 
   #document(name: string): Buffer | undefined {
@@ -476,6 +497,15 @@ export class ArchiveSink implements Sink {
 
   constructor(path: string, name: string | undefined, kind: "docker-archive" | "oci-archive", options: SinkOptions) {
     this.#path = path;
+    if (path === "-" && isatty(1)) {
+      throw new InitwrapError(
+        "OUTPUT_NOT_WRITTEN",
+        "standard output is a terminal, and an archive is nothing to read",
+        {
+          hint: "Redirect it, or name a file: -o wrapped.tar",
+        },
+      );
+    }
     const from = options.from instanceof ArchiveSource ? options.from : undefined;
     // What chose the image in this very file is no new name: it may be a digest or a bare tag, and other names stay.
     const isChoice = from?.path === path && from.wanted === name;
@@ -729,7 +759,12 @@ export async function archiveNames(
 
 function fullName(name: string): string {
   const reference = parseReference(name);
-  if (!reference) throw new InitwrapError("LOCATOR_INVALID", `${name} is no image reference`);
+  if (!reference) {
+    throw new InitwrapError("LOCATOR_INVALID", `${JSON.stringify(name)} is no image reference`, {
+      where: name,
+      hint: referenceHint(name),
+    });
+  }
   return formatReference(reference);
 }
 
@@ -765,25 +800,71 @@ async function* spentIn(content: AsyncIterable<Uint8Array>): AsyncGenerator<Uint
   }
 }
 
-/** Writes a stream to a seekable file, decompressed where its first bytes say so. Gives back how it was compressed. */
-async function spool(
-  fd: number,
-  size: number | undefined,
-  target: string,
-  signal: AbortSignal | undefined,
-): Promise<Codec | undefined> {
-  const input = createReadStream("", {
-    fd,
-    autoClose: false,
-    highWaterMark: CHUNK,
-    ...(size === undefined ? {} : { start: 0 }),
+/** A temporary file for an archive that cannot be read at any place: a stream, or a compressed one. */
+interface Spool {
+  readonly file: string;
+  /** How it was compressed. */
+  readonly codec?: Codec | undefined;
+  remove(): Promise<void>;
+}
+
+async function newSpool(): Promise<Spool> {
+  const folder = await mkdtemp(join(tmpdir(), "initwrap-")).catch((cause) => {
+    throw spoolFailure(cause, tmpdir());
   });
+  const letGo = removeAtExit(folder);
+  return {
+    file: join(folder, "archive.tar"),
+    remove: async () => {
+      await rm(folder, { recursive: true, force: true });
+      letGo();
+    },
+  };
+}
+
+/** What the temporary file failed with. */
+function spoolFailure(cause: unknown, path: string): unknown {
+  const failure = writeFailure(cause, path);
+  if (!(failure instanceof InitwrapError) || failure === cause) return cause;
+  return new InitwrapError(failure.code, `${failure.message}, where the archive is unpacked`, {
+    cause,
+    where: path,
+    hint: "Set TMPDIR to a folder with room for the whole archive.",
+  });
+}
+
+/** What is rewritten in place has to be a file with one name. Throws LOCATOR_INVALID or HARD_LINKED. */
+export function refuseInPlace(path: string): void {
+  if (path === "-") return;
+  const stat = statSync(path);
+  if (!stat.isFile()) {
+    throw new InitwrapError("LOCATOR_INVALID", `${path} is no file that could be changed in place`, {
+      where: path,
+      hint: "Write to another file with -o.",
+    });
+  }
+  if (stat.nlink > 1) {
+    throw new InitwrapError("HARD_LINKED", `${path} has ${stat.nlink} names: all of them would change`, {
+      where: path,
+      hint: "Write to another file with -o.",
+    });
+  }
+}
+
+/** Writes a stream to a seekable file, decompressed where its first bytes say so. Gives back how it was compressed. */
+async function spool(input: Readable, target: string, signal: AbortSignal | undefined): Promise<Codec | undefined> {
+  const stop = (): void => void input.destroy(signal?.reason);
+  signal?.addEventListener("abort", stop, { once: true });
   const iterator = input[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
   let first = Buffer.alloc(0);
-  while (first.length < 4) {
-    const next = await iterator.next();
-    if (next.done) break;
-    first = Buffer.concat([first, next.value]);
+  try {
+    while (first.length < 4) {
+      const next = await iterator.next();
+      if (next.done) break;
+      first = Buffer.concat([first, next.value]);
+    }
+  } finally {
+    signal?.removeEventListener("abort", stop);
   }
   const codec = magicOf(first);
   let consumed = first.length;
@@ -811,16 +892,42 @@ async function spool(
   const output = createWriteStream(target, { highWaterMark: CHUNK, mode: 0o600 });
   const abort = signal ? { signal } : {};
   try {
-    if (codec === undefined) await pipeline(whole, output, abort);
-    else if (codec === "gzip") await pipeline(whole, zlib.createGunzip({ chunkSize: CHUNK }), limited, output, abort);
-    else await pipeline(whole, zstdDecompressor({ chunkSize: CHUNK }), limited, output, abort);
+    if (codec === undefined) await pipeline(whole, tarFrom, output, abort);
+    else {
+      const decoder =
+        codec === "gzip" ? zlib.createGunzip({ chunkSize: CHUNK }) : zstdDecompressor({ chunkSize: CHUNK });
+      await pipeline(whole, decoder, limited, tarFrom, output, abort);
+    }
   } catch (cause) {
     const code = (cause as { code?: string }).code ?? "";
     if (!/^(Z_|ZSTD_|ERR_ZLIB)/.test(code)) throw cause;
-    const isShort = code === "Z_BUF_ERROR";
-    throw new InitwrapError(isShort ? "ARCHIVE_TRUNCATED" : "ARCHIVE_INVALID", `the ${codec} stream is damaged`, {
+    if (code === "Z_BUF_ERROR") {
+      throw new InitwrapError("ARCHIVE_TRUNCATED", `the ${codec} stream ends too early`, {
+        hint: "Copy or save it again.",
+        cause,
+      });
+    }
+    throw new InitwrapError("ARCHIVE_INVALID", `the ${codec} stream is damaged`, {
+      hint: "Copy or save it again.",
       cause,
     });
   }
   return codec;
+}
+
+/** The same bytes; ends at once where they do not begin as a tar does, for such a stream may never end by itself. */
+async function* tarFrom(content: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  let head: Buffer | undefined = Buffer.alloc(0);
+  for await (const chunk of content) {
+    if (head === undefined) {
+      yield chunk;
+      continue;
+    }
+    head = Buffer.concat([head, chunk]);
+    if (head.length < BLOCK) continue;
+    checkStart(head.subarray(0, BLOCK));
+    yield head;
+    head = undefined;
+  }
+  if (head !== undefined) yield head;
 }

@@ -1,7 +1,8 @@
 /**
  * A file that appears whole or not at all: written under a temporary name in its folder, then renamed.
  *
- * Standard output (`-`) is the exception that cannot be: what has been written there is gone.
+ * Standard output (`-`), pipes and devices are the exceptions that cannot be: what has been written there is gone, and a file
+ * in their place would take them away from everybody else.
  */
 
 import { spawn } from "node:child_process";
@@ -9,19 +10,24 @@ import { once } from "node:events";
 import { constants, readSync, writeSync } from "node:fs";
 import { copyFile, type FileHandle, open, realpath, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { PassThrough, type Transform } from "node:stream";
+import { PassThrough, type Transform, type Writable } from "node:stream";
 import * as zlib from "node:zlib";
 import { InitwrapError } from "../model/errors.ts";
 import { spent } from "./spent-memory.ts";
+import { removeAtExit } from "./temporary.ts";
 import { zstdCompressor } from "./zstd.ts";
 
 const CHUNK = 256 << 10;
 /** From this size on a child process that copies within the kernel pays for its start. Bytes. */
 export const COPIED_IN_KERNEL = 64 << 20;
 
+/** Of the files that this process makes: no two have one temporary name. */
+let count = 0;
+
 /** Where a clone's bytes come from: an open file, or a stream where it must pass a compressor. */
 export interface CloneSource {
-  readonly path: string;
+  /** The file; undefined where there is none that could be copied by its name. */
+  readonly file: string | undefined;
   readonly codec: string | undefined;
   readonly fd: number;
   prefix(end: number): AsyncIterable<Uint8Array>;
@@ -34,6 +40,9 @@ export class NewFile {
   readonly #path: string;
   readonly #temporary: string;
   #handle: FileHandle | undefined;
+  /** What takes the bytes one behind the other, where there is no file. */
+  readonly #stream: Writable | undefined;
+  #letGo: () => void = () => {};
   readonly #coder: Transform | undefined;
   readonly #drained: Promise<void> | undefined;
   readonly #signal: AbortSignal | undefined;
@@ -44,13 +53,14 @@ export class NewFile {
   private constructor(
     path: string,
     temporary: string,
-    handle: FileHandle | undefined,
+    target: FileHandle | Writable,
     coder: Transform | undefined,
     signal: AbortSignal | undefined,
   ) {
     this.#path = path;
     this.#temporary = temporary;
-    this.#handle = handle;
+    if ("fd" in target && "chmod" in target) this.#handle = target;
+    else this.#stream = target as Writable;
     this.#coder = coder;
     this.#signal = signal;
     this.#drained = coder && this.#drain(coder);
@@ -59,23 +69,21 @@ export class NewFile {
   }
 
   static async create(given: string, codec: "gzip" | "zstd" | undefined, signal?: AbortSignal): Promise<NewFile> {
-    // A link stays one, and what it leads to is replaced.
-    const path = given === "-" ? given : await realpath(given).catch(() => given);
-    const temporary = join(dirname(path), `.${basename(path)}.initwrap-${process.pid}-${Date.now().toString(36)}`);
+    const { path, stream, mode } = await placeOf(given, signal);
+    const temporary = join(
+      dirname(path),
+      `.${basename(path)}.initwrap-${process.pid}-${(count++).toString(36)}${Date.now().toString(36)}`,
+    );
+    const target = stream ?? (await open(temporary, "wx", 0o666));
     const coder =
       codec === "gzip"
         ? zlib.createGzip({ chunkSize: CHUNK })
         : codec === "zstd"
           ? zstdCompressor({ chunkSize: CHUNK })
           : undefined;
-    const handle = path === "-" ? undefined : await open(temporary, "wx", 0o666);
-    const file = new NewFile(path, temporary, handle, coder, signal);
-    // In place of an existing file, its mode is kept.
-    if (handle)
-      file.#mode = await stat(path).then(
-        (found) => found.mode & 0o7777,
-        () => undefined,
-      );
+    const file = new NewFile(path, temporary, target, coder, signal);
+    file.#mode = mode;
+    if (!stream) file.#letGo = removeAtExit(temporary);
     return file;
   }
 
@@ -106,11 +114,11 @@ export class NewFile {
 
   /** Begins the file with the first `end` bytes of another: shared blocks where the file system can, else a copy. */
   async cloneFrom(source: CloneSource, end: number): Promise<void> {
-    if (this.#handle && !this.#coder && source.codec === undefined && source.path !== "-") {
+    if (this.#handle && !this.#coder && source.codec === undefined && source.file !== undefined) {
       // Under a name of its own: a clone that fails removes its target.
       const clone = `${this.#temporary}-clone`;
       try {
-        await copyFile(source.path, clone, constants.COPYFILE_FICLONE_FORCE);
+        await copyFile(source.file, clone, constants.COPYFILE_FICLONE_FORCE);
         await this.#adopt(clone, end);
         return;
       } catch (cause) {
@@ -132,7 +140,7 @@ export class NewFile {
     }
     this.#signal?.throwIfAborted();
     this.#done = true;
-    if (!this.#handle) return;
+    if (!this.#handle) return endOf(this.#stream);
     try {
       if (this.#mode !== undefined) await this.#handle.chmod(this.#mode);
       await this.#handle.close();
@@ -142,6 +150,8 @@ export class NewFile {
       await this.#handle.close().catch(() => {});
       await rm(this.#temporary, { force: true });
       throw cause;
+    } finally {
+      this.#letGo();
     }
   }
 
@@ -150,9 +160,11 @@ export class NewFile {
     if (this.#done) return;
     this.#done = true;
     this.#coder?.destroy();
+    if (this.#stream && this.#stream !== process.stdout) this.#stream.destroy();
     if (!this.#handle) return;
     await this.#handle.close().catch(() => {});
     await rm(this.#temporary, { force: true });
+    this.#letGo();
   }
 
   /** Takes a copy of the source as the file's beginning, cut after `end` bytes. */
@@ -218,7 +230,8 @@ export class NewFile {
       }
     } else {
       const { promise, resolve, reject } = Promise.withResolvers<void>();
-      process.stdout.write(bytes, (cause) => (cause ? reject(cause) : resolve()));
+      // One that was broken before is not written to any more, and calls back with another error.
+      this.#stream!.write(bytes, (cause) => (cause ? reject(this.#stream!.errored ?? cause) : resolve()));
       await promise;
     }
   }
@@ -234,4 +247,45 @@ export class NewFile {
       spent(chunk.length);
     }
   }
+}
+
+interface Place {
+  readonly path: string;
+  /** What is there takes a stream of bytes, and is no file that could be replaced. */
+  readonly stream?: Writable;
+  /** Of the file that is replaced: its mode is kept. */
+  readonly mode?: number;
+}
+
+/** This process's own streams under their names as files: what stands behind them may be a file that others hold open. */
+const OWN_STREAM = /^\/(?:dev\/(?:stderr|fd\/\d+)|proc\/self\/fd\/\d+)$/;
+
+async function placeOf(given: string, signal: AbortSignal | undefined): Promise<Place> {
+  if (given === "-" || given === "/dev/stdout") return { path: given, stream: process.stdout };
+  // A link stays one, and what it leads to is replaced.
+  const path = await realpath(given).catch(() => given);
+  const found = await stat(given).catch(() => undefined);
+  if (found?.isDirectory() || (!found && given.endsWith("/")))
+    throw Object.assign(new Error(given), { code: "EISDIR" });
+  if (found?.isFIFO()) {
+    const { pipeForWriting } = await import("./named-pipe.ts");
+    return { path: given, stream: await pipeForWriting(given, signal) };
+  }
+  if (found && (!found.isFile() || OWN_STREAM.test(given))) {
+    // Appended, so that what the shell's `>>` has put there stays.
+    const stream = (await open(given, "a")).createWriteStream();
+    // Who writes is told by the write; without a listener the process would end.
+    stream.on("error", () => {});
+    return { path: given, stream };
+  }
+  return { path, ...(found ? { mode: found.mode & 0o7777 } : {}) };
+}
+
+/** Waits until everything has been taken. Standard output stays open for what else is said there. */
+async function endOf(stream: Writable | undefined): Promise<void> {
+  if (stream === undefined || stream === process.stdout) return;
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  stream.on("error", reject);
+  stream.end(() => resolve());
+  await promise;
 }

@@ -37,7 +37,10 @@ export interface Source {
   readonly hasLayers?: boolean;
   /** A blob of any size as a stream. */
   open(descriptor: Descriptor): Promise<AsyncIterable<Uint8Array>>;
-  /** What names the root's digest in the same place, signatures for instance; undefined when that cannot be known. */
+  /**
+   * What names the root's digest in the same place, signatures for instance; undefined when that could not be learnt. Absent
+   * where images stand by themselves.
+   */
   attachments?(): Promise<readonly Attachment[] | undefined>;
   /** Where a blob lies in a local file; undefined when it does not. The caller closes it. */
   region?(descriptor: Descriptor): Promise<Region | undefined>;
@@ -109,7 +112,7 @@ export interface SourceOptions extends StoreContext {
   readonly layers: boolean;
   /**
    * When the same place is also the sink and will be rewritten: an archive then first recovers from a run that was
-   * killed, and refuses what could not be rewritten (hard links).
+   * killed.
    */
   readonly inPlace?: boolean;
 }
@@ -129,6 +132,8 @@ export interface Medium {
   sink(location: string, options: SinkOptions): Promise<Sink>;
   /** True when an image at `from` can be changed into one at `to` without its layers: the sink has what the source has. */
   isSameStore?(from: string, to: string): boolean;
+  /** Refuses a place that cannot be rewritten, before anything is (hard links). Absent where every place can. */
+  checkInPlace?(location: string): Promise<void>;
   /**
    * The full names that an image put there gets: `asked` for, else what the location says, else `kept`, those that it has at
    * its source. A bare tag in an OCI layout is no name.

@@ -1,5 +1,5 @@
 /** `docker-archive:PATH[:NAME]`: what docker save writes; `-` is standard input or output. Compressed ones too. */
-import { ArchiveSink, ArchiveSource, archiveNames } from "./archive.ts";
+import { ArchiveSink, ArchiveSource, archiveNames, refuseInPlace } from "./archive.ts";
 import type { Medium } from "./contract.ts";
 import { splitLocation } from "./location.ts";
 
@@ -13,5 +13,6 @@ export const dockerArchiveMedium: Medium = {
     const { path, name } = await splitLocation(location);
     return new ArchiveSink(path, name, "docker-archive", options);
   },
+  checkInPlace: async (location) => refuseInPlace((await splitLocation(location)).path),
   namesFor: archiveNames,
 };

@@ -9,7 +9,7 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { InitwrapError } from "../model/errors.ts";
+import { InitwrapError, withPlace } from "../model/errors.ts";
 import { DEFAULT_SOCKET, type Endpoint, type EndpointTls, parseEndpoint } from "./docker-engine.ts";
 
 type Env = Readonly<Record<string, string | undefined>>;
@@ -21,8 +21,13 @@ type Env = Readonly<Record<string, string | undefined>>;
 export function engineEndpoint(env: Env, place = ""): Endpoint {
   const isHost = place.includes("://");
   const host = isHost ? place : place === "" || place === "default" ? env["DOCKER_HOST"] : undefined;
-  if (host)
-    return parse(host, env["DOCKER_TLS_VERIFY"] ? tlsIn(env["DOCKER_CERT_PATH"] || configFolder(env)) : undefined);
+  if (host) {
+    try {
+      return parse(host, env["DOCKER_TLS_VERIFY"] ? tlsIn(env["DOCKER_CERT_PATH"] || configFolder(env)) : undefined);
+    } catch (cause) {
+      throw isHost ? cause : withPlace(cause, "DOCKER_HOST");
+    }
+  }
   const context = place || env["DOCKER_CONTEXT"] || currentContext(env);
   if (!context || context === "default") return parseEndpoint(`unix://${DEFAULT_SOCKET}`);
   const id = createHash("sha256").update(context).digest("hex");

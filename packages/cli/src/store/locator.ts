@@ -5,8 +5,9 @@
  * A bare name is the local engine's; callers may look in a registry when it is not there (`isBare`).
  */
 import { stat } from "node:fs/promises";
-import { InitwrapError } from "../model/errors.ts";
-import { isImageId, parseReference } from "../model/reference.ts";
+import { nearest } from "../model/did-you-mean.ts";
+import { changed, InitwrapError } from "../model/errors.ts";
+import { isImageId, parseReference, referenceHint } from "../model/reference.ts";
 import { splitLocation } from "./location.ts";
 import { SCHEMES } from "./media.ts";
 
@@ -23,10 +24,10 @@ export async function parseLocator(text: string, purpose: "source" | "sink"): Pr
   const scheme = SCHEMES.find((name) => text.startsWith(`${name}:`));
   if (scheme !== undefined) {
     const location = text.slice(scheme.length + 1);
-    if (location === "") throw invalid(text, "there is nothing behind the colon");
-    return { scheme, location, isBare: false };
+    if (location === "") throw invalid(text, `${text} has nothing behind its colon`);
+    return { scheme, location: ownStream(location, purpose), isBare: false };
   }
-  if (text === "-") return { scheme: "docker-archive", location: "-", isBare: false };
+  if (ownStream(text, purpose) === "-") return { scheme: "docker-archive", location: "-", isBare: false };
   const { path } = await splitLocation(text);
   const found = await stat(path).catch(() => undefined);
   if (found) return { scheme: found.isDirectory() ? "oci" : "docker-archive", location: text, isBare: false };
@@ -35,18 +36,65 @@ export async function parseLocator(text: string, purpose: "source" | "sink"): Pr
     return { scheme: text.endsWith("/") ? "oci" : "docker-archive", location: text, isBare: false };
   }
   if (!parseReference(text) && !isImageId(text)) {
-    throw invalid(text, "it is neither a path that exists nor the name of an image");
+    if (text.trim() === "") throw invalid(text, "the name of the image is empty");
+    throw invalid(text, `${JSON.stringify(text)} is neither a path that exists nor the name of an image`);
   }
   return { scheme: "docker", location: text, isBare: true };
 }
+
+/** This process's own streams by their names as files. */
+function ownStream(location: string, purpose: "source" | "sink"): string {
+  return location === (purpose === "source" ? "/dev/stdin" : "/dev/stdout") ? "-" : location;
+}
+
+/**
+ * The failure of looking for an image, with the scheme that was mistyped or mistaken for a part of its name: `dcoker:app`
+ * is a name with a tag, and `registry:2` a scheme with a name. Anything else comes back as it is.
+ */
+export function withSchemeHint(error: unknown, text: string, { scheme, location, isBare }: Locator): unknown {
+  if (!(error instanceof InitwrapError) || !LOOKED_FOR.has(error.code)) return error;
+  const [, first, rest] = /^([a-z-]+):([^:]+)$/.exec(text) ?? [];
+  if (first === undefined) return error;
+  const meant = isBare ? nearest(first, SCHEMES) : undefined;
+  if (meant !== undefined) return changed(error, { hint: `Did you mean ${meant}:${rest}? ${error.hint ?? ""}`.trim() });
+  const isTag = /^(?:\d[\w.-]*|latest|dind|cli|rootless)$/.test(location);
+  if (isBare || error.code === "DAEMON_UNREACHABLE" || !isTag || !/^(?:docker|registry)$/.test(scheme)) return error;
+  return changed(error, { hint: `${error.hint ?? ""} The image ${text} itself is ${scheme}:${text}.`.trim() });
+}
+
+/** What a name that was not meant as one fails with. */
+const LOOKED_FOR: ReadonlySet<string> = new Set([
+  "IMAGE_NOT_FOUND",
+  "DAEMON_UNREACHABLE",
+  "REGISTRY_FAILED",
+  "AUTH_REQUIRED",
+]);
 
 function looksLikePath(text: string): boolean {
   return /^\.{0,2}\//.test(text) || /\.(tar|tgz|tzst|gz|zst)$/.test(text) || text.endsWith("/");
 }
 
-function invalid(text: string, problem: string): InitwrapError {
-  return new InitwrapError("LOCATOR_INVALID", `${text}: ${problem}`, {
-    hint: `Use a path, an image name, or one of ${SCHEMES.map((name) => `${name}:`).join(" ")}`,
-    where: text,
+function invalid(text: string, message: string): InitwrapError {
+  return new InitwrapError("LOCATOR_INVALID", message, {
+    hint: hintFor(text),
+    ...(text.trim() === "" ? {} : { where: text }),
   });
+}
+
+/** How other tools write the same. */
+const FOREIGN: readonly (readonly [pattern: RegExp, scheme: string])[] = [
+  [/^https?:\/\//, "registry:"],
+  [/^docker-daemon:/, "docker:"],
+  [/^(?:dir|ocidir):/, "oci:"],
+  [/^(?:tar|tarball|file):(?:\/\/)?/, "docker-archive:"],
+];
+
+function hintFor(text: string): string {
+  for (const [pattern, scheme] of FOREIGN) {
+    const rest = text.replace(pattern, "");
+    if (rest !== text && rest !== "") return `Did you mean ${scheme}${rest}?`;
+  }
+  const hint = referenceHint(text);
+  if (/did you mean/i.test(hint)) return hint;
+  return `Use a path, an image name, or one of ${SCHEMES.map((name) => `${name}:`).join(" ")}`;
 }

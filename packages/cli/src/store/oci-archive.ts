@@ -1,5 +1,5 @@
 /** `oci-archive:PATH[:NAME]`: an OCI layout in a tar, as skopeo, podman and buildx write it. */
-import { ArchiveSink, ArchiveSource, archiveNames } from "./archive.ts";
+import { ArchiveSink, ArchiveSource, archiveNames, refuseInPlace } from "./archive.ts";
 import type { Medium } from "./contract.ts";
 import { splitLocation } from "./location.ts";
 
@@ -13,5 +13,6 @@ export const ociArchiveMedium: Medium = {
     const { path, name } = await splitLocation(location);
     return new ArchiveSink(path, name, "oci-archive", options);
   },
+  checkInPlace: async (location) => refuseInPlace((await splitLocation(location)).path),
   namesFor: archiveNames,
 };

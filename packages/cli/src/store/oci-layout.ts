@@ -10,8 +10,19 @@ import { join, resolve } from "node:path";
 import type { Descriptor } from "../model/descriptor.ts";
 import { type Digest, digestHex, digestOf } from "../model/digest.ts";
 import { InitwrapError } from "../model/errors.ts";
-import { formatReference, parseReference } from "../model/reference.ts";
-import type { Medium, Receipt, Region, Root, Sink, SinkOptions, Source, SourceOptions } from "./contract.ts";
+import { formatReference, parseReference, referenceHint } from "../model/reference.ts";
+import type {
+  Attachment,
+  Medium,
+  Receipt,
+  Region,
+  Root,
+  Sink,
+  SinkOptions,
+  Source,
+  SourceOptions,
+} from "./contract.ts";
+import { attachmentsInIndex } from "./index-attachments.ts";
 import { splitLocation } from "./location.ts";
 import { whileLocked } from "./lock-file.ts";
 import { type Chosen, chooseFromIndex, namedIn, replaceInIndex } from "./oci-index.ts";
@@ -54,6 +65,7 @@ export class LayoutSource implements Source {
       if (size > MAX_DOCUMENT) throw new InitwrapError("IMAGE_INVALID", `index.json is ${size} bytes`, { where: path });
       this.#index = await readFile(path);
     } catch (cause) {
+      if ((cause as { code?: string }).code === "ENOENT") throw await noLayout(this.folder, cause);
       throw readFailure(cause, path);
     }
     this.#chosen = chooseFromIndex(this.#index, this.#wanted, this.folder);
@@ -96,6 +108,12 @@ export class LayoutSource implements Source {
     }
     const { signal } = this.#options;
     return createReadStream(path, { highWaterMark: 256 << 10, ...(signal ? { signal } : {}) });
+  }
+
+  async attachments(): Promise<readonly Attachment[]> {
+    const { descriptor } = await this.root();
+    if (this.isWhole || this.#index === undefined) return [];
+    return attachmentsInIndex(this.#index, descriptor.digest, (other) => this.read(other));
   }
 
   async region(descriptor: Descriptor): Promise<Region | undefined> {
@@ -268,6 +286,22 @@ class LayoutSink implements Sink {
   }
 }
 
+/** Why a folder has no index.json: INPUT_NOT_FOUND. */
+async function noLayout(folder: string, cause: unknown): Promise<InitwrapError> {
+  const has = (name: string) => stat(join(folder, name)).then(Boolean, () => false);
+  if (!(await has("."))) return new InitwrapError("INPUT_NOT_FOUND", `there is no ${folder}`, { where: folder, cause });
+  const hint = (await has("manifest.json"))
+    ? "It looks like an archive of docker save that was unpacked: use the archive itself."
+    : (await has("Dockerfile"))
+      ? `initwrap dockerfile ${join(folder, "Dockerfile")} wraps a Dockerfile.`
+      : "A layout has an index.json and a folder blobs; skopeo, crane, buildah and buildx write them.";
+  return new InitwrapError("INPUT_NOT_FOUND", `${folder} is a folder without an OCI layout: it has no index.json`, {
+    where: folder,
+    hint,
+    cause,
+  });
+}
+
 /** Beside index.json while it is exchanged. */
 const LOCK = ".initwrap-lock";
 
@@ -278,7 +312,12 @@ function isFull(name: string): boolean {
 
 function fullName(name: string): string {
   const reference = parseReference(name);
-  if (!reference) throw new InitwrapError("LOCATOR_INVALID", `${name} is no image reference`);
+  if (!reference) {
+    throw new InitwrapError("LOCATOR_INVALID", `${JSON.stringify(name)} is no image reference`, {
+      where: name,
+      hint: referenceHint(name),
+    });
+  }
   return formatReference(reference);
 }
 

@@ -172,6 +172,12 @@ export function readHeader(
   };
 }
 
+/** Refuses a first block that no archive with an entry begins with. Throws ARCHIVE_INVALID. */
+export function checkStart(block: Buffer): void {
+  if (isZero(block)) throw invalid("not a tar archive, or one without an entry", 0);
+  checkSum(block, 0);
+}
+
 function nameIn(header: Buffer): string {
   const prefix = header.toString("latin1", 257, 262) === "ustar" ? cString(header.subarray(345, 500)) : "";
   const short = cString(header.subarray(0, 100));

@@ -34,7 +34,7 @@ const MESSAGES: Readonly<Record<DiagnosticCode, (args: Args) => string>> = {
   ATTESTATION_DROPPED: (a) => `the attestation of ${a["platform"]} described the old image and was dropped`,
   SIGNATURE_STALE: (a) =>
     a["kinds"] === undefined
-      ? `signatures and referrers of ${a["digest"]} do not apply to the new digest`
+      ? `the registry does not say whether there are signatures of ${a["digest"]}; they would not apply to the new digest`
       : `${a["count"]} that refer to ${a["digest"]} do not apply to the new digest: ${a["kinds"]}`,
   ONBUILD_ENTRYPOINT: (a) => `ONBUILD ${a["instruction"]} replaces the init in every image built from this one`,
   INIT_UNVERIFIED: (a) => `${a["init"]} is downloaded and nothing checks that it is the file that was meant`,

@@ -77,7 +77,11 @@ function formatTogether(
   ].join("\n");
 }
 
-function headOf(code: string, message: string, where: string | undefined, paint: Paint): string {
+/** Longer is what a file that is none was quoted for. Characters. */
+const LONGEST = 4000;
+
+function headOf(code: string, whole: string, where: string | undefined, paint: Paint): string {
+  const message = whole.length > LONGEST ? `${whole.slice(0, LONGEST)}...` : whole;
   return `${paint(["bold", "red"], "error")}${paint("dim", `[${code}]`)}: ${placeBefore(where, message)}${message}`;
 }
 
@@ -91,6 +95,7 @@ function placeBefore(where: string | undefined, message: string): string {
   const said =
     message.startsWith(`${where} `) ||
     message.startsWith(`${where}:`) ||
+    message.startsWith(JSON.stringify(where)) ||
     message.endsWith(` ${where}`) ||
     message.includes(` ${where}: `);
   return said ? "" : `${where}: `;
@@ -117,6 +122,15 @@ function asInitwrapError(error: unknown): InitwrapError | undefined {
   // oclif colours a few of its messages itself.
   const message = error.message.replace(/\x1b\[[\d;]*m/g, "");
   const lines = message.split("\n").filter((line) => line.trim() !== "" && !line.startsWith("See more help"));
+  const missing = /^Missing \d+ required args?:$/.test(lines[0] ?? "") ? lines.slice(1) : [];
+  if (missing.length > 0) {
+    // A table of names and descriptions, and advice that suits other calls.
+    const names = missing.filter((line) => !/^(?:Note:|Alternatively,)/.test(line)).map((line) => line.trim());
+    return new InitwrapError("USAGE", `there is no ${names.map((line) => line.split(/\s/)[0]).join(" and no ")}`, {
+      hint: `${names.map((line) => line.replace(/\s{2,}/, ": ")).join("\n")}\ninitwrap help, or the command with --help, lists what it takes`,
+      cause: error,
+    });
+  }
   // oclif announces what is in the next lines; a message has to say it itself.
   if (/^The following errors? occurred:$/.test(lines[0] ?? "") && lines.length > 1) lines.shift();
   const [first = "", ...rest] = lines.map((line) => line.trim());

@@ -10,8 +10,18 @@ export async function writeProduct(content: Uint8Array | string): Promise<void> 
 
 /** One line, or several, to people on stderr. */
 export function writeLine(text: string): void {
-  process.stderr.write(`${text}\n`);
+  process.stderr.write(`${shown(text)}\n`);
 }
+
+/**
+ * Text in which strangers' words may stand, without what a terminal would act on: control characters but line feeds, tabs
+ * and colours, and characters that turn the direction of a line.
+ */
+export function shown(text: string): string {
+  return text.replace(STRANGE, (found) => (found.startsWith("\x1b[") ? found : "\ufffd"));
+}
+
+const STRANGE = /\x1b\[[\d;]*m|\r(?!\n|$)|[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
 
 /**
  * A reader that closed its end (`initwrap ... | head`) ends the program quietly, as it ends any filter.
@@ -25,7 +35,12 @@ export function ignoreClosedPipe(): void {
     const get = () => {
       Object.defineProperty(process, name, own);
       return process[name].on("error", (error: NodeJS.ErrnoException) => {
-        process.exit(error.code === "EPIPE" ? 0 : 7);
+        if (error.code === "EPIPE") process.exit(0);
+        if (name === "stdout") {
+          const reason = error.code === "ENOSPC" ? "the disk is full" : error.message;
+          writeLine(`error[OUTPUT_NOT_WRITTEN]: cannot write standard output: ${reason}`);
+        }
+        process.exit(7);
       });
     };
     Object.defineProperty(process, name, { configurable: true, enumerable: true, get });

@@ -3,7 +3,7 @@ import type { Descriptor } from "../model/descriptor.ts";
 import { digestOf } from "../model/digest.ts";
 import { InitwrapError } from "../model/errors.ts";
 import { type Platform, parsePlatform } from "../model/platform.ts";
-import { formatReference, parseReference, type Reference } from "../model/reference.ts";
+import { formatReference, parseReference, type Reference, referenceHint } from "../model/reference.ts";
 import type { Receipt, Sink, StoreContext } from "../store/contract.ts";
 import { mediumOf } from "../store/media.ts";
 import { registryOptions } from "../store/registry/medium.ts";
@@ -60,6 +60,11 @@ export function checkPlaces(places: ImagePlaces): ImagePlaces & { readonly refer
       hint: "Use --push REF, --output PATH or both.",
     });
   }
+  if (output !== undefined && ["", "-"].includes(outputPlace(output).location)) {
+    throw new InitwrapError("USAGE", "--output needs a folder, or a file that ends in .tar", {
+      hint: "An index of several platforms goes to a place of its own; standard output has its digest.",
+    });
+  }
   return { ...places, reference: push === undefined ? undefined : pushReference(push) };
 }
 
@@ -83,9 +88,9 @@ export async function writeImage(image: BuiltImage, request: ReturnType<typeof c
     places.push(`${place}@${image.root.digest}`);
   };
   if (output !== undefined) {
-    const scheme = output.endsWith(".tar") ? "oci-archive" : "oci";
+    const { scheme, location } = outputPlace(output);
     const names = reference ? [formatReference(reference)] : [];
-    await write(`${scheme}:${output}`, await (await mediumOf(scheme)).sink(output, { ...context, names }));
+    await write(`${scheme}:${location}`, await (await mediumOf(scheme)).sink(location, { ...context, names }));
   }
   if (reference) {
     await write(push!, openRegistrySink(reference, registryOptions({ ...context, insecureRegistries })));
@@ -105,9 +110,18 @@ async function writeTo(image: BuiltImage, sink: Sink): Promise<Receipt> {
   }
 }
 
+/** The kind of place is told by how the path ends, or said in front of it. */
+function outputPlace(output: string): { readonly scheme: string; readonly location: string } {
+  const [, said, path] = /^(oci|oci-archive):(.*)$/s.exec(output) ?? [];
+  const location = path ?? output;
+  return { scheme: said ?? (location.endsWith(".tar") ? "oci-archive" : "oci"), location };
+}
+
 function pushReference(text: string): Reference {
   const reference = parseReference(text);
-  if (!reference) throw new InitwrapError("USAGE", `${text} is no image reference`, { where: text });
+  if (!reference) {
+    throw new InitwrapError("USAGE", `${JSON.stringify(text)} is no image reference`, { hint: referenceHint(text) });
+  }
   if (reference.digest !== undefined) {
     throw new InitwrapError("USAGE", `${text} names a digest; the image's own is known only when it is built`, {
       hint: "Push to a tag; the digest is printed.",

@@ -45,6 +45,8 @@ export interface DockerfileRequest {
     | { readonly kind: "none" };
   /** Only look: write nothing, whatever the sink. */
   readonly look: boolean;
+  /** Refuse what writing would refuse, where looking alone would warn of it. */
+  readonly refuseAsWritten: boolean;
   /** Only whether something would change, and the findings, are asked for: the run then holds neither result nor outcome. */
   readonly verdictOnly?: boolean | undefined;
   readonly undo: boolean;
@@ -172,7 +174,7 @@ async function contextPart(request: DockerfileRequest, outcome: DockerfileVerdic
     severity: "warning",
     args: { path: finding.path, file: finding.file, line: finding.line },
   };
-  if (request.amendIgnore || request.look) {
+  if (request.amendIgnore || (request.look && !request.refuseAsWritten)) {
     // Who asked for the amendment needs no warning of what it settles.
     const diagnostics = request.amendIgnore ? [] : [diagnostic];
     return { diagnostics, files, context, ignore: { path: finding.path, amended: finding.amended } };

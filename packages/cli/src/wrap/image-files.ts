@@ -18,6 +18,41 @@ export async function writeWhole(path: string, text: string): Promise<void> {
   }
 }
 
+/** A file about what `work` results in, and its text. Without a path it is not wanted. */
+export interface ResultFile<T> {
+  readonly path: string | undefined;
+  readonly text: (result: T) => string;
+}
+
+/**
+ * Does `work`, and writes files about its result. They are begun before: what cannot be written is found out while nothing
+ * has been done. Throws OUTPUT_NOT_WRITTEN and what `work` throws; then none of them is there.
+ */
+export async function withResultFiles<T>(files: readonly ResultFile<T>[], work: () => Promise<T>): Promise<T> {
+  const begun: { readonly path: string; readonly file: NewFile; readonly text: (result: T) => string }[] = [];
+  try {
+    for (const { path, text } of files) {
+      if (path === undefined) continue;
+      const file = await NewFile.create(path, undefined).catch((cause) => {
+        throw writeFailure(cause, path);
+      });
+      begun.push({ path, file, text });
+    }
+    const result = await work();
+    for (const { path, file, text } of begun) {
+      try {
+        await file.write(new TextEncoder().encode(text(result)));
+        await file.commit();
+      } catch (cause) {
+        throw writeFailure(cause, path);
+      }
+    }
+    return result;
+  } finally {
+    for (const { file } of begun) await file.discard();
+  }
+}
+
 /** More is no list that people or programs write. Bytes. */
 const MAX_TEXT = 16 * 1024 * 1024;
 

@@ -1,5 +1,5 @@
 /** What a run over a list says: one JSON document, a line for each image, a table at the end. It formats, and decides nothing. */
-import type { InitwrapError } from "../model/errors.ts";
+import { changed, InitwrapError } from "../model/errors.ts";
 import { familiarReference, parseReference } from "../model/reference.ts";
 import { imageDocument, metadataDocument, resultLine, size } from "./image-document.ts";
 import { type FleetOutcome, fleetExit } from "./image-fleet.ts";
@@ -105,6 +105,15 @@ export function fleetLines(outcomes: readonly FleetOutcome[]): readonly string[]
   return outcomes.flatMap((outcome) => (outcome.kind === "done" ? [resultLine(outcome.result)] : []));
 }
 
+/** What failed, each with its line of the list and the image that stands there. */
+export function fleetErrors(outcomes: readonly FleetOutcome[], where: string): readonly InitwrapError[] {
+  return outcomes.flatMap((outcome) => {
+    if (outcome.kind !== "failed" || !(outcome.error instanceof InitwrapError)) return [];
+    const { line, text } = outcome.image;
+    return [changed(outcome.error, { where: `${where}:${line} (${text})` })];
+  });
+}
+
 /** `--metadata-file` of a list: as `buildx bake` writes it, one document for each image under its name. */
 export function fleetMetadata(outcomes: readonly FleetOutcome[]): Record<string, unknown> {
   return Object.fromEntries(
@@ -121,8 +130,8 @@ function cells(outcome: FleetOutcome): { readonly from: string; readonly to: str
   const reference = name === undefined ? undefined : parseReference(name);
   const to = reference ? familiarReference(reference) : (outcome.image.output ?? "");
   if (outcome.kind === "failed") {
-    const { code, message } = outcome.error as Partial<InitwrapError>;
-    return { from, to, note: `${code ?? "BUG"}: ${message?.split("\n")[0]}` };
+    const { code } = outcome.error as Partial<InitwrapError>;
+    return { from, to, note: `${WORDS[status]}, ${code ?? "BUG"}` };
   }
   const moved = outcome.kind === "done" && outcome.result.receipt ? `, ${size(outcome.result.receipt.bytesMoved)}` : "";
   return { from, to, note: `${WORDS[status]}${moved}` };

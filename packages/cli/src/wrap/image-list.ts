@@ -8,8 +8,8 @@
  * must not depend on what the engine of the machine happens to hold.
  */
 import { basename, resolve } from "node:path";
-import { InitwrapError } from "../model/errors.ts";
-import { formatReference, parseReference, type Reference } from "../model/reference.ts";
+import { changed, InitwrapError } from "../model/errors.ts";
+import { formatReference, parseReference, type Reference, referenceHint } from "../model/reference.ts";
 import { splitLocation } from "../store/location.ts";
 import { type Locator, parseLocator } from "../store/locator.ts";
 import { PATH_SCHEMES } from "./image-moves.ts";
@@ -124,7 +124,10 @@ async function locatorOf(text: string, place: string): Promise<Locator> {
 function referenceOf(text: string, place: string): Reference {
   const reference = parseReference(text.replace(/^\/\//, ""));
   if (reference) return reference;
-  throw new InitwrapError("LOCATOR_INVALID", `${text} is no image reference`, { where: place });
+  throw new InitwrapError("LOCATOR_INVALID", `${text} is no image reference`, {
+    where: place,
+    hint: referenceHint(text),
+  });
 }
 
 async function fieldsOf(locator: Locator): Promise<Fields> {
@@ -221,11 +224,7 @@ function refuseCollision(image: ListedImage, target: Locator, first: Map<string,
   for (const result of results) first.set(result, image.line);
 }
 
+/** The list's line is the place, whatever the failure said. */
 function placed(error: unknown, place: string): unknown {
-  if (!(error instanceof InitwrapError)) return error;
-  return new InitwrapError(error.code, error.message, {
-    where: place,
-    cause: error,
-    ...(error.hint === undefined ? {} : { hint: error.hint }),
-  });
+  return error instanceof InitwrapError ? changed(error, { where: place }) : error;
 }

@@ -10,12 +10,13 @@ import { readSnapshot } from "../image/snapshot.ts";
 import type { Descriptor } from "../model/descriptor.ts";
 import type { Diagnostic } from "../model/diagnostics.ts";
 import type { Digest } from "../model/digest.ts";
-import { InitwrapError } from "../model/errors.ts";
+import { InitwrapError, withPlace } from "../model/errors.ts";
 import type { Platform } from "../model/platform.ts";
+import { parseReference, referenceHint } from "../model/reference.ts";
 import type { Attachment, Root, Sink, Source, StoreContext } from "../store/contract.ts";
 import { besideInEngine, splitEngineLocation } from "../store/engine-location.ts";
 import { isSameFile, splitLocation } from "../store/location.ts";
-import { type Locator, parseLocator } from "../store/locator.ts";
+import { type Locator, parseLocator, withSchemeHint } from "../store/locator.ts";
 import { mediumOf } from "../store/media.ts";
 import { type Cargo, type TransferOutcome, transfer } from "../store/transfer.ts";
 import { checkCarried } from "./carried-blobs.ts";
@@ -93,6 +94,25 @@ export function shippedInit(platform: Platform): InitLayer | undefined {
 /** Plans, and unless `apply` is false carries out, the wrapping of one image. Throws InitwrapError. */
 export async function wrapImage(request: WrapImageRequest): Promise<WrapImageResult> {
   checkInitOptions(request.initOptions ?? []);
+  checkNames(request.names ?? []);
+  try {
+    return await wrapOne(request);
+  } catch (cause) {
+    throw withPlace(cause, request.source);
+  }
+}
+
+/** Before anything is read: a name that is none would be noticed when all the rest is done. */
+function checkNames(names: readonly string[]): void {
+  for (const name of names) {
+    if (parseReference(name)) continue;
+    throw new InitwrapError("LOCATOR_INVALID", `the result cannot be called ${JSON.stringify(name)}`, {
+      hint: referenceHint(name),
+    });
+  }
+}
+
+async function wrapOne(request: WrapImageRequest): Promise<WrapImageResult> {
   const env = request.env ?? process.env;
   const context: StoreContext = {
     env,
@@ -108,7 +128,8 @@ export async function wrapImage(request: WrapImageRequest): Promise<WrapImageRes
   const opened = await openSource(request, given, target, context);
   const { source, root } = opened;
   const sink = target ?? opened.target;
-  const copied = apply && PATH_SCHEMES.has(opened.locator.scheme) && !(await isWrittenTo(opened.locator, sink));
+  const inPlace = await isWrittenTo(opened.locator, sink);
+  const copied = apply && PATH_SCHEMES.has(opened.locator.scheme) && !inPlace;
   let early: Sink | undefined;
   try {
     if (copied && PATH_SCHEMES.has(sink.scheme)) early = await openSink(sink, source, request.names ?? [], context);
@@ -147,8 +168,14 @@ export async function wrapImage(request: WrapImageRequest): Promise<WrapImageRes
       pathVerified,
       present: request.skipPresent === true && (await isPresent(plan, sink, request.names ?? [], context)),
     };
+    if (inPlace && (plan.changed || request.names?.length)) {
+      await (await mediumOf(sink.scheme)).checkInPlace?.(sink.location);
+    }
     // Asked while the blobs are on their way: a notice should cost no time.
-    const attached = plan.changed && !planned.present ? attachmentsOf(source) : Promise.resolve([]);
+    const attached =
+      plan.changed && !planned.present
+        ? attachmentsOf(source, root, plan, sink, request.names ?? [], context)
+        : Promise.resolve([]);
     const isDone = !apply || planned.present || (!plan.changed && isSamePlace && !request.names?.length);
     const receipt = isDone
       ? undefined
@@ -156,8 +183,8 @@ export async function wrapImage(request: WrapImageRequest): Promise<WrapImageRes
     const attachments = await attached;
     const result = {
       ...planned,
-      attachments,
-      diagnostics: [...plan.diagnostics, ...staleFinding(plan, root, attachments)],
+      attachments: attachments ?? null,
+      diagnostics: [...plan.diagnostics, ...staleFinding(plan, attachments)],
     };
     return receipt
       ? { ...result, receipt, digest: receipt.digest, names: receipt.names }
@@ -255,7 +282,8 @@ async function openSource(
   };
   try {
     return await open(given, given);
-  } catch (cause) {
+  } catch (failure) {
+    const cause = withSchemeHint(failure, request.source, given);
     if (!(cause instanceof InitwrapError) || !given.isBare) throw cause;
     if (cause.code !== "IMAGE_NOT_FOUND" && cause.code !== "DAEMON_UNREACHABLE") throw cause;
     const [name] = request.names ?? [];
@@ -267,7 +295,11 @@ async function openSource(
       });
     }
     const registry = { scheme: "registry", location: given.location, isBare: false };
-    return open(registry, name === undefined ? registry : { ...registry, location: name });
+    try {
+      return await open(registry, name === undefined ? registry : { ...registry, location: name });
+    } catch (failure) {
+      throw withSchemeHint(failure, request.source, given);
+    }
   }
 }
 
@@ -279,22 +311,38 @@ async function carryOut(plan: ImagePlan, source: Source, sink: Sink, context: St
   }
 }
 
-/** Never fails: what is really wrong with the source shows in what is read from it. */
-async function attachmentsOf(source: Source): Promise<readonly Attachment[] | null> {
+/**
+ * What names the old digest: beside the source, or where nothing stands beside one, as in an engine, at the registry that the
+ * result goes to. Undefined where there is nobody to ask; null where the answer did not come. Never fails: what is really
+ * wrong shows in what is read and written.
+ */
+async function attachmentsOf(
+  source: Source,
+  root: Root,
+  plan: ImagePlan,
+  target: Locator,
+  names: readonly string[],
+  context: StoreContext,
+): Promise<readonly Attachment[] | null | undefined> {
   try {
-    return (await source.attachments?.()) ?? null;
+    if (source.attachments) return (await source.attachments()) ?? null;
+    // A digest that was made up is nobody's.
+    if (target.scheme !== "registry" || root.synthesized) return undefined;
+    const { attachmentsAt } = await import("../store/registry/medium.ts");
+    return (await attachmentsAt(names[0] ?? target.location, plan.before.digest, context)) ?? null;
   } catch {
     return null;
   }
 }
 
-/** A warning that names what is stale; a note where nobody can say whether anything is; nothing where nothing is. */
-function staleFinding(plan: ImagePlan, root: Root, attachments: readonly Attachment[] | null): readonly Diagnostic[] {
-  // A digest that was made up is nobody's: there the image ID says which image is meant.
-  const id = root.synthesized ? plan.platforms[0]?.before.config : undefined;
-  const digest = id ?? plan.before.digest;
+/** A warning that names what is stale; a note where a registry did not say whether anything is; else nothing. */
+function staleFinding(
+  { before }: ImagePlan,
+  attachments: readonly Attachment[] | null | undefined,
+): readonly Diagnostic[] {
+  const { digest } = before;
   if (attachments === null) return [{ code: "SIGNATURE_STALE", severity: "note", args: { digest } }];
-  if (attachments.length === 0) return [];
+  if (attachments === undefined || attachments.length === 0) return [];
   const kinds = [...new Set(attachments.map(({ kind }) => kind))].slice(0, 5).join(", ");
   return [{ code: "SIGNATURE_STALE", severity: "warning", args: { digest, count: attachments.length, kinds } }];
 }

@@ -10,7 +10,7 @@ import { commandForm, firstProcess } from "../model/pid-one.ts";
 import { formatPlatform, type Platform, samePlatform } from "../model/platform.ts";
 import { readOrAbsent, shippedInit } from "./image.ts";
 import type { CompleteInspectRequest } from "./inspect.ts";
-import { openImage } from "./open-image.ts";
+import { withImage } from "./open-image.ts";
 
 /** Inspects the image that a locator names. Throws LOCATOR_INVALID, IMAGE_NOT_FOUND and what its medium throws. */
 export async function inspectImage(request: CompleteInspectRequest): Promise<Inspection> {
@@ -20,8 +20,7 @@ export async function inspectImage(request: CompleteInspectRequest): Promise<Ins
       hint: "--target is for Dockerfiles; --platform names a part of an image",
     });
   }
-  const { locator, source, root } = await openImage(subject, { env, signal, insecureRegistries });
-  try {
+  return withImage(subject, { env, signal, insecureRegistries }, async ({ locator, source, root }) => {
     const snapshot = await readSnapshot(root.descriptor, root.names, (descriptor) => readOrAbsent(source, descriptor));
     const nodes = imagesIn(snapshot.root);
     const meant = nodes.filter(({ platform }) => {
@@ -29,7 +28,8 @@ export async function inspectImage(request: CompleteInspectRequest): Promise<Ins
     });
     if (meant.length === 0) {
       const has = nodes.map(({ platform }) => (platform ? formatPlatform(platform) : "one without a name")).join(", ");
-      throw new InitwrapError("IMAGE_NOT_FOUND", "the image has none of the platforms that were asked for", {
+      const asked = platforms.map(formatPlatform).join(", ");
+      throw new InitwrapError("IMAGE_NOT_FOUND", `the image is not there for ${asked}`, {
         where: subject,
         hint: has === "" ? "It has no platform at all." : `It has ${has}.`,
       });
@@ -43,9 +43,7 @@ export async function inspectImage(request: CompleteInspectRequest): Promise<Ins
         node.kind === "manifest" ? describe(node, request) : absent(node, platform),
       ),
     };
-  } finally {
-    await source.close();
-  }
+  });
 }
 
 interface PlatformNode {

@@ -1,7 +1,7 @@
 /** Opens an image that is only looked at: its documents, and of its layers what lies in a file. */
-import { InitwrapError } from "../model/errors.ts";
+import { InitwrapError, withPlace } from "../model/errors.ts";
 import type { Root, Source, StoreContext } from "../store/contract.ts";
-import { type Locator, parseLocator } from "../store/locator.ts";
+import { type Locator, parseLocator, withSchemeHint } from "../store/locator.ts";
 import { mediumOf } from "../store/media.ts";
 
 export interface OpenImage {
@@ -13,6 +13,15 @@ export interface OpenImage {
 
 /** A bare name that the engine does not have, or that no engine can be asked about, is looked up in its registry. Throws InitwrapError. */
 export async function openImage(subject: string, context: StoreContext): Promise<OpenImage> {
+  const given = await parseLocator(subject, "source");
+  try {
+    return await openGiven(given, context);
+  } catch (cause) {
+    throw withPlace(withSchemeHint(cause, subject, given), subject);
+  }
+}
+
+async function openGiven(given: Locator, context: StoreContext): Promise<OpenImage> {
   const attempt = async (locator: Locator): Promise<OpenImage> => {
     const source = await (await mediumOf(locator.scheme)).source(locator.location, { ...context, layers: false });
     try {
@@ -22,7 +31,6 @@ export async function openImage(subject: string, context: StoreContext): Promise
       throw cause;
     }
   };
-  const given = await parseLocator(subject, "source");
   try {
     return await attempt(given);
   } catch (cause) {
@@ -39,5 +47,21 @@ export async function openImage(subject: string, context: StoreContext): Promise
         ...(hint === undefined ? {} : { hint }),
       });
     }
+  }
+}
+
+/** Runs `work` on an image that was opened, and closes it. What `work` throws has the image for its place. */
+export async function withImage<T>(
+  subject: string,
+  context: StoreContext,
+  work: (opened: OpenImage) => Promise<T>,
+): Promise<T> {
+  const opened = await openImage(subject, context);
+  try {
+    return await work(opened);
+  } catch (cause) {
+    throw withPlace(cause, subject);
+  } finally {
+    await opened.source.close();
   }
 }

@@ -10,7 +10,7 @@ import { type ManifestNode, platformOf, readSnapshot } from "../image/snapshot.t
 import { type Pid1, pid1Of } from "../image/verdict.ts";
 import type { Diagnostic } from "../model/diagnostics.ts";
 import type { Digest } from "../model/digest.ts";
-import { InitwrapError } from "../model/errors.ts";
+import { InitwrapError, withPlace } from "../model/errors.ts";
 import { formatPlatform, type Platform } from "../model/platform.ts";
 import { parseReference } from "../model/reference.ts";
 import type { Root, Source, StoreContext } from "../store/contract.ts";
@@ -113,7 +113,7 @@ export async function provideImages(
   } catch (cause) {
     await opened.source.close();
     await close();
-    throw cause;
+    throw withPlace(cause, subject);
   }
 }
 

@@ -14,7 +14,7 @@ import type { Root, Source, StoreContext } from "../store/contract.ts";
 import type { Locator } from "../store/locator.ts";
 import { readOrAbsent } from "./image.ts";
 import { InitFiles } from "./init-file.ts";
-import { openImage } from "./open-image.ts";
+import { withImage } from "./open-image.ts";
 import { manifestsUnder } from "./path-taken.ts";
 import { engineOf, type RunVerdict, runPlatform } from "./verify-run.ts";
 
@@ -51,8 +51,7 @@ export async function verifyImage(request: VerifyRequest): Promise<VerifyResult>
     ...(request.insecureRegistries ? { insecureRegistries: request.insecureRegistries } : {}),
     ...(request.signal ? { signal: request.signal } : {}),
   };
-  const { locator, source, root } = await openImage(request.source, context);
-  try {
+  return withImage(request.source, context, async ({ locator, source, root }) => {
     const snapshot = await readSnapshot(root.descriptor, root.names, (descriptor) => readOrAbsent(source, descriptor));
     const { chosen, diagnostics } = choose(snapshot, request.platforms ?? []);
     const files = new InitFiles(source, root, request.signal);
@@ -80,9 +79,7 @@ export async function verifyImage(request: VerifyRequest): Promise<VerifyResult>
       }),
       diagnostics: all,
     };
-  } finally {
-    await source.close();
-  }
+  });
 }
 
 /** Throws NOT_VERIFIED unless the result is that of a verified image. */

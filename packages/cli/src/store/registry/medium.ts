@@ -2,8 +2,9 @@
 
 import type { Digest } from "../../model/digest.ts";
 import { InitwrapError } from "../../model/errors.ts";
-import { formatReference, parseReference, type Reference } from "../../model/reference.ts";
-import type { Medium, StoreContext } from "../contract.ts";
+import { formatReference, parseReference, type Reference, referenceHint } from "../../model/reference.ts";
+import type { Attachment, Medium, StoreContext } from "../contract.ts";
+import { attachmentsTo } from "./attachments.ts";
 import { RegistryClient } from "./client.ts";
 import { RegistrySession } from "./session.ts";
 import { openRegistrySink } from "./sink.ts";
@@ -63,12 +64,27 @@ export async function digestAt(name: string, context: StoreContext): Promise<Dig
   }
 }
 
+/** What is attached to a digest in the repository of that name; undefined when the registry does not say. */
+export async function attachmentsAt(
+  name: string,
+  digest: Digest,
+  context: StoreContext,
+): Promise<readonly Attachment[] | undefined> {
+  const options = registryOptions(context);
+  const session = options.session ?? new RegistrySession(options);
+  try {
+    return await attachmentsTo(new RegistryClient(session, await session.hosts.push(referenceOf(name))), digest);
+  } finally {
+    if (!options.session) await session.close();
+  }
+}
+
 function referenceOf(text: string): Reference {
   // `docker://` is how skopeo and podman write it.
   const reference = parseReference(text.replace(/^\/\//, ""));
   if (reference) return reference;
   throw new InitwrapError("LOCATOR_INVALID", `${text} is no image reference`, {
     where: text,
-    hint: "A reference is [HOST[:PORT]/]PATH[:TAG][@sha256:DIGEST], in lower case.",
+    hint: referenceHint(text),
   });
 }

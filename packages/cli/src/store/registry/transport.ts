@@ -501,7 +501,12 @@ function toExchangeError(error: unknown, url: URL): unknown {
       cause: error,
     });
   }
-  const hint = code === "ENOTFOUND" ? `There is no host ${url.hostname}, or no name server to ask.` : undefined;
+  const hint =
+    code === "ENOTFOUND"
+      ? `There is no host ${url.hostname}, or no name server to ask.`
+      : code === "ECONNREFUSED"
+        ? "Check the registry's name and port, and that it runs."
+        : undefined;
   const words =
     code === "ECONNREFUSED" ? `${url.host} refused the connection` : fault.message || "the connection broke";
   return new ExchangeError(code && !words.includes(code) ? `${words} (${code})` : words, {
