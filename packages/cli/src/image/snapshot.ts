@@ -5,8 +5,7 @@
  * does not hold it becomes an `absent` node, which is normal: daemons and archives keep indexes whose other platforms
  * were never pulled.
  */
-import type { Descriptor } from "../model/descriptor.ts";
-import { isDigest } from "../model/digest.ts";
+import { type Descriptor, descriptorProblem, isRecord, isTextRecord } from "../model/descriptor.ts";
 import { InitwrapError } from "../model/errors.ts";
 import { decodeJson, parseJson } from "../model/json-edit.ts";
 import { isIndexType, isManifestType, OCI_INDEX, OCI_MANIFEST } from "../model/media-types.ts";
@@ -97,36 +96,67 @@ const INCOMPLETE = "The image is not complete there: copy, save or push it again
 
 /** No real index nests deeper; the limit also ends a cycle that a hostile source could build from forged answers. */
 const MAX_NESTING = 4;
-const MAX_CHILDREN = 1000;
+/** In a whole tree: four indexes that each list the next one a thousand times would be read for years. */
+const MAX_LISTED = 2000;
+/** Of all documents together, for they are held. Bytes. */
+const MAX_BYTES = 64 << 20;
+
+/** What may still be listed by indexes, and read. */
+interface Budget {
+  listed: number;
+  bytes: number;
+}
 
 /** Reads the tree under `root`. Throws IMAGE_INVALID or UNSUPPORTED_IMAGE for documents that are none. */
 export async function readSnapshot(root: Descriptor, names: readonly string[], read: ReadDocument): Promise<Snapshot> {
-  const node = await readNode(root, read, 0);
+  const budget: Budget = { listed: MAX_LISTED, bytes: MAX_BYTES };
+  const bounded: ReadDocument = async (descriptor) => {
+    spend(budget, { bytes: descriptor.size });
+    return read(descriptor);
+  };
+  const node = await readNode(root, bounded, budget, 0);
   if (node.kind === "absent") {
     throw new InitwrapError("IMAGE_NOT_FOUND", `the image's manifest is missing: ${root.digest}`, { hint: INCOMPLETE });
   }
   return { root: node, names };
 }
 
-async function readNode(descriptor: Descriptor, read: ReadDocument, depth: number): Promise<ImageNode> {
+function spend(budget: Budget, { listed = 0, bytes = 0 }: Partial<Budget>): void {
+  budget.listed -= listed;
+  budget.bytes -= bytes;
+  if (budget.listed >= 0 && budget.bytes >= 0) return;
+  throw new InitwrapError("UNSUPPORTED_IMAGE", "the image has too many manifests and configs", {
+    hint: `Its indexes may list ${MAX_LISTED}, and all may have ${MAX_BYTES >> 20} MiB together.`,
+  });
+}
+
+async function readNode(descriptor: Descriptor, read: ReadDocument, budget: Budget, depth: number): Promise<ImageNode> {
   const subject = attestationSubject(descriptor);
   const bytes = await read(descriptor);
   if (!bytes)
     return subject === undefined ? { kind: "absent", descriptor } : { kind: "attestation", descriptor, subject };
+  // What its siblings list may have been too much by now.
+  spend(budget, {});
   const text = decodeJson(bytes, `the manifest ${descriptor.digest}`);
   parseJson(text, `the manifest ${descriptor.digest}`);
-  const document = JSON.parse(text) as Record<string, unknown>;
+  const document = objectOf(text, "the manifest", descriptor);
   const mediaType = typeOf(document, descriptor);
   if (isIndexType(mediaType)) {
-    if (depth >= MAX_NESTING) throw new InitwrapError("UNSUPPORTED_IMAGE", "indexes are nested too deeply");
+    if (depth >= MAX_NESTING) {
+      throw new InitwrapError("UNSUPPORTED_IMAGE", "indexes are nested too deeply", { where: descriptor.digest });
+    }
     const listed = descriptorsOf(document["manifests"], "manifests", descriptor);
-    if (listed.length > MAX_CHILDREN)
-      throw new InitwrapError("UNSUPPORTED_IMAGE", `an index of ${listed.length} entries`);
-    const children = await Promise.all(listed.map((child) => readNode(child, read, depth + 1)));
+    spend(budget, { listed: listed.length });
+    const children = await Promise.all(listed.map((child) => readNode(child, read, budget, depth + 1)));
     return { kind: "index", descriptor: { ...descriptor, mediaType }, bytes, children };
   }
   if (!isManifestType(mediaType)) {
     return { kind: "artifact", descriptor, reason: `its media type is ${mediaType || "not given"}` };
+  }
+  if (!isTextRecord(document["annotations"])) {
+    throw new InitwrapError("IMAGE_INVALID", "the manifest has annotations that are no texts", {
+      where: descriptor.digest,
+    });
   }
   const manifest: Manifest = {
     ...(document as unknown as Manifest),
@@ -145,7 +175,7 @@ async function readNode(descriptor: Descriptor, read: ReadDocument, depth: numbe
   }
   const configText = decodeJson(config, `the config ${manifest.config.digest}`);
   parseJson(configText, `the config ${manifest.config.digest}`);
-  const value = JSON.parse(configText) as ImageConfig;
+  const value = objectOf(configText, "the config", manifest.config) as unknown as ImageConfig;
   return {
     kind: "manifest",
     descriptor: { ...descriptor, mediaType },
@@ -153,6 +183,12 @@ async function readNode(descriptor: Descriptor, read: ReadDocument, depth: numbe
     manifest,
     config: { descriptor: manifest.config, bytes: config, value },
   };
+}
+
+function objectOf(text: string, what: string, { digest }: Descriptor): Record<string, unknown> {
+  const value: unknown = JSON.parse(text);
+  if (isRecord(value)) return value;
+  throw new InitwrapError("IMAGE_INVALID", `${what} is no object`, { where: digest });
 }
 
 /** The platform of an image: its config decides, as it does for engines; a descriptor may leave it out. */
@@ -217,12 +253,10 @@ function descriptorsOf(list: unknown, field: string, owner: Descriptor): readonl
 }
 
 function descriptorOf(item: unknown, field: string, owner: Descriptor): Descriptor {
-  const descriptor = item as Descriptor | null | undefined;
-  const size = descriptor?.size;
-  if (!isDigest(descriptor?.digest) || !Number.isSafeInteger(size) || (size as number) < 0) {
-    throw new InitwrapError("IMAGE_INVALID", `${field} is no descriptor with a sha256 digest and a size`, {
-      where: owner.digest,
-    });
+  const problem = descriptorProblem(item);
+  if (problem !== undefined) {
+    throw new InitwrapError("IMAGE_INVALID", `${field} ${problem}`, { where: owner.digest });
   }
-  return { ...descriptor, mediaType: String(descriptor?.mediaType ?? "") };
+  const descriptor = item as Descriptor;
+  return { ...descriptor, mediaType: descriptor.mediaType ?? "" };
 }

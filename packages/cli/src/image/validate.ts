@@ -4,6 +4,7 @@
  * `checkImage` refuses images for which no right answer exists. `proveConfig` compares a config before and after, field by
  * field, so that a fault in the editing shows itself as a refusal and never as a broken image.
  */
+import { isRecord, isTextRecord } from "../model/descriptor.ts";
 import { InitwrapError } from "../model/errors.ts";
 import { type Invocation, sameArgv } from "../model/invocation.ts";
 import { formatPlatform } from "../model/platform.ts";
@@ -18,10 +19,8 @@ const CONFIG_FIELDS = ["Entrypoint", "Cmd", "Labels"];
 export function checkImage(node: ManifestNode): void {
   const config = node.config.value;
   const where = node.descriptor.digest;
-  if (typeof config !== "object" || config === null || Array.isArray(config)) {
-    throw new InitwrapError("IMAGE_INVALID", "the config is no object", { where });
-  }
-  if (typeof config.os !== "string" || typeof config.architecture !== "string") {
+  const isText = (value: unknown): boolean => value === undefined || value === null || typeof value === "string";
+  if (typeof config.os !== "string" || typeof config.architecture !== "string" || !isText(config.variant)) {
     throw new InitwrapError("IMAGE_INVALID", "the config names no os and architecture", { where });
   }
   if (config.os !== "linux") {
@@ -31,12 +30,16 @@ export function checkImage(node: ManifestNode): void {
     });
   }
   oneSpelling(config, TOP_FIELDS, where);
+  if (config.config !== undefined && config.config !== null && !isRecord(config.config)) {
+    throw new InitwrapError("IMAGE_INVALID", "config, which says what is run, is no object", { where });
+  }
   if (config.config) oneSpelling(config.config, CONFIG_FIELDS, where);
   strings(config.config?.Entrypoint, "Entrypoint", where);
   strings(config.config?.Cmd, "Cmd", where);
   strings(config.config?.Env, "Env", where);
-  const labels = config.config?.Labels;
-  if (labels && Array.isArray(labels)) throw new InitwrapError("IMAGE_INVALID", "Labels is no object", { where });
+  if (!isTextRecord(config.config?.Labels)) {
+    throw new InitwrapError("IMAGE_INVALID", "Labels is no object of texts", { where });
+  }
   if (config.rootfs?.type !== "layers") {
     throw new InitwrapError("UNSUPPORTED_IMAGE", `the rootfs is of type ${config.rootfs?.type}`, { where });
   }
@@ -49,8 +52,13 @@ export function checkImage(node: ManifestNode): void {
       { where, hint: "The image is damaged or was edited by hand; build or pull it again." },
     );
   }
-  if (config.history && !Array.isArray(config.history)) {
-    throw new InitwrapError("IMAGE_INVALID", "history is no list", { where });
+  strings(diffIds, "diff_ids", where);
+  const { history } = config;
+  if (history !== undefined && history !== null && !(Array.isArray(history) && history.every(isRecord))) {
+    throw new InitwrapError("IMAGE_INVALID", "history is no list of steps", { where });
+  }
+  if (history?.some(({ created_by: step }) => !isText(step))) {
+    throw new InitwrapError("IMAGE_INVALID", "history has a step that is no text", { where });
   }
 }
 

@@ -30,8 +30,8 @@ import { pipeline } from "node:stream/promises";
 import { isatty } from "node:tty";
 import { promisify } from "node:util";
 import * as zlib from "node:zlib";
-import type { Descriptor } from "../model/descriptor.ts";
-import { type Digest, digestHex, digestOf } from "../model/digest.ts";
+import { type Descriptor, isRecord } from "../model/descriptor.ts";
+import { type Digest, digestHex, digestOf, isDigest } from "../model/digest.ts";
 import { InitwrapError, withPlace } from "../model/errors.ts";
 import { decodeJson, parseJson, rawAt, replaceAt } from "../model/json-edit.ts";
 import { isIndexType, OCI_LAYER_GZIP, OCI_LAYER_TAR } from "../model/media-types.ts";
@@ -209,7 +209,7 @@ export class ArchiveSource implements Source {
       this.#isWhole = chosen.isWhole;
       if (chosen.isWhole) this.#blobs.set(chosen.descriptor.digest, index);
       this.#root = { descriptor: chosen.descriptor, names: this.#namesBeside(chosen) };
-      if (manifest) await this.#agree(manifest);
+      if (manifest) this.#agree(manifest);
       return this.#root;
     }
     this.#root = await this.#synthesize(manifest!);
@@ -343,19 +343,24 @@ export class ArchiveSource implements Source {
   }
 
   /** Docker's file and OCI's must show the same image: a config that only one of them reaches is a second image. */
-  async #agree(manifest: Buffer): Promise<void> {
+  #agree(manifest: Buffer): void {
     const reachable = new Set<string>();
-    const visit = async (bytes: Buffer, depth: number): Promise<void> => {
-      const document = JSON.parse(decodeJson(bytes, "a manifest")) as { manifests?: Descriptor[]; config?: Descriptor };
-      if (document.config?.digest) reachable.add(document.config.digest);
-      for (const child of document.manifests ?? []) {
-        const blob = this.#blobs.get(child.digest);
+    const seen = new Set<string>();
+    const visit = (bytes: Buffer, depth: number): void => {
+      const { config, manifests } = recordIn(bytes, "a manifest");
+      if (isRecord(config) && isDigest(config["digest"])) reachable.add(config["digest"]);
+      for (const child of Array.isArray(manifests) ? manifests : []) {
+        const digest = isRecord(child) ? child["digest"] : undefined;
+        // Each once: a list may hold the same a thousand times, and so may what it lists.
+        if (!isDigest(digest) || seen.has(digest)) continue;
+        seen.add(digest);
+        const blob = this.#blobs.get(digest);
         if (depth < 5 && blob && !(blob instanceof Uint8Array) && blob.type === "file") {
-          await visit(this.#content(blob), depth + 1);
+          visit(this.#content(blob), depth + 1);
         }
       }
     };
-    await visit(this.metadata.index!, 0);
+    visit(this.metadata.index!, 0);
     for (const entry of this.#dockerEntries(manifest)) {
       const config = this.#config(entry);
       if (!reachable.has(digestOf(config))) {
@@ -405,8 +410,13 @@ export class ArchiveSource implements Source {
     const config = this.#config(entry);
     const configDigest = digestOf(config);
     this.#blobs.set(configDigest, resolveEntry(this.index, entry.config)!);
-    const { rootfs } = JSON.parse(decodeJson(config, "the config")) as { rootfs?: { diff_ids?: string[] | null } };
-    const diffIds = rootfs?.diff_ids ?? [];
+    const { rootfs } = recordIn(config, "the config");
+    const diffIds = (isRecord(rootfs) ? rootfs["diff_ids"] : undefined) ?? [];
+    if (!Array.isArray(diffIds) || !diffIds.every(isDigest)) {
+      throw new InitwrapError("IMAGE_INVALID", "the config's diff_ids are no list of sha256 digests", {
+        where: this.path,
+      });
+    }
     if (diffIds.length !== entry.layers.length) {
       throw new InitwrapError(
         "IMAGE_INVALID",
@@ -415,7 +425,7 @@ export class ArchiveSource implements Source {
       );
     }
     const layers: Descriptor[] = [];
-    for (const [place, name] of entry.layers.entries()) layers.push(await this.#layer(name, diffIds[place] as Digest));
+    for (const [place, name] of entry.layers.entries()) layers.push(await this.#layer(name, diffIds[place]!));
     const { descriptor, bytes } = synthesizeManifest(config, layers);
     this.#blobs.set(descriptor.digest, bytes);
     return { descriptor, names: entry.tags.map(fullName), synthesized: true };
@@ -770,6 +780,15 @@ function fullName(name: string): string {
 
 function normal(name: string): string {
   return name.replace(/^(\.\/)+/, "");
+}
+
+/** A document that is an object. Throws IMAGE_INVALID. */
+function recordIn(bytes: Uint8Array, what: string): Record<string, unknown> {
+  const text = decodeJson(bytes, what);
+  parseJson(text, what);
+  const value: unknown = JSON.parse(text);
+  if (isRecord(value)) return value;
+  throw new InitwrapError("IMAGE_INVALID", `${what} is no object`);
 }
 
 function isStrings(value: unknown): value is readonly string[] {

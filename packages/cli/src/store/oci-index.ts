@@ -3,8 +3,8 @@
  *
  * Sources: OCI image-spec, image-layout.md and annotations.md; containerd names images by `io.containerd.image.name`.
  */
-import type { Descriptor } from "../model/descriptor.ts";
-import { digestOf, isDigest } from "../model/digest.ts";
+import { type Descriptor, descriptorProblem, isRecord } from "../model/descriptor.ts";
+import { digestOf } from "../model/digest.ts";
 import { InitwrapError } from "../model/errors.ts";
 import { decodeJson, nodeAt, parseJson, replaceAt } from "../model/json-edit.ts";
 import { OCI_INDEX } from "../model/media-types.ts";
@@ -144,13 +144,16 @@ function label(entry: Descriptor): string {
 function listed(bytes: Uint8Array, where: string): readonly Descriptor[] {
   const text = decodeJson(bytes, "index.json");
   parseJson(text, "index.json");
-  const { manifests } = JSON.parse(text) as { manifests?: unknown };
+  const document: unknown = JSON.parse(text);
+  const manifests = isRecord(document) ? document["manifests"] : undefined;
   if (!Array.isArray(manifests)) throw new InitwrapError("IMAGE_INVALID", "index.json lists no manifests", { where });
-  return manifests.map((entry: Descriptor | null) => {
-    if (!isDigest(entry?.digest) || !Number.isSafeInteger(entry.size) || entry.size < 0) {
-      throw new InitwrapError("IMAGE_INVALID", "index.json has an entry without a sha256 digest and a size", { where });
+  return manifests.map((entry: unknown, place) => {
+    const problem = descriptorProblem(entry);
+    if (problem !== undefined) {
+      throw new InitwrapError("IMAGE_INVALID", `manifests[${place}] of index.json ${problem}`, { where });
     }
-    return { ...entry, mediaType: String(entry.mediaType ?? "") };
+    const descriptor = entry as Descriptor;
+    return { ...descriptor, mediaType: descriptor.mediaType ?? "" };
   });
 }
 

@@ -1,4 +1,5 @@
-import { readFile } from "node:fs/promises";
+import { createReadStream } from "node:fs";
+import { stat } from "node:fs/promises";
 import { InitwrapError } from "../model/errors.ts";
 import { NewFile } from "../store/atomic-file.ts";
 import { writeFailure } from "../store/verify.ts";
@@ -59,10 +60,9 @@ const MAX_TEXT = 16 * 1024 * 1024;
 /** A small text file, or standard input for `-`. Throws INPUT_NOT_FOUND and INPUT_UNREADABLE. */
 export async function readText(path: string, stdin: AsyncIterable<Uint8Array>): Promise<string> {
   try {
-    if (path !== "-") return decodeText(await readFile(path));
     const chunks: Uint8Array[] = [];
     let size = 0;
-    for await (const chunk of stdin) {
+    for await (const chunk of path === "-" ? stdin : await contentOf(path)) {
       size += chunk.length;
       if (size > MAX_TEXT) throw new RangeError(`it has more than ${MAX_TEXT} bytes`);
       chunks.push(chunk);
@@ -70,12 +70,27 @@ export async function readText(path: string, stdin: AsyncIterable<Uint8Array>): 
     return decodeText(Buffer.concat(chunks));
   } catch (cause) {
     const { code, message } = cause as NodeJS.ErrnoException;
-    throw new InitwrapError(
-      code === "ENOENT" ? "INPUT_NOT_FOUND" : "INPUT_UNREADABLE",
-      code === "ENOENT" ? `there is no ${path}` : `the list cannot be read: ${message}`,
-      { where: path, cause },
-    );
+    const where = path === "-" ? "standard input" : path;
+    if (code === "ENOENT") throw new InitwrapError("INPUT_NOT_FOUND", `there is no ${path}`, { where, cause });
+    throw new InitwrapError("INPUT_UNREADABLE", `the list cannot be read: ${REASONS[code ?? ""] ?? message}`, {
+      where,
+      hint: "A list is UTF-8 text with one image a line.",
+      cause,
+    });
   }
+}
+
+const REASONS: Readonly<Record<string, string>> = {
+  EISDIR: "it is a folder",
+  EACCES: "permission denied",
+  ERR_ENCODING_INVALID_ENCODED_DATA: "it is not UTF-8 text",
+};
+
+/** A pipe is waited for by the event loop, which signals still reach. */
+async function contentOf(path: string): Promise<AsyncIterable<Uint8Array>> {
+  if (!(await stat(path)).isFIFO()) return createReadStream(path);
+  const { pipeForReading } = await import("../store/named-pipe.ts");
+  return pipeForReading(path);
 }
 
 function decodeText(bytes: Uint8Array): string {

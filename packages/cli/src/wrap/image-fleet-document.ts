@@ -143,7 +143,7 @@ function sum(outcomes: readonly FleetOutcome[]): string {
     const count = statuses.filter((one) => one === status).length;
     return count === 0 ? [] : [`${count} ${WORDS[status]}`];
   });
-  return `${outcomes.length} images: ${parts.join(", ")}; ${size(bytesOf(outcomes))} moved`;
+  return `${outcomes.length} image${outcomes.length === 1 ? "" : "s"}: ${parts.join(", ")}; ${size(bytesOf(outcomes))} moved`;
 }
 
 function bytesOf(outcomes: readonly FleetOutcome[]): number {

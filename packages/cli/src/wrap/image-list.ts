@@ -159,9 +159,10 @@ function nameTemplate(flag: string, source: string): (fields: Fields, place: str
   const render = compileTemplate<Fields>(source);
   return (fields, place) => {
     try {
-      return render(fields);
+      // Without what every object inherits: `{{constructor}}` is a field that is not there.
+      return render(Object.assign(Object.create(null), fields) as Fields);
     } catch (cause) {
-      const missing = /^"(\w+)" not defined/.exec((cause as Error).message)?.[1];
+      const missing = /^(?:Missing helper: )?"(\w+)"(?: not defined|$)/.exec((cause as Error).message)?.[1];
       throw new InitwrapError(
         "TEMPLATE_INVALID",
         missing === undefined
@@ -176,10 +177,14 @@ function nameTemplate(flag: string, source: string): (fields: Fields, place: str
 function checkedName(name: string, place: string): string {
   const reference = parseReference(name);
   if (reference) return name;
-  throw new InitwrapError("LOCATOR_INVALID", `the result would be called ${name}, which is no image reference`, {
-    where: place,
-    hint: "{{repository}} has the registry in it, {{path}} does not.",
-  });
+  throw new InitwrapError(
+    "LOCATOR_INVALID",
+    `the result would be called ${JSON.stringify(name)}, which is no image reference`,
+    {
+      where: place,
+      hint: `${referenceHint(name)} {{repository}} has the registry in it, {{path}} does not.`,
+    },
+  );
 }
 
 function pushOutput(

@@ -4,6 +4,10 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import handlebars from "handlebars";
 
+/** Without the helper that writes to standard output, which is the product's. */
+const engine = handlebars.create();
+engine.unregisterHelper("log");
+
 /** A template that has been read: from data to text. A field that the data lacks is an error, not an empty string. */
 export type Template<Data> = (data: Data) => string;
 
@@ -17,7 +21,7 @@ export function compileTemplate<Data>(
   { markup = false }: { readonly markup?: boolean } = {},
 ): Template<Data> {
   // Without noEscape Handlebars would write HTML: `&quot;` for every quote of an ENTRYPOINT. Partials are compiled likewise.
-  const render = handlebars.compile<Data>(source, { noEscape: !markup, strict: true });
+  const render = engine.compile<Data>(source, { noEscape: !markup, strict: true });
   // Handlebars replaces the texts by functions, in an object of its own.
   return (data) => render(data, { partials: { ...partials } as Record<string, never> });
 }
