@@ -1,8 +1,11 @@
 /** What every test of builds through the frontend has: its image in a registry of the test file's own, contexts and tags. */
-import { rm } from "node:fs/promises";
+import { execFile } from "node:child_process";
+import { readFile, rm } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { promisify } from "node:util";
 import { afterAll, beforeAll, beforeEach } from "vitest";
 import { requireCapability } from "./capability.ts";
-import { type EngineName, findEngine } from "./engine.ts";
+import { type Engine, type EngineName, findEngine } from "./engine.ts";
 import { buildFrontendImage, nodeModules } from "./frontend-image.ts";
 import { buildContext, freshTag, removeContext } from "./images.ts";
 import { compileProgram } from "./programs.ts";
@@ -66,4 +69,22 @@ export function useFrontend(engines: readonly EngineName[]): FrontendBuilds {
     requireCapability(context, "Node.js for the other architecture", builds.modules !== undefined);
   });
   return builds;
+}
+
+/** Unpacks an OCI archive beside itself: the digest it names first, and what reads its documents. */
+export async function openArchive(archive: string) {
+  const folder = dirname(archive);
+  await promisify(execFile)("tar", ["-xf", archive, "-C", folder]);
+  const read = async (digest: string) =>
+    JSON.parse(await readFile(join(folder, "blobs/sha256", digest.slice("sha256:".length)), "utf8"));
+  const top = JSON.parse(await readFile(join(folder, "index.json"), "utf8")).manifests[0].digest as string;
+  return { top, read };
+}
+
+/** The engine, whose `docker build` is BuildKit's also where the client would choose another builder. */
+export function withBuildKit(engine: Engine): Engine {
+  return {
+    ...engine,
+    docker: (args, options) => engine.docker(args, { ...options, env: { DOCKER_BUILDKIT: "1", ...options?.env } }),
+  };
 }
