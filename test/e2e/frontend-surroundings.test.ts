@@ -73,23 +73,35 @@ describe("a cache in a registry", () => {
   it.for([
     ["of its own", ["--cache-to", "type=registry,ref=CACHE,mode=max"], "type=registry,ref=CACHE"],
     ["inside the image", ["--cache-to", "type=inline"], "type=registry,ref=IMAGE"],
-  ] as const)("%s is taken by an engine that has not built the image", async ([, to, from], context) => {
-    const [builder, other] = [requireEngine(context, "modern"), requireEngine(context, "newest")];
-    const name = randomUUID();
-    const named = (words: readonly string[]) =>
-      words.map((word) => word.replace("CACHE", `${frontend.registry!.host}/cache/${name}`).replace("IMAGE", image));
-    const image = `${frontend.registry!.host}/cached/${name}:1`;
-    tags.push(image);
-    // What nobody has built before.
-    const folder = await contextOf(`${SAY}COPY <<EOF /name\n${name}\nEOF\n`);
-    const words = ["build", "--progress=plain", "--provenance=false", ...through(), "-t", image];
-    const first = await builder.docker([...words, ...named(to), "--push", folder]);
-    expect(first.stderr).not.toMatch(/COPY <<EOF .*\n#\d+ (?:CACHED|sha256:)/);
-    const second = await other.docker([...words, "--cache-from", ...named([from]), folder]);
-    // Taken as it is, or fetched from the registry because the export needs its layer; a step that is run fetches none.
-    expect(second.stderr).toMatch(/COPY <<EOF .*\n#\d+ (?:CACHED|sha256:)/);
-    expect((await inspect(other, image)).RootFS.Layers.at(-1)).toBe(init.diffId);
-  });
+    ["inside the image, by an argument,", ["--build-arg", "BUILDKIT_INLINE_CACHE=1"], "IMAGE"],
+  ] as const)(
+    "%s is taken by an engine that has not built the image, but for merges",
+    async ([, to, from], context) => {
+      const [builder, other] = [requireEngine(context, "modern"), requireEngine(context, "newest")];
+      // BuildKit makes a merge anew wherever it comes from: that of COPY --link in a plain build as well.
+      for (const [args, last, merge] of [
+        [through(), "", "[initwrap] merge"],
+        [[], "COPY --link say /linked\n", "LINK COPY --link say /linked"],
+      ] as const) {
+        const name = randomUUID();
+        const image = `${frontend.registry!.host}/cached/${name}:1`;
+        tags.push(image);
+        const named = (words: readonly string[]) =>
+          words.map((word) =>
+            word.replace("CACHE", `${frontend.registry!.host}/cache/${name}`).replace("IMAGE", image),
+          );
+        // What nobody has built before.
+        const folder = await contextOf(`${SAY}COPY <<EOF /name\n${name}\nEOF\n${last}`);
+        const words = ["build", "--provenance=false", ...args, "-t", image];
+        const first = await builder.docker([...words, "--progress=plain", ...named(to), "--push", folder]);
+        expect(first.stderr).not.toMatch(/COPY <<EOF .*\n#\d+ (?:CACHED|sha256:)/);
+        const second = await other.docker([...words, "--progress=rawjson", "--cache-from", ...named([from]), folder]);
+        const made = stepsMadeIn(second.stderr);
+        expect(made.filter((one) => one !== merge)).toEqual([]);
+        if (last === "") expect((await inspect(other, image)).RootFS.Layers.at(-1)).toBe(init.diffId);
+      }
+    },
+  );
 });
 
 describe("a frontend", () => {
@@ -139,6 +151,28 @@ describe("a frontend", () => {
     expect(stderr).toMatch(/initwrap: the init does not take these options: .*--grcae.*\[USAGE\]/);
   });
 });
+
+interface Progress {
+  readonly vertexes?: readonly { readonly digest: string; readonly name: string; readonly cached?: boolean }[];
+  readonly statuses?: readonly { readonly id: string; readonly vertex: string }[];
+}
+
+/** The steps that make layers and were, by `--progress=rawjson`, neither taken from a cache nor fetched because the export needs them. */
+function stepsMadeIn(stderr: string): string[] {
+  const names = new Map<string, string>();
+  const taken = new Set<string>();
+  for (const line of stderr.split("\n").filter((one) => one.startsWith("{"))) {
+    const { vertexes = [], statuses = [] } = JSON.parse(line) as Progress;
+    for (const { digest, name, cached } of vertexes) {
+      names.set(digest, name.replace(/^\[\d+\/\d+\] /, ""));
+      if (cached) taken.add(digest);
+    }
+    for (const { id, vertex } of statuses) if (/sha256:/.test(id)) taken.add(vertex);
+  }
+  return Array.from(names)
+    .filter(([digest, name]) => /COPY|\[initwrap\]/.test(name) && !taken.has(digest))
+    .map(([, name]) => name);
+}
 
 /** The frontends' processes, as the machine sees them. */
 function frontends(): number[] {
