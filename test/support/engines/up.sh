@@ -59,15 +59,17 @@ if [ ! -e "$root/.complete" ]; then
   packages=ca-certificates,docker.io,containerd,runc
   [ "$suite" = bookworm ] || packages=$packages,docker-buildx,docker-cli
   [ "$suite" != sid ] || packages=$packages,docker-compose
+  # With ps, by which `docker top` lists processes; the engines of the other suites have none.
+  [ "$suite" != trixie ] || packages=$packages,procps
   mmdebstrap --quiet --variant=minbase --mode=root --include="$packages" \
     --aptopt='APT::Install-Recommends "false"' --aptopt='Acquire::Check-Valid-Until "false"' "$suite" "$root" >&2
   touch "$root/.complete"
 fi
 
-# A root file system of before Compose was asked for gets it.
-if [ "$suite" = sid ] && [ ! -e "$root/usr/libexec/docker/cli-plugins/docker-compose" ]; then
-  { chroot "$root" apt-get -q update && chroot "$root" apt-get -qy install --no-install-recommends docker-compose; } >&2
-fi
+# A root file system of before these were asked for gets them.
+add() { { chroot "$root" apt-get -q update && chroot "$root" apt-get -qy install --no-install-recommends "$1"; } >&2; }
+[ "$suite" != sid ] || [ -e "$root/usr/libexec/docker/cli-plugins/docker-compose" ] || add docker-compose
+[ "$suite" != trixie ] || [ -e "$root/usr/bin/ps" ] || add procps
 
 # The client and its plugins, each behind a two-line wrapper that runs it with the loader and libraries it was linked with.
 loader=$(find "$root"/lib64/ "$root"/lib/ -maxdepth 1 -name 'ld-linux*.so.*' | head -1)

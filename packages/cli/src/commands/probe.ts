@@ -88,8 +88,8 @@ The table goes to stdout. In GitHub Actions it is added to the job's summary as 
     const withReport = flags.report !== undefined || summary || format === "md" || format === "svg";
     const words = withReport ? await import("../wrap/probe-report.ts") : undefined;
     const page = { path: flags.report, text: (one: ProbeResult) => words!.probePage(one, version) };
-    const result = await withResultFiles([page], () =>
-      probeImage({
+    const result = await withResultFiles([page], async () => {
+      const measured = await probeImage({
         source: args.locator,
         initOptions: flags["init-arg"] ?? [],
         run,
@@ -97,17 +97,16 @@ The table goes to stdout. In GitHub Actions it is added to the job's summary as 
         insecureRegistries: flags["insecure-registry"] ?? [],
         signal: this.signal,
         onStep: (step) => this.say(`${step}...`),
-      }),
-    );
-    if (words !== undefined) {
-      const { addToJobSummary, probePicture, probeSummary } = words;
-      if (summary) await addToJobSummary(summary, probeSummary(result, version));
-      if (format === "md") await this.product(probeSummary(result, version));
-      if (format === "svg") await this.product(probePicture(result, version));
-    }
-    if (format === "json") return this.emitJson(probeDocument(result));
-    await this.report(result.diagnostics, args.locator);
-    if (format === "table") await this.product(`${tableLines(result).join("\n")}\n`);
+      });
+      if (format !== "json") await this.report(measured.diagnostics, args.locator);
+      // First what was asked for on stdout: a file that cannot be written must not take the figures with it.
+      if (format === "json") await this.emitJson(probeDocument(measured));
+      else if (format === "md") await this.product(words!.probeSummary(measured, version));
+      else if (format === "svg") await this.product(words!.probePicture(measured, version));
+      else await this.product(`${tableLines(measured).join("\n")}\n`);
+      return measured;
+    });
+    if (summary) await words!.addToJobSummary(summary, words!.probeSummary(result, version));
   }
 }
 

@@ -1,5 +1,6 @@
 /** What a reader should know about a stage that is wrapped. Findings only; none of them changes the plan. */
 import type { Diagnostic } from "../model/diagnostics.ts";
+import { unhandledSignal } from "../model/stop-signal.ts";
 import type { Stage } from "./evaluate.ts";
 import { downloadFindings, triggerFindings } from "./findings-inits.ts";
 import type { Dockerfile, Instruction } from "./syntax.ts";
@@ -44,6 +45,6 @@ function commandFinding(instruction: Instruction, stage: Stage): Diagnostic | un
 
 function stopSignalFinding(instruction: Instruction): Diagnostic | undefined {
   const signal = instruction.words[0] ?? "";
-  if (instruction.keyword !== "STOPSIGNAL" || !/^(SIG)?(KILL|STOP)$|^(9|19)$/i.test(signal)) return undefined;
+  if (instruction.keyword !== "STOPSIGNAL" || unhandledSignal(signal) === undefined) return undefined;
   return { code: "STOPSIGNAL_KILL", severity: "warning", args: { signal } };
 }

@@ -82,6 +82,7 @@ export interface ImageConfig {
     readonly ArgsEscaped?: boolean;
     readonly User?: string;
     readonly StopSignal?: string;
+    readonly OnBuild?: readonly string[] | null;
   } | null;
   readonly rootfs: { readonly type: string; readonly diff_ids?: readonly string[] | null };
   readonly history?:

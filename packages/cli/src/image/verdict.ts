@@ -18,6 +18,7 @@ import { InitwrapError } from "../model/errors.ts";
 import { argvOf, type Invocation, sameArgv } from "../model/invocation.ts";
 import { knownInit } from "../model/known-inits.ts";
 import { formatPlatform } from "../model/platform.ts";
+import { configFindings } from "./config-findings.ts";
 import { ownershipOf, unwrapConfig, VERSION_LABEL } from "./mutate.ts";
 import { type ImageConfig, type ManifestNode, platformOf } from "./snapshot.ts";
 import { checkImage, invocationOf, variableOf } from "./validate.ts";
@@ -109,9 +110,12 @@ export function judgePlatform(
   } else if (argvOf(present)[0] === INIT_PATH) {
     const problem = present.entrypoint?.[0] === INIT_PATH ? 'there is no "--" behind its options' : "it is in CMD";
     note("INIT_NOT_COMPOSED", "error", { problem });
+  } else if (isShellInFront(argvOf(present))) {
+    note("INIT_NOT_COMPOSED", "error", { problem: "a shell starts it; the exec form, a JSON array, needs none" });
   } else {
     note("PID1_NO_INIT", "error", { program: argvOf(present)[0] ?? "" });
   }
+  diagnostics.push(...configFindings(node));
   const verified = !diagnostics.some(({ severity }) => severity === "error");
   return {
     platform,
@@ -123,6 +127,11 @@ export function judgePlatform(
     command,
     diagnostics,
   };
+}
+
+/** What a Dockerfile makes of `ENTRYPOINT /initwrap -- ...` in shell form, with `exec` or without. */
+function isShellInFront([, option, text, ...rest]: readonly string[]): boolean {
+  return option === "-c" && rest.length === 0 && /^\s*(?:exec\s+)?\/initwrap(?:\s|$)/.test(text ?? "");
 }
 
 type Note = (code: Diagnostic["code"], severity: Diagnostic["severity"], args?: Diagnostic["args"]) => void;

@@ -15,7 +15,7 @@ export interface FirstProcess {
   /**
    * - `none`: the image names no command;
    * - `initwrap`, `init`, `supervisor`: an init is in front, ours, one like it, or one with services of its own;
-   * - `shell`: a shell that runs a text and is there for as long as it does;
+   * - `shell`: a shell that runs a text and is there for as long as it does, or one that is told nothing to run;
    * - `exec-shell`: a shell whose text ends by giving way to a program;
    * - `script`: a script, by its name or because a shell is told to read it; whether it gives way is in the script;
    * - `program`: any other program.
@@ -47,7 +47,13 @@ export function firstProcess(invocation: Invocation): FirstProcess {
     return { role, program, init: null, forwardsSignals: null };
   }
   const text = shellText(argv);
-  if (text === undefined) return { role: "script", program, init: null, forwardsSignals: null };
+  if (text === undefined) {
+    // Options, of which some have their value in the next word, do not make a script; a word behind them does.
+    const readsFile = argv.slice(1).some((word) => !/^[-+]/.test(word));
+    return readsFile
+      ? { role: "script", program, init: null, forwardsSignals: null }
+      : { role: "shell", program, init: null, forwardsSignals: false };
+  }
   const shown = `${program} ${argv[1]}`;
   if (endsInExec(text)) return { role: "exec-shell", program: shown, init: null, forwardsSignals: null };
   return { role: "shell", program: shown, init: null, forwardsSignals: isOneCommand(text) ? null : false };
@@ -59,7 +65,8 @@ export function commandForm(argv: readonly string[] | null): "shell" | "exec" | 
   return argv.length === 3 && isShell(argv[0] as string) && shellText(argv) !== undefined ? "shell" : "exec";
 }
 
-function isShell(program: string): boolean {
+/** By its name: `sh`, `/bin/bash`... */
+export function isShell(program: string): boolean {
   return /^(?:ba|da|a|z|k)?sh$/.test(baseName(program));
 }
 

@@ -1,7 +1,8 @@
 /** What `initwrap inspect` shows to people: one tree, its facts and their reasons. It words; it decides nothing. */
 
 import type { Change, Inspected, Inspection, Origin, Setting } from "../model/inspection.ts";
-import type { FirstProcess } from "../model/pid-one.ts";
+import { type FirstProcess, isShell } from "../model/pid-one.ts";
+import { unhandledSignal } from "../model/stop-signal.ts";
 import type { Paint } from "./colour.ts";
 import { messageOf } from "./messages.ts";
 
@@ -60,12 +61,20 @@ function factsOf(subject: Inspected, paint: Paint): readonly Fact[] {
       { label: "not here", value: "the index names this platform, and its image was not brought along", notes: [] },
     ];
   }
+  const told = new Set<string>();
+  // Whom nobody could be asked about is said once, and not at each setting that hangs on it.
+  const reasonsOf = (setting: Setting<unknown>): readonly string[] =>
+    reasons(setting).filter((reason) => {
+      const isRepeated = setting.origin.kind === "unknown" && told.has(reason);
+      told.add(reason);
+      return !isRepeated;
+    });
   const facts: Fact[] = [
     firstProcessFact(subject, paint),
-    { label: "ENTRYPOINT", value: commandText(entrypoint), notes: reasons(entrypoint) },
-    { label: "CMD", value: commandText(cmd), notes: [...reasons(cmd), ...unusedNote(entrypoint, cmd)] },
-    { label: "stop signal", value: wordText(stopSignal, "SIGTERM, the default"), notes: reasons(stopSignal) },
-    { label: "user", value: wordText(user, "root, the default"), notes: reasons(user) },
+    { label: "ENTRYPOINT", value: commandText(entrypoint), notes: reasonsOf(entrypoint) },
+    { label: "CMD", value: commandText(cmd), notes: [...reasonsOf(cmd), ...unusedNote(entrypoint, cmd)] },
+    { label: "stop signal", value: wordText(stopSignal, "SIGTERM, the default"), notes: reasonsOf(stopSignal) },
+    { label: "user", value: wordText(user, "root, the default"), notes: reasonsOf(user) },
     { label: "init", value: initText(firstProcess), notes: [] },
     changeFact(change, paint),
   ];
@@ -92,8 +101,9 @@ function firstProcessFact({ firstProcess, change, stopSignal }: Inspected, paint
 }
 
 function sentences(process: FirstProcess, signal: string): readonly [string, ...string[]] {
-  const { role, init, forwardsSignals } = process;
-  if (/^SIG(KILL|STOP)$/.test(signal)) return [`dies at once, for no process can handle ${signal}`];
+  const { role, program, init, forwardsSignals } = process;
+  if (signal === "SIGKILL") return ["dies at once, for no process can handle SIGKILL"];
+  if (signal === "SIGSTOP") return ["stands still until it is killed, for no process can handle SIGSTOP"];
   switch (role) {
     case "none":
       return ["nothing, for the image names no command", "whoever runs it has to say one"];
@@ -104,6 +114,12 @@ function sentences(process: FirstProcess, signal: string): readonly [string, ...
     case "supervisor":
       return [`an init with services of its own (${init}); nothing goes in front of it`];
     case "shell":
+      if (program !== null && isShell(program)) {
+        return [
+          `a shell with nothing to run; will not forward ${signal}`,
+          "without a terminal or a command from whoever runs the image it ends at once",
+        ];
+      }
       return forwardsSignals === false
         ? [`will not forward ${signal}`, "the shell waits for its commands and passes no signal on"]
         : [
@@ -117,7 +133,7 @@ function sentences(process: FirstProcess, signal: string): readonly [string, ...
       ];
     case "script":
       return [
-        `by its name a script; will not forward ${signal} while it runs`,
+        `${program !== null && isShell(program) ? "" : "by its name "}a script; will not forward ${signal} while it runs`,
         "where it ends with exec, what it starts becomes PID 1, acts only on signals that it handles, and has to reap",
       ];
     case "program":
@@ -132,13 +148,16 @@ function sentences(process: FirstProcess, signal: string): readonly [string, ...
 function signalName({ value, known }: Setting<string>): string {
   if (!known) return "the stop signal";
   if (value === "" || value === "15") return "SIGTERM";
-  if (value === "9") return "SIGKILL";
+  const unhandled = unhandledSignal(value);
+  if (unhandled !== undefined) return unhandled;
   const name = visible(value).toUpperCase();
   return /^\d+$/.test(name) ? `signal ${name}` : name.startsWith("SIG") ? name : `SIG${name}`;
 }
 
-function commandText({ value, known, form }: Setting<readonly string[] | null>): string {
-  if (!known) return "not known";
+function commandText({ value, known, form, origin }: Setting<readonly string[] | null>): string {
+  if (!known && origin.kind === "cleared") return "none, unless the base image has a trigger for it";
+  if (!known && origin.kind === "instruction" && form === "shell") return "in shell form, by a shell that is not known";
+  if (!known) return origin.kind === "instruction" ? "not known without the base image" : "not known";
   if (value === null || value.length === 0) return "none";
   return visible(`${JSON.stringify(value)}${form === null ? "" : `, ${form} form`}`);
 }
@@ -149,8 +168,8 @@ function unusedNote(entrypoint: Setting<readonly string[] | null>, cmd: Inspecte
   return isUnused ? ["not used: an ENTRYPOINT in shell form does not pass it to its program"] : [];
 }
 
-function wordText({ value, known }: Setting<string>, otherwise: string): string {
-  if (!known) return "not known";
+function wordText({ value, known, origin }: Setting<string>, otherwise: string): string {
+  if (!known) return origin.kind === "instruction" ? "not known without the base image" : "not known";
   return value === "" ? otherwise : visible(value);
 }
 

@@ -1,6 +1,7 @@
 /** The words for each finding. The core yields codes and arguments; only this file turns them into sentences. */
 import { DIAGNOSTICS, type Diagnostic, type DiagnosticCode } from "../model/diagnostics.ts";
 import type { ErrorCode } from "../model/errors.ts";
+import { unhandledSignal } from "../model/stop-signal.ts";
 
 type Args = Diagnostic["args"];
 
@@ -25,7 +26,10 @@ const MESSAGES: Readonly<Record<DiagnosticCode, (args: Args) => string>> = {
     `${a["instruction"]} in shell form leaves a shell in front of the program; signals are sent to the whole group`,
   CMD_LIKE_FLAG: (a) => `CMD starts with ${a["word"]} but there is no ENTRYPOINT to take it`,
   STAGE_IS_PARENT: (a) => `other stages are built from ${a["stage"]}: they inherit the init with its entrypoint`,
-  STOPSIGNAL_KILL: (a) => `STOPSIGNAL ${a["signal"]} can be handled by no process: the container always dies at once`,
+  STOPSIGNAL_KILL: (a) =>
+    unhandledSignal(String(a["signal"])) === "SIGSTOP"
+      ? `STOPSIGNAL ${a["signal"]} can be handled by no process: the container stands still until the engine kills it`
+      : `STOPSIGNAL ${a["signal"]} can be handled by no process: the container always dies at once`,
   BLANK_CONTINUATION: () => "a blank line inside a continued instruction will become an error",
   DOCKERIGNORE_LOST: (a) => `${a["path"]} is not read by the builder when the Dockerfile comes from standard input`,
   DOCKERIGNORE_HIDES_INIT: (a) => `${a["path"]} hides ${a["file"]} from the build`,
@@ -100,7 +104,8 @@ const HINTS: Readonly<Partial<Record<DiagnosticCode, string>>> = {
   RUN_SKIPPED: "start it where it can run, or leave out --run",
   RUN_ENDED: "leave out --run for an image that ends by itself or needs arguments",
   RUN_PID1: "the engine or the entrypoint puts something else there",
-  STOP_LATE: "the program does not end on that signal: name another with STOPSIGNAL, or give it --timeout",
+  STOP_LATE:
+    "the program does not end on that signal: name another with STOPSIGNAL, or give it longer, by --timeout of verify and --grace of probe",
 };
 
 export function hintOf(diagnostic: Diagnostic): string | undefined {

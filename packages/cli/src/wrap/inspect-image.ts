@@ -1,4 +1,5 @@
 /** An image's platforms, each as its config and its history describe it. Only the small documents are read. */
+import { configFindings } from "../image/config-findings.ts";
 import { configOrigin } from "../image/origin.ts";
 import { planImage } from "../image/plan.ts";
 import { type ImageConfig, type ImageNode, type ManifestNode, platformOf, readSnapshot } from "../image/snapshot.ts";
@@ -114,7 +115,7 @@ function describe(node: ManifestNode, request: CompleteInspectRequest): Inspecte
     stopSignal: text("stopSignal", config.StopSignal),
     user: text("user", config.User),
     change,
-    diagnostics,
+    diagnostics: [...diagnostics, ...configFindings(node)],
   };
 }
 

@@ -6,6 +6,7 @@
  * there without any name gets none, for taking it away again would remove what was the user's.
  */
 import { randomBytes } from "node:crypto";
+import { configFindings } from "../image/config-findings.ts";
 import { type ManifestNode, platformOf, readSnapshot } from "../image/snapshot.ts";
 import { type Pid1, pid1Of } from "../image/verdict.ts";
 import type { Diagnostic } from "../model/diagnostics.ts";
@@ -21,7 +22,7 @@ import type { Locator } from "../store/locator.ts";
 import { mediumOf } from "../store/media.ts";
 import { readOrAbsent, type WrapImageResult, wrapImage } from "./image.ts";
 import { engineImage } from "./init-file.ts";
-import { openImage } from "./open-image.ts";
+import { type OpenImage, openImage } from "./open-image.ts";
 import { manifestsUnder } from "./path-taken.ts";
 import { loadImage } from "./verify-run.ts";
 
@@ -61,11 +62,13 @@ export async function provideImages(
     for (const name of names.toReversed()) await engine?.untag(name);
     await engine?.close();
   };
-  let opened = await openImage(subject, context);
+  let opened: OpenImage | undefined;
   try {
-    const { locator } = opened;
+    // First, for without an engine it does not matter where the image is.
     engine = new DockerEngine(engineEndpoint(context.env), context);
     const { platform: native, keepsManifests } = await engine.facts();
+    opened = await openImage(subject, context);
+    const { locator } = opened;
     if (locator.scheme !== "docker" && opened.source instanceof EngineSource) {
       // Another engine's image is brought here with its layers, which it has to save.
       await opened.source.close();
@@ -107,11 +110,14 @@ export async function provideImages(
       digests: { before: before.image, after: changed ? wrapped.digest : before.image },
       action: changed ? plan.action : "unchanged",
       // What is said of a digest that is published is not true of a copy that is thrown away.
-      diagnostics: wrapped.diagnostics.filter(({ code }) => !ABOUT_PUBLISHING.has(code)),
+      diagnostics: [
+        ...wrapped.diagnostics.filter(({ code }) => !ABOUT_PUBLISHING.has(code)),
+        ...configFindings(node).filter(({ code }) => code === "STOPSIGNAL_KILL"),
+      ],
       close,
     };
   } catch (cause) {
-    await opened.source.close();
+    await opened?.source.close();
     await close();
     throw withPlace(cause, subject);
   }
@@ -146,8 +152,14 @@ async function keep(engine: DockerEngine, id: string, throwAway: () => string): 
   const found = (await engine.inspect(id)) as { readonly RepoTags?: readonly string[] | null } | undefined;
   if (!found?.RepoTags?.length) return undefined;
   const name = throwAway();
-  await engine.tag(id, parseReference(name)!);
-  return name;
+  try {
+    await engine.tag(id, parseReference(name)!);
+    return name;
+  } catch (cause) {
+    // Another probe of the same image, whose name it was, has ended since.
+    if (!(cause instanceof InitwrapError) || cause.code !== "DAEMON_FAILED") throw cause;
+    return undefined;
+  }
 }
 
 async function wrap(

@@ -99,6 +99,8 @@ export interface Subject {
   readonly hasInit: boolean;
   readonly stopSignal: string;
   readonly prober: Uint8Array;
+  /** What to do when it ends by itself. */
+  readonly hint: string;
   readonly settings: RunSettings;
   readonly signal?: AbortSignal;
 }
@@ -203,7 +205,7 @@ async function inContainer<T>(subject: Subject, work: (container: EngineContaine
 
 /** Starts it and waits until it is ready. Throws NOT_MEASURED when it ends by itself or never is. */
 async function startReady(container: EngineContainer, subject: Subject): Promise<void> {
-  const { settings, title, signal } = subject;
+  const { settings, title, hint, signal } = subject;
   const options = signal ? { signal } : {};
   const { ready } = settings;
   // Counted, for the log's times begin before the engine's time of the start.
@@ -224,8 +226,8 @@ async function startReady(container: EngineContainer, subject: Subject): Promise
         "NOT_MEASURED",
         `the container ${title} ended by itself with exit code ${exitCode}, before it could be stopped`,
         {
-          hint: "Give it what it runs on: arguments behind --, as in `-- sleep 1000`, variables with -e, a network with --network.",
-          ...(said.trim() === "" ? {} : { excerpt: said.trimEnd().split("\n").slice(-5).join("\n") }),
+          hint,
+          ...(said.trim() === "" ? {} : { excerpt: lastLines(said) }),
         },
       );
     }
@@ -238,6 +240,12 @@ async function startReady(container: EngineContainer, subject: Subject): Promise
   throw new InitwrapError("NOT_MEASURED", `the container ${title} did not print ${JSON.stringify(ready)} in time`, {
     hint: `It had ${settings.timeout} s: give it more with --timeout, or name another text with --ready.`,
   });
+}
+
+/** Of what a container printed, without what would steer the terminal. */
+function lastLines(said: string): string {
+  const lines = said.trimEnd().split("\n").slice(-5);
+  return lines.map((line) => line.replace(/[\x00-\x08\x0b-\x1f\x7f-\x9f]/g, "").slice(-500)).join("\n");
 }
 
 /** Its exit code once it has ended; null when it still runs after so many milliseconds. */

@@ -7,6 +7,7 @@ import { invocationOf } from "../image/validate.ts";
 import type { Diagnostic } from "../model/diagnostics.ts";
 import { InitwrapError } from "../model/errors.ts";
 import { argvOf, type Invocation } from "../model/invocation.ts";
+import { firstProcess, isShell } from "../model/pid-one.ts";
 import { formatPlatform } from "../model/platform.ts";
 import type { StoreContext } from "../store/contract.ts";
 import { checkInitOptions } from "./init-options.ts";
@@ -17,6 +18,7 @@ import {
   measureSignals,
   measureStop,
   type RunSettings,
+  type StopMeasure,
   type Subject,
 } from "./probe-measure.ts";
 
@@ -67,11 +69,14 @@ export async function probeImage(request: ProbeRequest): Promise<ProbeResult> {
   const images = await provideImages(request.source, initOptions, context);
   try {
     const { engine, node, pid1, platform } = images;
-    requireCommand(invocationOf(node.config.value), run);
+    const image = invocationOf(node.config.value);
+    const invocation: Invocation = { ...image, ...(run.cmd ? { cmd: run.cmd } : {}) };
+    requireCommand(invocation);
     const hasInit = pid1.kind !== "none";
     const shared = {
       engine,
       stopSignal: node.config.value.config?.StopSignal || "SIGTERM",
+      hint: isBareShell(invocation) ? SHELL_HINT : HINT,
       prober: proberFor(platform).bytes(),
       settings: run,
       ...(signal ? { signal } : {}),
@@ -97,16 +102,31 @@ export async function probeImage(request: ProbeRequest): Promise<ProbeResult> {
       grace: run.grace,
       before: { image: images.digests.before, stop: stopBefore, signals: signals[0]!, orphans: orphans[0]! },
       after: { image: images.digests.after, stop: stopAfter, signals: signals[1]!, orphans: orphans[1]! },
-      diagnostics: images.diagnostics,
+      diagnostics: [...images.diagnostics, ...lateStop(stopAfter, run.grace, formatPlatform(platform))],
     };
   } finally {
     await images.close();
   }
 }
 
-function requireCommand(image: Invocation, run: RunSettings): void {
-  const argv = argvOf({ ...image, ...(run.cmd ? { cmd: run.cmd } : {}) });
-  if (argv.length > 0) return;
+const HINT =
+  "Give it what it runs on: arguments behind --, as in `-- sleep 1000`, variables with -e, a network with --network.";
+const SHELL_HINT =
+  "A shell without a terminal and without a command ends at once: name a command behind --, as in `-- sleep 1000`.";
+
+function isBareShell(invocation: Invocation): boolean {
+  const { role, program } = firstProcess(invocation);
+  return role === "shell" && program !== null && isShell(program);
+}
+
+/** That no init helps: the program itself takes longer than the grace, or does not end on that signal. */
+function lateStop({ killedAfter, signal }: StopMeasure, seconds: number, platform: string): readonly Diagnostic[] {
+  if (killedAfter === null) return [];
+  return [{ code: "STOP_LATE", severity: "warning", args: { platform, seconds, signal } }];
+}
+
+function requireCommand(invocation: Invocation): void {
+  if (argvOf(invocation).length > 0) return;
   throw new InitwrapError("NOT_MEASURED", "the image has neither ENTRYPOINT nor CMD: there is nothing to run", {
     hint: "Name a command behind --, as in `-- sleep 1000`.",
   });

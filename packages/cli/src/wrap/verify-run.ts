@@ -122,18 +122,18 @@ async function observe(place: Place, context: StoreContext, request: RunRequest)
       await container.start();
     } catch (cause) {
       if (!(cause instanceof InitwrapError) || cause.code !== "DAEMON_FAILED") throw cause;
-      note("RUN_ENDED", "error", { how: cause.message });
+      note("RUN_ENDED", "error", { how: cause.message.replace(REFUSAL, "") });
       return verdict;
     }
     await sleep(SETTLE, undefined, context.signal ? { signal: context.signal } : {});
     const early = await container.state();
     if (!early.running) {
-      note("RUN_ENDED", "error", { how: `exit code ${early.exitCode}` });
+      const said = lastLine(await container.output().catch(() => ""));
+      note("RUN_ENDED", "error", { how: `exit code ${early.exitCode}${said === "" ? "" : `, and said: ${said}`}` });
       return { ...verdict, exitCode: early.exitCode };
     }
     const pid1 = await container.firstProcess();
     if (!isExpected(pid1, request.pid1)) note("RUN_PID1", "error", { program: pid1.commandLine });
-    if (/^(?:SIG)?(?:KILL|9)$/i.test(signal)) note("STOPSIGNAL_KILL", "warning", { signal });
     const sent = performance.now();
     try {
       await container.kill(signal);
@@ -153,6 +153,16 @@ async function observe(place: Place, context: StoreContext, request: RunRequest)
   } finally {
     await container.remove();
   }
+}
+
+/** What the engine's words begin with, which says nothing of the image. */
+const REFUSAL = /^the engine refused \S+ \(\d+\): (?:failed to create task for container: )?/;
+
+/** Of what a container has printed: the end is where it says why. Characters. */
+const MAX_SAID = 300;
+
+function lastLine(output: string): string {
+  return output.trimEnd().split("\n").at(-1)!.trim().slice(-MAX_SAID);
 }
 
 /** Supervisors replace themselves by programs of other names; the inits that are known stay what they are. */

@@ -19,11 +19,18 @@ export default function pretty(reports: readonly Report[], { paint }: ReportCont
 function formatFinding(finding: Finding, { file, text }: Report, paint: Paint): string {
   const { code, severity, message, hint, help, range } = finding;
   const place = file === undefined ? "" : `${file}${range === undefined ? "" : `:${range.line}`}: `;
-  const lines = [`${place}${paint(["bold", COLOURS[severity]], severity)}${paint("dim", `[${code}]`)}: ${message}`];
+  const lines = [
+    `${place}${paint(["bold", COLOURS[severity]], severity)}${paint("dim", `[${code}]`)}: ${visible(message)}`,
+  ];
   if (severity === "note") return lines[0] as string;
   const excerpt = text === undefined || range === undefined ? undefined : sourceExcerpt(text, range);
   if (excerpt !== undefined) lines.push(excerpt);
   if (hint !== undefined) lines.push(`  ${paint("cyan", "hint")}: ${hint}`);
   lines.push(`  ${paint("cyan", "help")}: ${help}`);
   return lines.join("\n");
+}
+
+/** What images and containers say of themselves must not steer the terminal. */
+function visible(text: string): string {
+  return text.replace(/[\x00-\x1f\x7f-\x9f]/g, " ");
 }
