@@ -17,6 +17,7 @@ import { openArchive, useFrontend, withBuildKit } from "../support/frontend-buil
 import { buildFrontendImage } from "../support/frontend-image.ts";
 import { BASE_IMAGE, buildContext, provideBaseImage, runContainer } from "../support/images.ts";
 import { compileProgram } from "../support/programs.ts";
+import { verifyDocumentOf } from "../support/verify.ts";
 
 // Every build is two processes and a container; the machine has other work.
 vi.setConfig({ testTimeout: 400_000 });
@@ -120,6 +121,8 @@ describe.each(ENGINES)("a build through the frontend, on %s", (name: EngineName)
       expect(second!.stdout).toBe(first!.stdout);
       expect(second!.stdout).toContain("uid 1000\n");
     }
+    const verified = await verifyDocumentOf([wrapped], { env: engine.env });
+    expect(verified.diagnostics.map(({ code }) => code)).toEqual(["COMMAND_UNRECORDED"]);
   });
 
   it("is taken from the cache as a whole the second time", async (context) => {

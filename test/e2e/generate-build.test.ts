@@ -17,6 +17,7 @@ import {
   provideStandIns,
   standInFlags,
 } from "../support/stand-ins.ts";
+import { verifyDocumentOf } from "../support/verify.ts";
 
 const FIXTURES = join(ROOT, "test/fixtures/generate");
 
@@ -168,6 +169,9 @@ describe("a generated Dockerfile", () => {
     const stopped = await stopContainer(engine, id, 5);
     expect([stopped.exitCode, stopped.output]).toEqual([143, "ready UTC+2 true\n"]);
     expect(stopped.milliseconds).toBeLessThan(1000);
+    const verified = await verifyDocumentOf([image, "--run"], { env: engine.env });
+    expect(verified.diagnostics.map(({ code }) => code)).toEqual(["COMMAND_UNRECORDED"]);
+    expect(verified.platforms).toMatchObject([{ run: { exitCode: 143 } }]);
   });
 
   it("of Go brings the modules that go.sum vouches for, and no others", async (context) => {

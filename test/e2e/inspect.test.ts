@@ -340,6 +340,13 @@ describe("an image in a file or a folder", () => {
       firstProcess: { role: "supervisor", init: "s6-overlay" },
       change: { action: "refused", code: "MUST_BE_PID1" },
     });
+    const warned = await layout(
+      sampleImage({ config: { Entrypoint: ["/x"], StopSignal: "SIGKILL", OnBuild: ['ENTRYPOINT ["/y"]'] } }),
+    );
+    expect((await only([warned])).diagnostics.map(({ code }) => code)).toEqual([
+      "STOPSIGNAL_KILL",
+      "ONBUILD_ENTRYPOINT",
+    ]);
     const windows = await layout(sampleImage({ os: "windows", config: { Cmd: ["cmd"] } }));
     expect(await only([windows])).toMatchObject({
       firstProcess: null,
@@ -471,6 +478,22 @@ describe("the tree", () => {
 `);
     const page = await readFile(join(ROOT, "docs/inspect.md"), "utf8");
     expect(page).toContain(`$ initwrap inspect Dockerfile\n${text.replace("FILE", "Dockerfile")}\`\`\`\n`);
+  });
+
+  it("tells a shell with nothing to run from a script, and whom nobody could be asked about once", async () => {
+    const tree = async (...lines: string[]): Promise<string> => {
+      const file = await dockerfile(...lines);
+      return (await initwrapOk(["inspect", file, "--offline"], { env: noEngine })).stdout.toString();
+    };
+    const shell = await tree("FROM scratch", 'CMD ["/bin/sh"]');
+    expect(shell).toContain("PID 1 today  /bin/sh: a shell with nothing to run; will not forward SIGTERM");
+    expect(await tree("FROM scratch", 'CMD ["sh", "/run"]')).toContain("PID 1 today  sh: a script; will not forward");
+    const unknown = await tree("FROM nobody.invalid/it:1", 'ENTRYPOINT ["x"]', "STOPSIGNAL STOP");
+    expect(unknown.match(/hangs on nobody\.invalid\/it:1/g)).toHaveLength(1);
+    expect(unknown).toContain("CMD          none, unless the base image has a trigger for it");
+    expect(unknown).toContain("PID 1 today  x: stands still until it is killed, for no process can handle SIGSTOP");
+    const unread = await tree("FROM alpine:", 'ENTRYPOINT ["x"]');
+    expect(unread).toContain("ENTRYPOINT   not known without the base image");
   });
 
   it("has colours on a terminal, and none without, or when they are not wanted", async () => {

@@ -193,15 +193,17 @@ describe.concurrent("other images", () => {
   beforeEach((context) => {
     engine = requireEngine(context);
   });
-  const built = async (
+  const builtOn = async (
+    on: Engine,
     dockerfile: string,
     more: readonly string[] = [],
     args: readonly string[] = [],
   ): Promise<string> => {
-    const tag = await build(engine, dockerfile, [await compileProgram("handler"), ...more], args);
-    tags.push([engine, tag]);
+    const tag = await build(on, dockerfile, [await compileProgram("handler"), ...more], args);
+    tags.push([on, tag]);
     return tag;
   };
+  const built = (dockerfile: string): Promise<string> => builtOn(engine, dockerfile);
   const QUICK = ["--ready", "ready", "--grace", "1", "--orphans", "4"];
 
   it("from an archive, with a handler of their own, come under a name that is gone afterwards", async () => {
@@ -227,9 +229,12 @@ describe.concurrent("other images", () => {
   });
 
   it("with an init in front already are said to have it, and have equal figures", async (context) => {
+    const graph = requireEngine(context, "modern-graph");
     requireCapability(context, "tini-static", existsSync(TINI));
-    const tag = await built(`${HANDLER}COPY tini-static /tini\nENTRYPOINT ["/tini", "--", "/handler"]\n`, [TINI]);
-    const { stdout } = await initwrapOk(["probe", tag, ...QUICK, "--json"], { env: engine.env });
+    const tag = await builtOn(graph, `${HANDLER}COPY tini-static /tini\nENTRYPOINT ["/tini", "--", "/handler"]\n`, [
+      TINI,
+    ]);
+    const { stdout } = await initwrapOk(["probe", tag, ...QUICK, "--json"], { env: graph.env });
     const { before, after, action, init, diagnostics } = probeDocumentOf(stdout.toString());
     expect([action, init, after.image]).toEqual(["unchanged", "tini", before.image]);
     expect(diagnostics.map(({ code }) => code)).toEqual(["EXISTING_INIT"]);
@@ -237,25 +242,26 @@ describe.concurrent("other images", () => {
     expect(before).toMatchObject({ stop: { exitCode: 7 }, orphans: { zombies: 0 } });
   });
 
-  it("that nothing can be measured of are refused, with what to do", async () => {
-    const none = await built("FROM scratch\nCOPY handler /handler\n");
-    const refused = await initwrap(["probe", none], { env: engine.env });
+  it("that nothing can be measured of are refused, with what to do", async (context) => {
+    const graph = requireEngine(context, "modern-graph");
+    const none = await builtOn(graph, "FROM scratch\nCOPY handler /handler\n");
+    const refused = await initwrap(["probe", none], { env: graph.env });
     expect([refused.status, refused.stdout.toString()]).toEqual([5, ""]);
     expect(refused.stderr).toMatch(/neither ENTRYPOINT nor CMD[\s\S]*-- sleep 1000/);
     // As Debian's own image does: a shell without a terminal.
-    await provideBaseImage(engine);
-    const ended = await built(`FROM ${BASE_IMAGE}\nCMD ["sh", "-c", "echo no config; exit 3"]\n`);
-    const over = await initwrap(["probe", ended], { env: engine.env });
+    await provideBaseImage(graph);
+    const ended = await builtOn(graph, `FROM ${BASE_IMAGE}\nCMD ["sh", "-c", "echo no config; exit 3"]\n`);
+    const over = await initwrap(["probe", ended], { env: graph.env });
     expect(over.status).toBe(5);
     expect(over.stderr).toContain("the container as it is ended by itself with exit code 3");
     expect(over.stderr).toContain("no config");
     const late = await initwrap(["probe", ended, "--ready", "never", "--timeout", "1", "--", "sleep", "9"], {
-      env: engine.env,
+      env: graph.env,
     });
     expect(late.status).toBe(5);
     expect(late.stderr).toContain('did not print "never" in time');
-    for (const tag of [none, ended]) expect(await containersOf(engine, tag)).toBe("");
-    const nobody = await initwrap(["probe", ended], { env: { ...engine.env, DOCKER_HOST: "unix:///nowhere.sock" } });
+    for (const tag of [none, ended]) expect(await containersOf(graph, tag)).toBe("");
+    const nobody = await initwrap(["probe", ended], { env: { ...graph.env, DOCKER_HOST: "unix:///nowhere.sock" } });
     expect([nobody.status, nobody.stderr]).toEqual([6, expect.stringContaining("error[DAEMON_UNREACHABLE]")]);
     expect(nobody.stderr).toContain("there is no socket");
     for (const flags of [
@@ -264,7 +270,7 @@ describe.concurrent("other images", () => {
       ["--env", "=x"],
       ["--format", "pdf"],
     ]) {
-      expect((await initwrap(["probe", ended, ...flags], { env: engine.env })).status, flags.join(" ")).toBe(2);
+      expect((await initwrap(["probe", ended, ...flags], { env: graph.env })).status, flags.join(" ")).toBe(2);
     }
   });
 
@@ -323,16 +329,17 @@ describe.concurrent("other images", () => {
     expect(await containersOf(engine, tag)).toBe("");
   });
 
-  it("are told apart by what no init can change: a stop that takes longer, a signal that nobody handles", async () => {
-    await provideBaseImage(engine);
+  it("are told apart by what no init can change: a stop that takes longer, a signal that nobody handles", async (context) => {
+    const graph = requireEngine(context, "modern-graph");
+    await provideBaseImage(graph);
     const slow =
       "import signal, time; signal.signal(15, lambda *_: time.sleep(30)); print('ready', flush=True); time.sleep(99)";
     const [late, kill, queued] = await Promise.all([
-      built(`FROM ${BASE_IMAGE}\nENTRYPOINT ${JSON.stringify(["python3", "-c", slow])}\n`),
-      built(`${HANDLER}STOPSIGNAL SIGKILL\n`),
-      built(`${HANDLER}STOPSIGNAL SIGRTMIN+3\n`),
+      builtOn(graph, `FROM ${BASE_IMAGE}\nENTRYPOINT ${JSON.stringify(["python3", "-c", slow])}\n`),
+      builtOn(graph, `${HANDLER}STOPSIGNAL SIGKILL\n`),
+      builtOn(graph, `${HANDLER}STOPSIGNAL SIGRTMIN+3\n`),
     ]);
-    const table = await initwrapOk(["probe", late!, ...QUICK], { env: engine.env });
+    const table = await initwrapOk(["probe", late!, ...QUICK], { env: graph.env });
     expect(table.stderr).toContain("warning[STOP_LATE]");
     // A command line may be long; the table is not.
     const [rows, trees] = table.stdout.toString().split("\n\n");
@@ -340,7 +347,7 @@ describe.concurrent("other images", () => {
     expect(trees).toContain(`python3 -c ${slow}`);
     const [dead, real] = await Promise.all(
       [kill!, queued!].map(async (tag) => {
-        const { stdout } = await initwrapOk(["probe", tag, ...QUICK, "--json"], { env: engine.env });
+        const { stdout } = await initwrapOk(["probe", tag, ...QUICK, "--json"], { env: graph.env });
         return probeDocumentOf(stdout.toString());
       }),
     );
@@ -352,23 +359,25 @@ describe.concurrent("other images", () => {
     expect(real!.after.stop).toMatchObject({ exitCode: 165, killedAfter: null });
   });
 
-  it("are not measured for a page that cannot be written, nor looked for without an engine", async () => {
-    const begin = await initwrap(["probe", "x", "--report", join(folder, "none/x.html")], { env: engine.env });
+  it("are not measured for a page that cannot be written, nor looked for without an engine", async (context) => {
+    const graph = requireEngine(context, "modern-graph");
+    const begin = await initwrap(["probe", "x", "--report", join(folder, "none/x.html")], { env: graph.env });
     expect([begin.status, begin.stdout.toString()]).toEqual([7, ""]);
     expect(begin.stderr).toContain("the folder does not exist");
     expect(begin.stderr).not.toContain("making");
-    const place = await initwrap(["probe", "x", "--report", folder], { env: engine.env });
+    const place = await initwrap(["probe", "x", "--report", folder], { env: graph.env });
     expect([place.status, place.stderr]).toEqual([7, expect.stringContaining("it is a folder")]);
-    const foreign = await built(
+    const foreign = await builtOn(
+      graph,
       'FROM scratch\nCOPY handler /handler\nENTRYPOINT ["/handler"]\n',
       [],
       ["--platform", "linux/arm64"],
     );
-    const other = await initwrap(["probe", foreign], { env: engine.env });
+    const other = await initwrap(["probe", foreign], { env: graph.env });
     expect([other.status, other.stderr]).toEqual([3, expect.stringContaining("hint: There is linux/arm64")]);
     // A bare shell has no use of what other programs need.
-    await provideBaseImage(engine);
-    const shell = await initwrap(["probe", BASE_IMAGE], { env: engine.env });
+    await provideBaseImage(graph);
+    const shell = await initwrap(["probe", BASE_IMAGE], { env: graph.env });
     expect([shell.status, shell.stderr]).toEqual([5, expect.stringContaining("A shell without a terminal")]);
   });
 

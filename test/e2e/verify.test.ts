@@ -258,6 +258,21 @@ describe("what an image runs", () => {
     ["the init without --", { Entrypoint: ["/initwrap", "/app"] }, ["error INIT_NOT_COMPOSED"]],
     ["the init in CMD", { Cmd: ["/initwrap", "--", "/app"] }, ["error INIT_NOT_COMPOSED"]],
     [
+      "the init behind a shell",
+      { Entrypoint: ["/bin/sh", "-c", "exec /initwrap -- /app"] },
+      ["error INIT_NOT_COMPOSED"],
+    ],
+    [
+      "a stop signal that nobody handles",
+      { ...WRAPPED, StopSignal: "kill" },
+      ["note COMMAND_UNRECORDED", "warning STOPSIGNAL_KILL"],
+    ],
+    [
+      "a trigger for an entrypoint",
+      { ...WRAPPED, OnBuild: ["RUN x", 'entrypoint ["/app"]'] },
+      ["note COMMAND_UNRECORDED", "warning ONBUILD_ENTRYPOINT"],
+    ],
+    [
       "the init twice",
       { Entrypoint: ["/initwrap", "--", "/initwrap", "--", "/app"] },
       ["error INIT_NOT_COMPOSED", "note COMMAND_UNRECORDED"],

@@ -27,6 +27,9 @@ describe("the first process", () => {
     [["/bin/sh", "-c", "exec 2>&1; node app.js"], "shell", false],
     [["/bin/sh", "-c", 'echo "exec node"; node'], "shell", false],
     [["/bin/sh", "/run"], "script", null],
+    [["bash"], "shell", false],
+    [["/bin/bash", "-l"], "shell", false],
+    [["bash", "-e", "run.sh"], "script", null],
     [["docker-entrypoint.sh", "node"], "script", null],
     [["node", "server.js"], "program", null],
   ] as const)("of %j is %s, and forwards: %s", (argv, role, forwardsSignals) => {

@@ -130,6 +130,22 @@ it("an image that has an init is said to have it", () => {
   expect(tableLines(same)[0]).toMatch(/as it is +the same, with tini in it$/);
 });
 
+it("a long command line is cut in the table, and whole in the tree", () => {
+  const words = ["python3", "-c", "x".repeat(200)];
+  const lines = tableLines(result({ before: side(3050, 137, 0, words) }));
+  const row = lines.find((line) => line.startsWith("PID 1"))!;
+  expect(row).toMatch(/^PID 1 +python3 -c x+… {2}\/initwrap -- python3 app\.py$/);
+  expect(row.length).toBeLessThan(100);
+  expect(lines).toContain(`  ${words.join(" ")}`);
+});
+
+it("says so when the stop is as late behind the init", () => {
+  const late = result({ after: side(3050, 137, 0, ["/initwrap", "--", "app"]) });
+  const said = "The container did not end within 3 s with the init either";
+  for (const text of [probeSummary(late, "1"), probePage(late, "1")]) expect(text).toContain(said);
+  for (const text of [probeSummary(result(), "1"), probePage(result(), "1")]) expect(text).not.toContain("either");
+});
+
 describe("the charts stay within their view", () => {
   const sides = [
     [side(0, 0, 0, []), side(0, 0, 0, [])],
@@ -193,6 +209,29 @@ describe("in a browser", () => {
       }
     },
   );
+
+  it("the page on paper is light, and nothing of it is cut off", async () => {
+    const wide = result({ before: side(3050, 137, 20, ["python3", "-c", `${"long ".repeat(60)}${"x".repeat(200)}`]) });
+    const { page, close } = await open("text/html", probePage(wide, "1.2.3"), { colorScheme: "dark", width: 700 });
+    // A region that scrolls is reached by the keyboard.
+    const isCut = "[...document.querySelectorAll('pre')].map((pre) => pre.scrollWidth > pre.clientWidth)";
+    expect(await page.evaluate(isCut)).toEqual([true, false]);
+    expect(await page.evaluate("document.querySelector('pre').tabIndex")).toBe(0);
+    await page.emulateMedia({ media: "print", colorScheme: "dark" });
+    expect(await page.evaluate(isCut)).toEqual([false, false]);
+    expect(await page.evaluate("getComputedStyle(document.body).backgroundColor")).toBe("rgb(255, 255, 255)");
+    expect(await overflow(page)).toBeLessThanOrEqual(0);
+    await close();
+  });
+
+  it("the figures of a bar are not crossed by the line of KILL", async () => {
+    const { page, close } = await open("text/html", probePage(result(), "1.2.3"));
+    const over = await page.evaluate<boolean>(
+      "!!(document.querySelector('.kill').compareDocumentPosition(document.querySelector('.bar')) & Node.DOCUMENT_POSITION_FOLLOWING)",
+    );
+    expect(over).toBe(true);
+    await close();
+  });
 
   it("the page asks for nothing from elsewhere", () => {
     expect(probePage(hostile, "1.2.3")).not.toMatch(/(?:src|href)="(?!data:)|url\(|@import/);

@@ -71,9 +71,13 @@ export function outcomeText({ outcome, exitCode }: SignalMeasure): string {
   }
 }
 
+/** What a cell has room for: a command line may be longer, and is whole in the trees. Letters. */
+const CELL = 44;
+
 function firstOf(processes: readonly Process[]): string {
   const first = processes.find(({ pid }) => pid === 1);
-  return first ? labelOf(first) : "unknown";
+  const label = first ? labelOf(first) : "unknown";
+  return label.length > CELL ? `${label.slice(0, CELL - 1)}…` : label;
 }
 
 /** A process table as a tree, a line each; children of one parent that look alike are counted. */
@@ -109,19 +113,10 @@ function visible(text: string): string {
   return text.toWellFormed().replace(/[\x00-\x1f\x7f-\x9f\ufffe\uffff]/g, " ");
 }
 
-/** What a cell of a terminal's table has room for: a command line may be longer, and is whole in the trees. Letters. */
-const CELL = 40;
-
 /** The table and the two process trees, for a terminal. */
 export function tableLines(result: ProbeResult): readonly string[] {
   const columns = columnsOf(result);
-  const cut = (text: string): string => (text.length > CELL ? `${text.slice(0, CELL - 1)}…` : text);
-  const figures = figuresOf(result).map(({ label, before, after }) => ({
-    label,
-    before: cut(before),
-    after: cut(after),
-  }));
-  const rows = [{ label: titleOf(result), ...columns }, ...figures];
+  const rows = [{ label: titleOf(result), ...columns }, ...figuresOf(result)];
   const width = (key: keyof Figure): number => Math.max(...rows.map((row) => row[key].length));
   const [first, second] = [width("label"), width("before")];
   const trees = (["before", "after"] as const).flatMap((side) => [

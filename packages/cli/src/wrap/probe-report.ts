@@ -24,6 +24,7 @@ function viewOf(result: ProbeResult, version: string) {
     isUnchanged: result.action === "unchanged",
     init: result.init ?? "",
     grace: result.grace,
+    isLate: result.after.stop.killedAfter !== null,
     stopSignal: result.before.stop.signal,
     orphans: result.before.orphans.started,
     figures: figuresOf(result),
