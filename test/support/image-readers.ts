@@ -44,6 +44,11 @@ export async function mutateByCrane(name: string, flags: readonly string[]): Pro
   await crane("mutate", name, ...flags);
 }
 
+/** Fetches an image into an archive of Docker's kind, as crane writes it. */
+export async function pullByCrane(name: string, path: string): Promise<void> {
+  await crane("pull", name, path);
+}
+
 /** A plain archive, by Docker's manifest.json: every layer is read and hashed. */
 export async function validateArchiveByCrane(path: string): Promise<void> {
   await crane("validate", "--tarball", path);
