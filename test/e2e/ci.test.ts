@@ -7,9 +7,7 @@ import { delimiter, dirname, join } from "node:path";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { parse, parseAllDocuments } from "yaml";
-import { parseReference } from "../../packages/cli/src/model/reference.ts";
 import { RegistrySession } from "../../packages/cli/src/store/registry/session.ts";
-import { openRegistrySource } from "../../packages/cli/src/store/registry/source.ts";
 import { RENDERED } from "../../scripts/render-ci.mjs";
 import { requireCapability } from "../support/capability.ts";
 import { CLI, initwrap, initwrapOk } from "../support/cli.ts";
@@ -19,7 +17,7 @@ import { type Outcome, outcomeOf } from "../support/outcome.ts";
 import { ROOT } from "../support/programs.ts";
 import { registryAvailable, startRegistry, type TestRegistry } from "../support/registry.ts";
 import { putImage } from "../support/registry-image.ts";
-import { twoPlatforms } from "../support/two-platforms.ts";
+import { readIndex, twoPlatforms, WRAPPED } from "../support/two-platforms.ts";
 import { schemaErrors } from "../support/workflow-schemas.ts";
 
 const PROVIDERS = [
@@ -65,26 +63,6 @@ async function freshImage(name: string): Promise<string> {
   await putImage(place, twoPlatforms(), session);
   return place;
 }
-
-/** Each platform's entrypoint of an index at the registry, and the index's digest. */
-async function readIndex(place: string): Promise<{ digest: string; entrypoints: Record<string, string[]> }> {
-  const source = openRegistrySource(parseReference(place)!, { session });
-  const document = async (descriptor: Parameters<typeof source.read>[0]) =>
-    JSON.parse(new TextDecoder().decode(await source.read(descriptor)));
-  try {
-    const { descriptor } = await source.root();
-    const entrypoints: Record<string, string[]> = {};
-    for (const entry of (await document(descriptor)).manifests) {
-      const { config } = await document((await document(entry)).config);
-      entrypoints[entry.platform.architecture] = config.Entrypoint;
-    }
-    return { digest: descriptor.digest, entrypoints };
-  } finally {
-    await source.close();
-  }
-}
-
-const WRAPPED = { amd64: ["/initwrap", "--", "/amd"], arm64: ["/initwrap", "--"] };
 
 function run(program: string, args: readonly string[], cwd: string, more: NodeJS.ProcessEnv = {}): Promise<Outcome> {
   return outcomeOf(spawn(program, args, { cwd, env: { ...env, ...more }, stdio: ["ignore", "pipe", "pipe"] }));
@@ -263,14 +241,14 @@ describe("GitHub", () => {
       const image = await freshImage("action");
       const first = await runAction(await action(), { image }, await runner());
       expect(first.status, first.stderr).toBe(0);
-      const { digest, entrypoints } = await readIndex(image);
+      const { digest, entrypoints } = await readIndex(image, session);
       expect(entrypoints).toEqual(WRAPPED);
       expect(first.outputs).toEqual({ reference: `${image}@${digest}`, digest, changed: "true", dockerfile: "" });
       expect(first.summary).toContain(`| ${image} | ${digest} | true |`);
       expect(first.used).toEqual([]);
       const second = await runAction(await action(), { image }, await runner());
       expect(second.outputs).toEqual({ ...first.outputs, changed: "false" });
-      expect((await readIndex(image)).digest).toBe(digest);
+      expect((await readIndex(image, session)).digest).toBe(digest);
     });
 
     it("the action takes the checkout's .initwrap.yaml and the job's variables into account, and no variable of the init", async () => {
@@ -284,56 +262,81 @@ describe("GitHub", () => {
         { ...checkout, env: { ...checkout.env, ...set } },
       );
       expect(status, stderr).toBe(0);
-      const { entrypoints } = await readIndex(image);
+      const { entrypoints } = await readIndex(image, session);
       expect(entrypoints["amd64"]).toEqual(["/amd"]);
       expect(entrypoints["arm64"]).toEqual(["/initwrap", "--grace=10s", "--"]);
     });
 
     it("the action names the result by its tags, of the platforms asked for, and leaves the image as it is", async () => {
       const image = await freshImage("tags");
-      const before = await readIndex(image);
+      const before = await readIndex(image, session);
       const tags = [`${registry.host}/ci/tags:a`, `${registry.host}/ci/tags:b`];
       const inputs = { image, tags: `${tags.join("\n")}\n`, platforms: "linux/arm64" };
       const { status, outputs, stderr } = await runAction(await action(), inputs, await runner());
       expect(status, stderr).toBe(0);
-      const results = await Promise.all(tags.map(readIndex));
+      const results = await Promise.all(tags.map((tag) => readIndex(tag, session)));
       expect(results.map(({ digest }) => digest)).toEqual([outputs["digest"], outputs["digest"]]);
       expect(results[0]!.entrypoints).toEqual({ ...before.entrypoints, arm64: WRAPPED.arm64 });
       expect(outputs["reference"]).toBe(`${tags[0]}@${outputs["digest"]}`);
-      expect(await readIndex(image)).toEqual(before);
+      expect(await readIndex(image, session)).toEqual(before);
     });
 
-    it("the workflow's steps publish a wrapped image of several platforms, and the job hands its digest on", async () => {
+    it("the workflow's steps build and publish a wrapped image of several platforms, and the job hands its digest on", async (context) => {
+      const engine = requireEngine(context, "newest");
+      const client = dirname(process.env["INITWRAP_TEST_DOCKER_NEWEST"]!.split(",")[1]!);
       const image = `${registry.host}/\${{ github.repository }}:1`;
       const { jobs } = parse(await ci("github", "--image", image));
       const { steps, outputs } = jobs.image as { steps: Step[]; outputs: Record<string, string> };
+      const { DOCKER_HOST, DOCKER_CONFIG } = engine.env;
+      const place = await runner();
+      place.env["PATH"] = `${client}${delimiter}${place.env["PATH"]}`;
+      const docker = { ...place.env, DOCKER_HOST, DOCKER_CONFIG };
       const built: Record<string, string>[] = [];
       const ran = await runSteps(
         steps,
         outputs,
         {},
-        await runner({
+        {
+          ...place,
           github: { repository: "ci/workflow" },
           secrets: { REGISTRY_USERNAME: "user", REGISTRY_PASSWORD: "U*U" },
           actions: {
-            "actions/checkout@v4": async () => {},
+            "actions/checkout@v4": async () => {
+              await writeFile(join(place.workspace, "app"), "");
+              await writeFile(
+                join(place.workspace, "Dockerfile"),
+                'FROM scratch\nCOPY app /\nENTRYPOINT ["/app"]\nCMD ["x"]\n',
+              );
+            },
             "actions/setup-node@v4": async () => {},
+            "docker/setup-qemu-action@v3": async () => {},
             "docker/setup-buildx-action@v3": async () => {},
             "docker/login-action@v3": async (inputs) =>
               expect(inputs).toEqual({ registry: registry.host, username: "user", password: "U*U" }),
-            "docker/build-push-action@v6": async (inputs) => {
-              built.push(inputs);
-              await putImage(inputs["tags"]!, twoPlatforms(), session);
+            // The action itself is not to be had; its inputs become the options of buildx that they are named after.
+            "docker/build-push-action@v6": async ({ push, platforms, tags, provenance, ...others }) => {
+              expect(others).toEqual({});
+              built.push({ push: push!, tags: tags! });
+              const flags = [`--push=${push}`, "--platform", platforms!, "--tag", tags!, `--provenance=${provenance}`];
+              const words = ["buildx", "build", ...flags, "--file", "./Dockerfile", "."];
+              const { status, stderr } = await outcomeOf(
+                spawn("docker", words, { cwd: place.workspace, env: docker, stdio: ["ignore", "pipe", "pipe"] }),
+              );
+              if (status !== 0) throw new Error(stderr);
             },
           },
-        }),
+        },
       );
+      const name = `${registry.host}/ci/workflow:1`;
+      // The engine's builder keeps what it pushes.
+      await engine.docker(["rmi", "--force", name], { check: false });
       expect(ran.status, ran.stderr).toBe(0);
-      const place = `${registry.host}/ci/workflow:1`;
-      expect(built).toMatchObject([{ tags: place, push: "true" }]);
-      const { digest, entrypoints } = await readIndex(place);
-      expect(entrypoints).toEqual(WRAPPED);
-      expect(ran.outputs).toEqual({ reference: `${place}@${digest}`, digest, changed: "true" });
+      expect(built).toEqual([{ tags: name, push: "true" }]);
+      const { digest, entrypoints } = await readIndex(name, session);
+      const wrapped = ["/initwrap", "--", "/app"];
+      expect(entrypoints).toEqual({ amd64: wrapped, arm64: wrapped });
+      expect(ran.outputs).toEqual({ reference: `${name}@${digest}`, digest, changed: "true" });
+      expect(ran.used).toEqual([...new Set(ran.used)]);
     });
 
     it("the action builds a wrapped Dockerfile for several platforms, and pushes it", async (context) => {
@@ -352,7 +355,7 @@ describe("GitHub", () => {
       // The engine's builder keeps what it pushes.
       await engine.docker(["rmi", "--force", image], { check: false });
       expect(status, stderr).toBe(0);
-      const { digest, entrypoints } = await readIndex(image);
+      const { digest, entrypoints } = await readIndex(image, session);
       const wrapped = ["/initwrap", "--", "/app"];
       expect(entrypoints).toEqual({ amd64: wrapped, arm64: wrapped });
       expect(outputs).toMatchObject({ reference: `${image}@${digest}`, digest, changed: "true" });
@@ -464,7 +467,7 @@ describe("the others", () => {
     );
     const ran = await run(join(cwd, "script"), [], cwd, { ...more, TMPDIR: cwd });
     expect(ran.status, ran.stderr).toBe(0);
-    const { digest, entrypoints } = await readIndex(image);
+    const { digest, entrypoints } = await readIndex(image, session);
     expect(entrypoints).toEqual(WRAPPED);
     const written = await Promise.all(results.map(({ name }: { name: string }) => readFile(join(cwd, name), "utf8")));
     expect(written).toEqual([image, digest, "true"]);
@@ -485,7 +488,7 @@ describe("the others", () => {
     const cwd = await workspace();
     const ran = await run("sh", ["-xe", "-c", script], cwd, variables);
     expect(ran.status, ran.stderr).toBe(0);
-    const { digest, entrypoints } = await readIndex(`${registry.host}/ci/jenkins:done`);
+    const { digest, entrypoints } = await readIndex(`${registry.host}/ci/jenkins:done`, session);
     expect(entrypoints).toEqual(WRAPPED);
     const read = [...pipeline.matchAll(/readFile\('(.+?)'\)/g)].map(([, name]) => readFile(join(cwd, name!), "utf8"));
     expect(await Promise.all(read)).toEqual([`${registry.host}/ci/jenkins:done@${digest}\n`, `${digest}\n`, "true\n"]);
@@ -506,7 +509,7 @@ describe("the others", () => {
     await writeFile(file, "");
     const ran = await run("bash", ["-eo", "pipefail", "-c", script], cwd, { BASH_ENV: file, CIRCLE_SHA1: "1" });
     expect(ran.status, ran.stderr).toBe(0);
-    const { digest, entrypoints } = await readIndex(image);
+    const { digest, entrypoints } = await readIndex(image, session);
     expect(entrypoints).toEqual(WRAPPED);
     const later = await run("bash", ["-c", 'echo "$IMAGE_REFERENCE $IMAGE_DIGEST $IMAGE_CHANGED"'], cwd, {
       BASH_ENV: file,

@@ -38,6 +38,10 @@ export interface Action {
 export interface Runner {
   /** Where shell steps run. */
   readonly workspace: string;
+  /** Where the runner's own files are. */
+  readonly temp?: string;
+  /** Runs a shell step; on this machine unless given. */
+  readonly shell?: (script: string, cwd: string, env: NodeJS.ProcessEnv) => Promise<Outcome>;
   readonly env: NodeJS.ProcessEnv;
   /** What `github.…` and `secrets.…` are. */
   readonly github?: Values;
@@ -80,7 +84,7 @@ export async function runJob(job: Job, runner: Runner): Promise<Ran | undefined>
 
 /** Runs steps one after the other until one fails. `outputs` are evaluated at the end. */
 export async function runSteps(steps: readonly Step[], outputs: Values, inputs: Values, runner: Runner): Promise<Ran> {
-  const folder = await mkdtemp(join(tmpdir(), "initwrap-runner-"));
+  const folder = await mkdtemp(join(runner.temp ?? tmpdir(), "initwrap-runner-"));
   const done: Record<string, Values> = {};
   const used: string[] = [];
   let [status, stdout, stderr, summary] = [0, "", "", ""];
@@ -103,7 +107,8 @@ export async function runSteps(steps: readonly Step[], outputs: Values, inputs: 
       const script = join(folder, `${at}.sh`);
       await writeFile(script, fill(step.run ?? ""));
       const env = { ...runner.env, ...files, RUNNER_TEMP: folder, ...mapValues(step.env ?? {}, fill) };
-      const result = await bash(script, join(runner.workspace, step["working-directory"] ?? "."), env);
+      const cwd = join(runner.workspace, step["working-directory"] ?? ".");
+      const result = await (runner.shell ?? bash)(script, cwd, env);
       stdout += result.stdout;
       stderr += result.stderr;
       summary += await readFile(files["GITHUB_STEP_SUMMARY"]!, "utf8");

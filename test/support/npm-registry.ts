@@ -31,8 +31,9 @@ interface Release {
   readonly tarball: Buffer;
 }
 
-/** The tarball of `NAME@VERSION`, from npm the first time; its path. */
+/** The tarball of `NAME@VERSION`, from npm the first time; its path. A tarball of our own is named by its path. */
 export async function fetchPackage(spec: string): Promise<string> {
+  if (spec.endsWith(".tgz")) return spec;
   const path = join(CACHE, `${spec.replaceAll("/", "+")}.tgz`);
   if (await readFile(path).then(Boolean, () => false)) return path;
   const folder = join(CACHE, `new-${process.pid}-${Date.now()}`);
@@ -66,8 +67,8 @@ interface LockedPackage {
 }
 
 /**
- * Serves these packages, `NAME@VERSION` each, and what is published to it, and no others; with a token only to those who show it.
- * To publish always takes a token.
+ * Serves these packages, `NAME@VERSION` or a tarball each, and what is published to it, and no others; with a token only to
+ * those who show it. To publish always takes a token.
  */
 export async function startNpmRegistry(specs: readonly string[], token?: string): Promise<NpmRegistry> {
   const releases: Release[] = [];

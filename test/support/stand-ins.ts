@@ -85,7 +85,7 @@ function foundationTag(foundation: Foundation): string {
 const provided = new Set<Foundation>();
 
 /** The image that stands in for this one; where none is provided any will do for the builder's outlines. */
-function standInOf(name: string): string {
+export function standInOf(name: string): string {
   const foundation = Object.hasOwn(STAND_INS, name) ? STAND_INS[name]?.foundation : undefined;
   return foundation !== undefined && provided.has(foundation) ? standInTag(name) : foundationTag("base");
 }
