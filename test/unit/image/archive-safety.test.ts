@@ -1,8 +1,19 @@
 /** Archives from strangers: everything on which readers disagree is refused, with bounded memory and a coded error. */
-import { linkSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { execFileSync, spawn } from "node:child_process";
+import {
+  createWriteStream,
+  existsSync,
+  linkSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { gzipSync } from "node:zlib";
+import { pipeline } from "node:stream/promises";
+import { createGzip, createZstdCompress, gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ArchiveSource } from "../../../packages/cli/src/store/archive.ts";
 import { END_OF_ARCHIVE, padding, tarHeader } from "../../../packages/cli/src/store/tar.ts";
@@ -53,6 +64,18 @@ function record(key: string, value: string): string {
   return `${length} ${key}=${value}\n`;
 }
 
+function linked(letter: string, name: string, target: string): Buffer {
+  return header(name, 0, (bytes) => {
+    type(letter)(bytes);
+    bytes.write(target, 157);
+  });
+}
+
+function longName(name: string): Buffer {
+  const body = Buffer.from(`${name}\0`);
+  return Buffer.concat([header("././@LongLink", body.length, type("L")), body, padding(body.length)]);
+}
+
 const before = (...parts: Uint8Array[]): Buffer => Buffer.concat([...parts, good]);
 
 const HOSTILE: readonly (readonly [what: string, bytes: () => Uint8Array, code: string])[] = [
@@ -101,6 +124,35 @@ const HOSTILE: readonly (readonly [what: string, bytes: () => Uint8Array, code: 
     "ARCHIVE_TRUNCATED",
   ],
   ["a size of letters", () => before(header("x", 0, (b) => b.write("zzz", 124, "latin1"))), "ARCHIVE_INVALID"],
+  [
+    "a hard link to a file outside",
+    () => Buffer.concat([linked("1", "manifest.json", "../../etc/passwd"), END_OF_ARCHIVE]),
+    "ARCHIVE_INVALID",
+  ],
+  [
+    "a hard link to an absolute path",
+    () => Buffer.concat([linked("1", "manifest.json", "/etc/passwd"), END_OF_ARCHIVE]),
+    "ARCHIVE_INVALID",
+  ],
+  [
+    "a long name of GNU that climbs out",
+    () => before(longName("../".repeat(60) + "etc/passwd"), header("s", 0)),
+    "ARCHIVE_INVALID",
+  ],
+  ["a long name of gigabytes", () => before(header("././@LongLink", 2 ** 31, type("L"))), "ARCHIVE_INVALID"],
+  ["a long name without an entry", () => Buffer.concat([longName("x".repeat(200)), END_OF_ARCHIVE]), "ARCHIVE_INVALID"],
+  ["a pax path with a zero byte", () => before(pax(record("path", "a\0b")), header("s", 0)), "ARCHIVE_INVALID"],
+  ["a negative pax size", () => before(pax(record("size", "-1")), header("s", 0)), "ARCHIVE_INVALID"],
+  [
+    "a pax size beyond what numbers hold",
+    () => before(pax(record("size", "9".repeat(20))), header("s", 0)),
+    "ARCHIVE_INVALID",
+  ],
+  [
+    "a size of 0 in pax that hides content",
+    () => before(pax(record("size", "0")), header("s", 512), Buffer.alloc(512, 1)),
+    "ARCHIVE_INVALID",
+  ],
   ["a link with content", () => before(header("l", 512, type("2")), Buffer.alloc(512, 1)), "ARCHIVE_INVALID"],
   ["an unknown type", () => before(header("v", 0, type("V"))), "ARCHIVE_INVALID"],
   ["a sparse file", () => before(header("s", 0, type("S"))), "ARCHIVE_INVALID"],
@@ -208,21 +260,41 @@ describe("an archive from a stranger", () => {
     await expect(wrapImage({ source: path, env: {} })).rejects.toMatchObject({ code: "ARCHIVE_INVALID" });
   });
 
-  it("is refused when a bomb, before the disk is full", async () => {
-    // A file with 1.2 GiB of zeros in 1.2 MB.
-    const { createGzip } = await import("node:zlib");
-    const gzip = createGzip();
-    const parts: Buffer[] = [];
-    gzip.on("data", (part: Buffer) => parts.push(part));
-    const zeros = Buffer.alloc(16 << 20);
-    gzip.write(header("layer.tar", 2 ** 33));
-    for (let i = 0; i < 77; i++) if (!gzip.write(zeros)) await new Promise((resolve) => gzip.once("drain", resolve));
-    await new Promise((resolve) => gzip.end(resolve));
-    const path = file(Buffer.concat(parts));
-    await expect(wrapImage({ source: path, env: {}, apply: false })).rejects.toMatchObject({
+  // 1.2 GiB of zeros in one file of the archive.
+  it.each([
+    ["gzip", () => createGzip({ level: 1 })],
+    ["zstd", () => createZstdCompress()],
+  ] as const)(
+    "is refused when a %s bomb, before the disk is full",
+    async (_, coder) => {
+      const zeros = Buffer.alloc(16 << 20);
+      const content = (function* () {
+        yield header("layer.tar", 2 ** 33);
+        for (let i = 0; i < 77; i++) yield zeros;
+      })();
+      const path = join(folder, `${count++}.tar`);
+      await pipeline(content, coder(), createWriteStream(path));
+      await expect(wrapImage({ source: path, env: {}, apply: false })).rejects.toMatchObject({
+        code: "ARCHIVE_INVALID",
+        message: expect.stringContaining("expands"),
+        where: path,
+      });
+    },
+    180_000,
+  );
+
+  it("is given up at its first block when it is none, for such a stream may never end", async () => {
+    const path = join(folder, "endless");
+    execFileSync("mkfifo", [path]);
+    const yes = spawn("sh", ["-c", 'exec yes "no archive at all" > "$1"', "sh", path], { stdio: "ignore" });
+    const ended = new Promise((resolve) => yes.on("close", resolve));
+    const output = join(folder, "never.tar");
+    await expect(wrapImage({ source: path, output, env: {} })).rejects.toMatchObject({
       code: "ARCHIVE_INVALID",
-      message: expect.stringContaining("expands"),
+      where: path,
     });
+    await ended;
+    expect(existsSync(output)).toBe(false);
   });
 
   it("is not rewritten in place when it has several names", async () => {

@@ -930,6 +930,9 @@ async function spool(input: Readable, target: string, signal: AbortSignal | unde
       hint: "Copy or save it again.",
       cause,
     });
+  } finally {
+    // Who writes into a pipe is told that nobody reads any more.
+    input.destroy();
   }
   return codec;
 }

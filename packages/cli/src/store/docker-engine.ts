@@ -301,6 +301,8 @@ export class DockerEngine {
     }
     outgoing.on("response", resolve);
     outgoing.on("error", (cause) => reject(signal?.aborted ? signal.reason : this.#unreachable(cause)));
+    // Also for an answer that is none, as a change of the protocol: Node closes the connection and says nothing.
+    outgoing.on("close", () => reject(this.#unreachable(new Error("the connection was closed without an answer"))));
     if (body === undefined || body instanceof Uint8Array) outgoing.end(body);
     // A daemon may answer, with an error, before it has read the whole body: then the answer counts, not the broken pipe.
     else pipeline(Readable.from(body, { objectMode: false }), outgoing).catch((cause) => reject(cause));

@@ -241,17 +241,16 @@ export class Transport {
     // After the answer nobody waits for the request any more, and an error without a listener would end the process.
     message.on("error", () => {});
     limitConnecting(message, this.#limits.connect);
-    const answered = once(message, "response") as Promise<[IncomingMessage]>;
+    const answered = answerTo(message);
     if (body === undefined || body instanceof Uint8Array) {
       // A body in memory is sent in one go; the time for it is counted into the wait for headers.
       watch.awaitHeaders();
       message.end(body);
-      const [response] = await answered;
-      return response;
+      return await answered;
     }
     // Whoever answers early (a refusal) has read enough; the rest is not sent.
     const early = new AbortController();
-    const response = answered.then(([first]) => {
+    const response = answered.then((first) => {
       early.abort();
       return first;
     });
@@ -306,6 +305,21 @@ export function directPlace(url: URL): RequestOptions {
   // An IPv6 address is in brackets in a URL and without them everywhere else.
   const hostname = url.hostname.replace(/^\[|\]$/g, "");
   return { hostname, port: url.port || undefined, path: url.pathname + url.search };
+}
+
+/** The answer; an end without one is a failure, whatever kind of end it is. */
+function answerTo(message: ClientRequest): Promise<IncomingMessage> {
+  const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
+  message.once("response", resolve);
+  message.once("error", reject);
+  // Without a listener Node closes the connection and says nothing.
+  message.once("upgrade", (_response, socket) => {
+    socket.destroy();
+    reject(new ExchangeError("it switches to another protocol", { retryable: false }));
+  });
+  message.once("close", () => reject(new ExchangeError("the connection was closed", { retryable: true })));
+  promise.catch(() => {});
+  return promise;
 }
 
 /** Ends a request whose new connection is not there after `limit` milliseconds. A pooled connection is there at once. */

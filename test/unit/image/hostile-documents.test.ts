@@ -1,0 +1,214 @@
+/** Indexes, manifests and configs from strangers: what two readers would read in two ways, or none can, is refused with a code. */
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { gzipSync } from "node:zlib";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { Descriptor } from "../../../packages/cli/src/model/descriptor.ts";
+import { digestOf } from "../../../packages/cli/src/model/digest.ts";
+import { OCI_CONFIG, OCI_INDEX, OCI_LAYER_GZIP, OCI_MANIFEST } from "../../../packages/cli/src/model/media-types.ts";
+import { wrapImage } from "../../../packages/cli/src/wrap/image.ts";
+import { verifyImage } from "../../../packages/cli/src/wrap/verify.ts";
+import { descriptorOf, tarOf } from "../../contract/sample-image.ts";
+
+let folder: string;
+let count = 0;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), "initwrap-hostile-"));
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const tar = tarOf([["file", "hello\n"]]);
+const layerBytes = gzipSync(tar);
+const layer = descriptorOf(OCI_LAYER_GZIP, layerBytes);
+const config = {
+  architecture: "amd64",
+  os: "linux",
+  config: { Entrypoint: ["/app"] } as unknown,
+  rootfs: { type: "layers", diff_ids: [digestOf(tar)] as unknown },
+  history: [{ created_by: "step" }] as unknown,
+};
+const goodConfig = JSON.stringify(config);
+const goodManifest = (own: Descriptor) => ({ schemaVersion: 2, mediaType: OCI_MANIFEST, config: own, layers: [layer] });
+
+type Text = string | Uint8Array | object;
+const bytesOf = (text: Text): Buffer =>
+  typeof text === "string" || text instanceof Uint8Array
+    ? Buffer.from(text as string)
+    : Buffer.from(JSON.stringify(text));
+
+interface Parts {
+  readonly config?: Text;
+  readonly manifest?: (config: Descriptor) => Text;
+  readonly index?: (manifest: Descriptor, add: (mediaType: string, text: Text) => Descriptor) => Text;
+}
+
+/** An archive of an image of which one document is another one than it should be. */
+function archive(parts: Parts): Buffer {
+  const blobs: [string, Uint8Array][] = [];
+  const add = (mediaType: string, text: Text): Descriptor => {
+    const bytes = bytesOf(text);
+    const descriptor = descriptorOf(mediaType, bytes);
+    blobs.push([`blobs/sha256/${descriptor.digest.slice(7)}`, bytes]);
+    return descriptor;
+  };
+  add(OCI_LAYER_GZIP, layerBytes);
+  const own = add(OCI_CONFIG, parts.config ?? goodConfig);
+  const manifest = add(OCI_MANIFEST, parts.manifest?.(own) ?? goodManifest(own));
+  const index = parts.index?.(manifest, add) ?? { schemaVersion: 2, manifests: [manifest] };
+  return tarOf([...blobs, ["oci-layout", '{"imageLayoutVersion":"1.0.0"}'], ["index.json", bytesOf(index)]]);
+}
+
+const withConfig = (fields: object): Parts => ({ config: { ...config, ...fields } });
+const withSection = (fields: object): Parts => withConfig({ config: { Entrypoint: ["/app"], ...fields } });
+const withLayer = (fields: object): Parts => ({
+  manifest: (own) => ({ ...goodManifest(own), layers: [{ ...layer, ...fields }] }),
+});
+const listing = (fields: object): Parts => ({
+  index: (manifest) => ({ schemaVersion: 2, manifests: [{ ...manifest, ...fields }] }),
+});
+const deep = (levels: number): string => "[".repeat(levels) + "]".repeat(levels);
+const legacy = (list: string, file: string): Buffer =>
+  tarOf([
+    ["manifest.json", list],
+    ["c.json", file],
+    ["l", tar],
+  ]);
+
+const HOSTILE: readonly (readonly [what: string, code: string, make: Parts | (() => Buffer)])[] = [
+  ["an index that is null", "IMAGE_INVALID", { index: () => "null" }],
+  ["an index that is a list", "IMAGE_INVALID", { index: () => "[]" }],
+  ["an index that lists nothing", "IMAGE_INVALID", { index: () => ({ schemaVersion: 2 }) }],
+  ["an index that lists an object", "IMAGE_INVALID", { index: () => ({ manifests: {} }) }],
+  ["an index that lists null", "IMAGE_INVALID", { index: () => ({ manifests: [null] }) }],
+  ["an index of deep nesting", "IMAGE_INVALID", { index: () => deep(100_000) }],
+  ["an index that is not UTF-8", "IMAGE_INVALID", { index: () => Buffer.from([0x7b, 0xff, 0xfe, 0x7d]) }],
+  ["a name that is a number", "IMAGE_INVALID", listing({ annotations: { "org.opencontainers.image.ref.name": 5 } })],
+  ["annotations that are a list", "IMAGE_INVALID", listing({ annotations: ["x"] })],
+  ["a platform that is a text", "IMAGE_INVALID", listing({ platform: "linux/amd64" })],
+  ["a platform of numbers", "IMAGE_INVALID", listing({ platform: { os: 5, architecture: null } })],
+  ["a negative size in an index", "IMAGE_INVALID", listing({ size: -1 })],
+  ["a digest in an index that climbs out", "IMAGE_INVALID", listing({ digest: "sha256:../../../../etc/passwd" })],
+  ["a manifest that is null", "IMAGE_INVALID", { manifest: () => "null" }],
+  ["a manifest that is a text", "IMAGE_INVALID", { manifest: () => '"x"' }],
+  ["a manifest of deep nesting", "IMAGE_INVALID", { manifest: () => deep(100_000) }],
+  [
+    "annotations of a manifest that are a list",
+    "IMAGE_INVALID",
+    { manifest: (own) => ({ ...goodManifest(own), annotations: ["x"] }) },
+  ],
+  ["layers that are no list", "IMAGE_INVALID", { manifest: (own) => ({ ...goodManifest(own), layers: {} }) }],
+  ["a layer that is null", "IMAGE_INVALID", { manifest: (own) => ({ ...goodManifest(own), layers: [null] }) }],
+  ["a negative size", "IMAGE_INVALID", withLayer({ size: -1 })],
+  ["half a byte", "IMAGE_INVALID", withLayer({ size: 1.5 })],
+  [
+    "a size beyond what numbers hold",
+    "IMAGE_INVALID",
+    { manifest: (own) => JSON.stringify(goodManifest(own)).replace(`"size":${layer.size}`, '"size":9007199254740993') },
+  ],
+  ["a size that is a text", "IMAGE_INVALID", withLayer({ size: "10" })],
+  ["another digest algorithm", "IMAGE_INVALID", withLayer({ digest: `md5:${"a".repeat(32)}` })],
+  ["a digest that climbs out", "IMAGE_INVALID", withLayer({ digest: "sha256:../../../../etc/passwd" })],
+  ["a digest in capitals", "IMAGE_INVALID", withLayer({ digest: layer.digest.toUpperCase() })],
+  ["a media type that is an object", "IMAGE_INVALID", withLayer({ mediaType: {} })],
+  ["a config that is null", "IMAGE_INVALID", { config: "null" }],
+  ["a config that is a list", "IMAGE_INVALID", { config: "[]" }],
+  ["a config of deep nesting", "IMAGE_INVALID", { config: deep(100_000) }],
+  ["a config with a key twice", "IMAGE_INVALID", { config: goodConfig.replace('"os"', '"os":"windows","os"') }],
+  ["a config with a byte order mark", "IMAGE_INVALID", { config: `\ufeff${goodConfig}` }],
+  ["a section that is a list", "IMAGE_INVALID", withConfig({ config: [] })],
+  ["a section that is a text", "IMAGE_INVALID", withConfig({ config: "x" })],
+  ["labels that are a text", "IMAGE_INVALID", withSection({ Labels: "x" })],
+  ["a label that is a number", "IMAGE_INVALID", withSection({ Labels: { a: 1 } })],
+  ["an entrypoint that is a text", "IMAGE_INVALID", withSection({ Entrypoint: "/app" })],
+  ["variables that are numbers", "IMAGE_INVALID", withSection({ Env: [1, null] })],
+  ["a variant that is a number", "IMAGE_INVALID", withConfig({ variant: 5 })],
+  ["diff_ids that are numbers", "IMAGE_INVALID", withConfig({ rootfs: { type: "layers", diff_ids: [1] } })],
+  ["a history of null", "IMAGE_INVALID", withConfig({ history: [null] })],
+  ["a step of history that is a number", "IMAGE_INVALID", withConfig({ history: [{ created_by: 5 }] })],
+  [
+    "a config of docker save that is null",
+    "IMAGE_INVALID",
+    () => legacy('[{"Config":"c.json","Layers":["l"]}]', "null"),
+  ],
+  ["one that is no JSON", "IMAGE_INVALID", () => legacy('[{"Config":"c.json","Layers":["l"]}]', "{")],
+  [
+    "one whose diff_ids climb out",
+    "IMAGE_INVALID",
+    () =>
+      legacy(
+        '[{"Config":"c.json","Layers":["l"]}]',
+        JSON.stringify({ ...config, rootfs: { type: "layers", diff_ids: ["sha256:../x"] } }),
+      ),
+  ],
+  [
+    "a config of docker save outside of the archive",
+    "ARCHIVE_INVALID",
+    () => legacy('[{"Config":"../../etc/passwd","Layers":[]}]', goodConfig),
+  ],
+  [
+    "a manifest beside manifest.json that is no JSON",
+    "IMAGE_INVALID",
+    () => Buffer.concat([archive({ manifest: () => "{" }).subarray(0, -1024), tarOf([["manifest.json", "[]"]])]),
+  ],
+  [
+    "indexes one in the other",
+    "UNSUPPORTED_IMAGE",
+    { index: (manifest, add) => ({ manifests: [nested(manifest, add, 50, 1)] }) },
+  ],
+  // 200 entries, each with 200, and so on: 1.6 thousand million manifests.
+  [
+    "indexes that list each other a thousand million times",
+    "UNSUPPORTED_IMAGE",
+    { index: (manifest, add) => ({ manifests: [nested(manifest, add, 4, 200)] }) },
+  ],
+];
+
+function nested(
+  inner: Descriptor,
+  add: (mediaType: string, text: Text) => Descriptor,
+  depth: number,
+  width: number,
+): Descriptor {
+  let child = inner;
+  for (let level = 0; level < depth; level++) {
+    child = add(OCI_INDEX, { schemaVersion: 2, mediaType: OCI_INDEX, manifests: Array(width).fill(child), level });
+  }
+  return child;
+}
+
+describe("an image from a stranger", () => {
+  it.each(HOSTILE)("with %s is refused: %s", async (_, code, make) => {
+    const path = join(folder, `${count++}.tar`);
+    writeFileSync(path, typeof make === "function" ? make() : archive(make));
+    // The place is the archive, or the document in it.
+    const refusal = { code, where: expect.stringMatching(/^sha256:|\.tar$/) };
+    await expect(wrapImage({ source: path, env: {}, apply: false })).rejects.toMatchObject(refusal);
+    await expect(verifyImage({ source: path, env: {} })).rejects.toMatchObject(refusal);
+  });
+
+  it.each([
+    ["at the top", goodConfig.replace("{", '{"__proto__":{"os":"windows"},')],
+    ["beside Entrypoint", goodConfig.replace('{"Entrypoint"', '{"__proto__":{"Cmd":["evil"]},"Entrypoint"')],
+    [
+      "among the labels",
+      goodConfig.replace('{"Entrypoint"', '{"Labels":{"constructor":"x","__proto__":"y"},"Entrypoint"'),
+    ],
+  ])("may have a key __proto__ %s, which is a key like any other and stays", async (_, text) => {
+    const path = join(folder, `${count++}.tar`);
+    writeFileSync(path, archive({ config: text }));
+    const { plan } = await wrapImage({ source: path, env: {} });
+    expect(plan.platforms[0]?.after).toMatchObject({ entrypoint: ["/initwrap", "--", "/app"], cmd: null });
+    expect(Object.keys(Object.prototype)).toEqual([]);
+    const undone = await wrapImage({ source: path, env: {}, action: "undo" });
+    expect(undone.plan.platforms[0]?.after.config).toBe(digestOf(Buffer.from(text)));
+  });
+
+  it("tells its words to a terminal without what the terminal would act on", async () => {
+    const { shown } = await import("../../../packages/cli/src/terminal/streams.ts");
+    expect(shown("linux\u001b]0;title\u0007/amd64\u202e \u001b[31mred\u001b[0m\tand\n\u009b2J")).toBe(
+      "linux\ufffd]0;title\ufffd/amd64\ufffd \u001b[31mred\u001b[0m\tand\n\ufffd2J",
+    );
+    expect(shown("RUN a\r\nRUN b\r")).toBe("RUN a\r\nRUN b\r");
+  });
+});
