@@ -192,7 +192,7 @@ export async function registryRows({ archive, folder, rounds, registry, crane, e
 
   const names = await putSources(host);
   const verify = async (number) => {
-    for (const name of [names[0], names.at(-1)]) {
+    for (const name of names) {
       const [original, after] = [
         await registryImage(host, "app", name),
         await registryImage(host, "app", `${name}-${number}`),

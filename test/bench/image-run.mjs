@@ -100,13 +100,15 @@ export async function contest(situation, contestants, { rounds, aim, env = {} })
       notes.set(one, `fails: ${String(error.message).slice(-110).trim()}`);
       progress(`${situation}: ${one.program} ${notes.get(one)}`);
     }
-    one.after?.(number++);
+    one.after?.();
+    number++;
   }
   const racing = [...samples].filter(([, taken]) => taken.length === 0);
   for (let round = 0; round < rounds; round++) {
     for (const [one, taken] of round % 2 === 0 ? racing : racing.toReversed()) {
       taken.push(await once(one, one.script));
-      one.after?.(number++);
+      one.after?.();
+      number++;
     }
     progress(`${situation}: round ${round + 1} of ${rounds}`);
   }
