@@ -476,6 +476,48 @@ describe("the others", () => {
     expect(parse(await ci("tekton", "--image", "a/b")).spec.params[0].default).toBe("a/b");
   });
 
+  it("Tekton: IBM's linter finds nothing in the Task", async () => {
+    const cwd = await workspace();
+    const task = await ci("tekton", "--image", "registry.example/app:1");
+    const linter = join(dirname(createRequire(import.meta.url).resolve("@ibm/tekton-lint")), "lint.js");
+    const lint = async (text: string): Promise<Outcome> => {
+      await writeFile(join(cwd, "task.yaml"), text);
+      return run(process.execPath, [linter, "task.yaml"], cwd);
+    };
+    const found = await lint(task);
+    expect([found.status, found.stdout.trim()]).toEqual([0, ""]);
+    for (const [right, wrong] of [
+      ["$(params.image)", "$(params.imag)"],
+      ["$(workspaces.dockerconfig.path)", "$(workspaces.config.path)"],
+      ["name: WRAP_TAGS", "name: WRAP_IMAGE"],
+    ] as const) {
+      expect(task).toContain(right);
+      expect((await lint(task.replace(right, wrong))).stdout, wrong).not.toBe("");
+    }
+  });
+
+  it("CircleCI: its parser takes the config, by the schemas that it has", async () => {
+    const { parseConfig } = createRequire(import.meta.url)("@circleci/circleci-config-parser") as {
+      parseConfig(text: string): unknown;
+    };
+    // The parser knows only the long form of a command without parameters.
+    const config = (await ci("circleci", "--image", "registry.example/app:1")).replace(
+      /- initwrap$/m,
+      "- initwrap: {}",
+    );
+    expect(() => parseConfig(config)).not.toThrow();
+    for (const [right, wrong] of [
+      ["type: string", "type: text"],
+      ["command: |", "comand: |"],
+      ["- image: cimg", "- imag: cimg"],
+      ["- initwrap: {}", "- initwra: {}"],
+      ["path: initwrap.json", "pat: initwrap.json"],
+    ] as const) {
+      expect(config).toContain(right);
+      expect(() => parseConfig(config.replace(right, wrong)), wrong).toThrow();
+    }
+  });
+
   it("Jenkins: the shell step leaves the reference where the pipeline reads it", async () => {
     const image = await freshImage("jenkins");
     const pipeline = await ci("jenkins", "--image", image, "--tag", `${registry.host}/ci/jenkins:done`);
