@@ -14,6 +14,7 @@ const CRANE = process.env["INITWRAP_TEST_CRANE"] ?? "crane";
 export const readersAvailable = [CRANE, "umoci", "buildah"].every(installed);
 
 export const hasCrane = installed(CRANE);
+export const hasBuildah = installed("buildah");
 
 async function crane(...args: readonly string[]): Promise<Buffer> {
   return (await run(CRANE, ["--insecure", ...args], { encoding: "buffer", maxBuffer: 1 << 24 })).stdout;
@@ -71,15 +72,29 @@ export async function unpackByUmoci(layout: string, tag: string): Promise<{ args
  * Pulls an image (`docker-archive:FILE`, `docker://NAME`...) into a storage of its own, and says what it would start.
  * A path is below `directory`: buildah makes the image's name of the path of a layout, and takes no capitals in it.
  */
-export async function entrypointByBuildah(image: string, directory = "/"): Promise<readonly string[]> {
-  const folder = await mkdtemp(join(tmpdir(), "initwrap-buildah-"));
-  const buildah = async (...args: readonly string[]): Promise<string> => {
-    const store = ["--root", join(folder, "root"), "--runroot", join(folder, "run"), "--storage-driver", "vfs"];
-    return (await run("buildah", [...store, ...args], { cwd: directory })).stdout;
-  };
-  try {
+export function entrypointByBuildah(image: string, directory = "/"): Promise<readonly string[]> {
+  return inStore(directory, async (buildah) => {
     const id = (await buildah("pull", "--quiet", "--tls-verify=false", image)).trim();
     return JSON.parse(await buildah("inspect", "--type", "image", id)).OCIv1.config.Entrypoint;
+  });
+}
+
+/** Builds the folder's Dockerfile, which must not run anything; the entrypoint of what it gives. */
+export function buildsByBuildah(folder: string): Promise<readonly string[]> {
+  return inStore(folder, async (buildah) => {
+    const id = (await buildah("build", "--quiet", "--isolation", "chroot", ".")).trim();
+    return JSON.parse(await buildah("inspect", "--type", "image", id)).OCIv1.config.Entrypoint;
+  });
+}
+
+type Buildah = (...args: readonly string[]) => Promise<string>;
+
+/** With a storage of its own. */
+async function inStore<T>(directory: string, work: (buildah: Buildah) => Promise<T>): Promise<T> {
+  const folder = await mkdtemp(join(tmpdir(), "initwrap-buildah-"));
+  const store = ["--root", join(folder, "root"), "--runroot", join(folder, "run"), "--storage-driver", "vfs"];
+  try {
+    return await work(async (...args) => (await run("buildah", [...store, ...args], { cwd: directory })).stdout);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

@@ -1,0 +1,47 @@
+/** Figures and verdicts of the documentation that no other test holds. */
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { initFor, initPlatforms } from "../../packages/init-core/lib/index.ts";
+import { requireCapability } from "../support/capability.ts";
+import { requireEngine } from "../support/engine.ts";
+import { buildsByBuildah, hasBuildah } from "../support/image-readers.ts";
+import { freshTag } from "../support/images.ts";
+import { ROOT } from "../support/programs.ts";
+
+const page = (name: string): Promise<string> => readFile(join(ROOT, name), "utf8");
+
+describe("the documentation", () => {
+  it("has the init's sizes and architectures", async () => {
+    const sizes = initPlatforms().map((platform) => initFor(platform).bytes().length);
+    const [least, most] = [Math.min(...sizes), Math.max(...sizes)].map((size) => Math.floor(size / 1000));
+    expect(await page("README.md")).toContain(`one static file of ${least} to ${most} kilobytes`);
+    const names = new Set(initPlatforms().map((one) => JSON.stringify(one)));
+    expect(names.size).toBe(11);
+    expect(await page("docs/init.md")).toContain("one static file without a libc, for eleven architectures");
+  });
+
+  it("is right that the classic builder and buildah ignore a frontend, and build the image without an init", async (context) => {
+    expect(await page("docs/ways.md")).toContain(
+      "| classic builder, buildah | yes | `--inject context` | **no: they ignore it** |",
+    );
+    const engine = requireEngine(context, "classic");
+    requireCapability(context, "buildah", hasBuildah);
+    const folder = await mkdtemp(join(tmpdir(), "initwrap-claims-"));
+    const tag = freshTag("claims");
+    try {
+      // BuildKit would fail to find this frontend.
+      const lines = ["# syntax=registry.invalid/none:1", "FROM scratch", "COPY app /", 'ENTRYPOINT ["/app"]'];
+      await writeFile(join(folder, "Dockerfile"), `${lines.join("\n")}\n`);
+      await writeFile(join(folder, "app"), "");
+      await engine.docker(["build", "--quiet", "--tag", tag, folder], { env: { DOCKER_BUILDKIT: "0" } });
+      const { stdout } = await engine.docker(["inspect", "--format", "{{json .Config.Entrypoint}}", tag]);
+      expect(JSON.parse(stdout)).toEqual(["/app"]);
+      expect(await buildsByBuildah(folder)).toEqual(["/app"]);
+    } finally {
+      await engine.docker(["rmi", "--force", tag], { check: false });
+      await rm(folder, { recursive: true });
+    }
+  });
+});
