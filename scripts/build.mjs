@@ -68,10 +68,12 @@ async function main() {
     ["core", core],
     ["cli", cli],
   ]) {
-    const types = spawnSync("tsc", ["-p", join(folder, "tsconfig.json"), "--outDir", next[name]], {
-      env: environment(),
-      stdio: ["ignore", 2, 2],
-    });
+    // The CLI's are checked against those that were just made, which are not in their place yet.
+    const config = join(scratch, `${name}.json`);
+    const paths = { "@initwrap/init-core": [join(next.core, "index.d.ts")] };
+    const compilerOptions = { outDir: next[name], paths };
+    writeFileSync(config, JSON.stringify({ extends: join(folder, "tsconfig.json"), compilerOptions }));
+    const types = spawnSync("tsc", ["-p", config], { env: environment(), stdio: ["ignore", 2, 2] });
     if (types.status !== 0) fail(`the type declarations of ${folder} could not be made`);
   }
   const manifest = oclifManifest(cli, next.cli, scratch);

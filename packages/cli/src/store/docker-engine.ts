@@ -8,6 +8,7 @@
  * Source: Docker Engine API reference, v1.24 to v1.48; the same calls are answered by podman's compatible API.
  */
 import { type Agent, request as httpRequest, type IncomingMessage } from "node:http";
+import { request as httpsRequest } from "node:https";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { InitwrapError } from "../model/errors.ts";
@@ -276,9 +277,7 @@ export class DockerEngine {
       const { sshAgent } = await import("./ssh-connection.ts");
       this.#agent ??= sshAgent(endpoint, this.#options.env ?? {});
     }
-    // TLS is slow to load, and few engines are reached over it.
-    const send = tls ? (await import("node:https")).request : httpRequest;
-    const outgoing = send({
+    const outgoing = (tls ? httpsRequest : httpRequest)({
       ...(endpoint.kind === "unix" ? { socketPath: endpoint.path } : {}),
       ...(endpoint.kind === "tcp" ? { host: endpoint.host, port: endpoint.port } : {}),
       ...(tls

@@ -4,6 +4,7 @@
  * Protocol: the server's key on stdin; on stdout `{"ServerURL", "Username", "Secret"}`; a failure exits non-zero with its
  * reason on stdout. Source: docker/docker-credential-helpers, README and client/client.go.
  */
+import { spawn } from "node:child_process";
 import { InitwrapError } from "../../model/errors.ts";
 import { printable } from "./failures.ts";
 import type { Environment } from "./proxy.ts";
@@ -59,8 +60,6 @@ export async function askCredentialHelper(
 }
 
 async function run(program: string, input: string, env: Environment): Promise<{ status: number; output: string }> {
-  // Loaded here: most runs ask no helper.
-  const { spawn } = await import("node:child_process");
   return new Promise((resolve, reject) => {
     const child = spawn(program, ["get"], { stdio: ["pipe", "pipe", "ignore"], env: { ...env } });
     const chunks: Buffer[] = [];
