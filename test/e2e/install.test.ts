@@ -14,12 +14,16 @@ const exec = promisify(execFile);
 
 let folder: string;
 let registry: NpmRegistry;
+const PNPM = "pnpm@12.21.0";
+/** A registry's packages are unpacked, some of them more than once. */
+const SLOW = { timeout: 300_000 };
 const WRAPPED = 'ENTRYPOINT ["/initwrap", "--", "/app"]';
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "initwrap-install-"));
   await chmod(folder, 0o755);
-  registry = await startNpmRegistry(["node-gyp-build@4.8.4"]);
+  const pnpm = [PNPM, `@pnpm/exe.linux-${process.arch}@${PNPM.split("@")[1]}`];
+  registry = await startNpmRegistry(["node-gyp-build@4.8.4", ...pnpm]);
   const packed = join(folder, "packed");
   await mkdir(packed);
   for (const tarball of pack(packed)) {
@@ -65,7 +69,7 @@ async function tried(program: string, words: readonly string[], cwd: string, env
 }
 
 describe.each(["22.23.3", "24.21.0"])("on Node.js %s", (version) => {
-  it("npx runs it in an empty folder, and again without a network", async (context) => {
+  it("npx runs it in an empty folder, and again without a network", SLOW, async (context) => {
     const node = await nodeProgram(process.arch as "x64" | "arm64", version);
     requireCapability(context, `Node.js ${version}`, node !== undefined);
     const env = await visitor(node);
@@ -79,35 +83,37 @@ describe.each(["22.23.3", "24.21.0"])("on Node.js %s", (version) => {
     expect(stdout).toContain(`node-v${version}`);
   });
 
-  it("npm installs it globally, without scripts and optional packages; another user runs it, whose home cannot be written", async (context) => {
-    const node = await nodeProgram(process.arch as "x64" | "arm64", version);
-    requireCapability(context, `Node.js ${version}, and root`, node !== undefined && process.getuid?.() === 0);
-    const env = await visitor(node);
-    const prefix = join(env.HOME, "pre fix");
-    const flags = ["--global", "--prefix", prefix, "--ignore-scripts", "--omit=optional"];
-    await exec("npm", ["install", ...flags, "initwrap"], { env, cwd: env.HOME });
-    const place = await project(env);
-    const program = join(prefix, "bin/initwrap");
-    await tried(program, [], place, env);
-    // Nobody, at home where root alone may write. Node.js is where the tests' user is, which others may not enter.
-    const bin = join(env.HOME, "bin");
-    await mkdir(bin);
-    await exec("cp", [node!, bin]);
-    await exec("chmod", ["-R", "a+rX,a-w", dirname(env.HOME)]);
-    const nobody = ["--reuid=65534", "--regid=65534", "--clear-groups", "--"];
-    await tried("setpriv", [...nobody, program], place, { ...env, PATH: `${bin}:/usr/bin:/bin` });
-    expect(await readdir(env.HOME)).not.toContain(".initwrap");
-  });
+  it(
+    "npm installs it globally, without scripts and optional packages; another user runs it, whose home cannot be written",
+    SLOW,
+    async (context) => {
+      const node = await nodeProgram(process.arch as "x64" | "arm64", version);
+      requireCapability(context, `Node.js ${version}, and root`, node !== undefined && process.getuid?.() === 0);
+      const env = await visitor(node);
+      const prefix = join(env.HOME, "pre fix");
+      const flags = ["--global", "--prefix", prefix, "--ignore-scripts", "--omit=optional"];
+      await exec("npm", ["install", ...flags, "initwrap"], { env, cwd: env.HOME });
+      const place = await project(env);
+      const program = join(prefix, "bin/initwrap");
+      await tried(program, [], place, env);
+      // Nobody, at home where root alone may write. Node.js is where the tests' user is, which others may not enter.
+      const bin = join(env.HOME, "bin");
+      await mkdir(bin);
+      await exec("cp", [node!, bin]);
+      await exec("chmod", ["-R", "a+rX,a-w", dirname(env.HOME)]);
+      const nobody = ["--reuid=65534", "--regid=65534", "--clear-groups", "--"];
+      await tried("setpriv", [...nobody, program], place, { ...env, PATH: `${bin}:/usr/bin:/bin` });
+      expect(await readdir(env.HOME)).not.toContain(".initwrap");
+    },
+  );
 });
 
-it("pnpm runs it without installing it, and installs it", async () => {
-  const env = { ...(await visitor()), npm_config_minimum_release_age: "0" };
+it("pnpm runs it without installing it, and installs it", SLOW, async () => {
+  const env = await visitor();
   const place = await project(env);
-  // pnpm itself is npm's to give.
-  const npx = { ...env, npm_config_registry: "https://registry.npmjs.org/" };
-  const pnpm = ["--yes", "pnpm@12.21.0", `--config.registry=${registry.url}`];
-  await tried("npx", [...pnpm, "dlx", "initwrap"], place, npx);
+  const pnpm = ["--yes", PNPM, `--config.registry=${registry.url}`];
+  await tried("npx", [...pnpm, "dlx", "initwrap"], place, env);
   await writeFile(join(place, "package.json"), '{ "private": true }\n');
-  await exec("npx", [...pnpm, "add", "--ignore-scripts", "--no-optional", "initwrap"], { cwd: place, env: npx });
+  await exec("npx", [...pnpm, "add", "--ignore-scripts", "--no-optional", "initwrap"], { cwd: place, env });
   await tried(join(place, "node_modules/.bin/initwrap"), [], place, env);
-}, 120_000);
+});

@@ -22,6 +22,9 @@ import { REPOSITORY, type ReleaseWorkflow, releaseWorkflow } from "../support/re
 const exec = promisify(execFile);
 const SAMPLES = join(ROOT, "test/fixtures/samples");
 
+/** What unpacks or reads the program of 110 MB several times, on a machine that has much to do. */
+const SLOW = { timeout: 300_000 };
+
 let folder: string;
 let workflow: ReleaseWorkflow;
 let release: string;
@@ -47,7 +50,7 @@ beforeAll(async () => {
     programs[architecture] = join(folder, stem, "initwrap");
   }
   await cp(SAMPLES, join(folder, "samples"), { recursive: true });
-}, 600_000);
+}, 1_800_000);
 afterAll(async () => {
   await workflow?.stop();
   await rm(folder, { recursive: true, force: true });
@@ -95,7 +98,7 @@ describe("a version", () => {
     expect((await readdir(join(workflow.clone, ".changeset"))).filter((name) => name.endsWith(".md"))).toEqual([]);
   });
 
-  it("leaves sources whose tests of all that carries it pass", async () => {
+  it("leaves sources whose tests of all that carries it pass", SLOW, async () => {
     const files = [
       "test/init/personalities.test.ts",
       "test/init/layer.test.ts",
@@ -135,7 +138,7 @@ describe("the publication", () => {
     expect(create).toContain(`release create initwrap@${version} --repo ${REPOSITORY}`);
   });
 
-  it("can be run again, and then has nothing to publish", async () => {
+  it("can be run again, and then has nothing to publish", SLOW, async () => {
     const again = await workflow.run("build", await workflow.run("version"));
     expect(again!.outputs).toEqual({ version, published: "true" });
     expect(await workflow.run("publish", again)).toBeUndefined();
@@ -341,27 +344,31 @@ describe("the Debian package", () => {
     }
   });
 
-  it("has nothing that lintian calls an error or a warning, and its checksums, manual pages and completions", async (context) => {
-    const deb = join(release, `initwrap_${version}_amd64.deb`);
-    const { stdout: list } = await exec("dpkg-deb", ["--contents", deb]);
-    for (const path of [
-      "usr/share/bash-completion/completions/initwrap",
-      "usr/share/fish/vendor_completions.d/initwrap.fish",
-      "usr/share/man/man1/initwrap-image.1.gz",
-      "usr/share/zsh/vendor-completions/_initwrap",
-    ]) {
-      expect(list).toContain(` ./${path}\n`);
-    }
-    const { stdout: maintainer } = await exec("dpkg-deb", ["-f", deb, "Maintainer", "Homepage"]);
-    expect(maintainer).toBe(
-      `Maintainer: The Acme authors <initwrap@acme.dev>\nHomepage: https://github.com/${REPOSITORY}\n`,
-    );
-    const { stdout: sums } = await exec("dpkg-deb", ["--info", deb, "md5sums"]);
-    expect(sums).toMatch(/^[0-9a-f]{32} {2}usr\/bin\/initwrap$/m);
-    await requireProgram(context, "lintian");
-    const lintian = await exec("lintian", ["--no-cfg", "--allow-root", "--fail-on", "error,warning", deb]);
-    expect(lintian.stdout).toBe("");
-  });
+  it(
+    "has nothing that lintian calls an error or a warning, and its checksums, manual pages and completions",
+    SLOW,
+    async (context) => {
+      const deb = join(release, `initwrap_${version}_amd64.deb`);
+      const { stdout: list } = await exec("dpkg-deb", ["--contents", deb]);
+      for (const path of [
+        "usr/share/bash-completion/completions/initwrap",
+        "usr/share/fish/vendor_completions.d/initwrap.fish",
+        "usr/share/man/man1/initwrap-image.1.gz",
+        "usr/share/zsh/vendor-completions/_initwrap",
+      ]) {
+        expect(list).toContain(` ./${path}\n`);
+      }
+      const { stdout: maintainer } = await exec("dpkg-deb", ["-f", deb, "Maintainer", "Homepage"]);
+      expect(maintainer).toBe(
+        `Maintainer: The Acme authors <initwrap@acme.dev>\nHomepage: https://github.com/${REPOSITORY}\n`,
+      );
+      const { stdout: sums } = await exec("dpkg-deb", ["--info", deb, "md5sums"]);
+      expect(sums).toMatch(/^[0-9a-f]{32} {2}usr\/bin\/initwrap$/m);
+      await requireProgram(context, "lintian");
+      const lintian = await exec("lintian", ["--no-cfg", "--allow-root", "--fail-on", "error,warning", deb]);
+      expect(lintian.stdout).toBe("");
+    },
+  );
 
   it("is for the architecture that it says", async () => {
     const { stdout } = await exec("dpkg-deb", ["-f", join(release, `initwrap_${version}_arm64.deb`), "Architecture"]);
@@ -386,7 +393,7 @@ describe("the image", () => {
   }
 
   const engines = ["modern", "modern-graph"] as const;
-  it.for(engines)("is pulled by %s, and wraps Dockerfiles and images, whoever runs it", async (name, context) => {
+  it.for(engines)("is pulled by %s, and wraps Dockerfiles and images, whoever runs it", SLOW, async (name, context) => {
     const engine = requireEngine(context, name);
     const socket = engine.host.replace("unix://", "");
     const shared = await sharedFolder(dirname(socket));
@@ -418,7 +425,7 @@ describe("the image", () => {
     }
   });
 
-  it("is loaded from its archive, and pulled and run by podman", async (context) => {
+  it("is loaded from its archive, and pulled and run by podman", SLOW, async (context) => {
     const engine = requireEngine(context);
     const name = `initwrap:${version}`;
     try {
@@ -443,7 +450,7 @@ describe("the image", () => {
     }
   });
 
-  it("has the program and its libraries for arm64 as well", async (context) => {
+  it("has the program and its libraries for arm64 as well", SLOW, async (context) => {
     const tree = join(folder, "image-arm64");
     await mkdir(tree);
     const archive = join(folder, "image");
