@@ -54,7 +54,7 @@ async function main() {
   const cli = join(ROOT, "packages/cli");
   const core = join(ROOT, "packages/init-core");
   const scratch = join(ROOT, `.cache/building-${process.pid}`);
-  // A run of what was built before goes on during the build: each folder is made beside the old one, and takes its place.
+  // What was built before can be run during the build: the new files are made elsewhere, and take the old ones' places.
   const next = { cli: join(scratch, "cli"), core: join(scratch, "core") };
   process.on("exit", () => rmSync(scratch, { recursive: true, force: true }));
   await libraries(cli, core, next);
@@ -78,32 +78,30 @@ async function main() {
   }
   const manifest = oclifManifest(cli, next.cli, scratch);
   await manPages(cli, manifest, { reference: join(next.cli, "reference.js"), folder: join(scratch, "man") });
-  writeFileSync(join(next.cli, ".built"), "");
-  // A source that was changed during the build is newer than this.
-  utimesSync(join(next.cli, ".built"), started, started);
   take(next.core, join(core, "dist"));
   for (const folder of ["templates", "docs", "schemas", "man", "oclif.manifest.json"]) {
     take(join(scratch, folder), join(cli, folder));
   }
   take(next.cli, join(cli, "dist"));
+  const stamp = join(cli, "dist/.built");
+  writeFileSync(stamp, "");
+  // A source that was changed during the build is newer than this.
+  utimesSync(stamp, started, started);
 }
 
-/** Puts a file or folder in the place of another one, without a time at which it is half there. */
+/**
+ * Puts a file, or all files of a folder, in the place of others: each by a rename, so that at no moment one is missing or half
+ * there. What the old folder had more is removed in the end.
+ */
 function take(made, place) {
-  for (let attempt = 0; ; attempt++) {
-    try {
-      return renameSync(made, place);
-    } catch (error) {
-      if (!["ENOTEMPTY", "EEXIST"].includes(error.code) || attempt === 10) throw error;
-    }
-    // A folder that is not empty is moved away first, and removed with everything else that is in the way.
-    const old = `${made}-old`;
-    try {
-      renameSync(place, old);
-    } catch (error) {
-      if (error.code !== "ENOENT") throw error;
-    }
-    rmSync(old, { recursive: true, force: true });
+  const isFolder = statSync(made).isDirectory();
+  if (existsSync(place) && statSync(place).isDirectory() !== isFolder) rmSync(place, { recursive: true });
+  if (!isFolder) return renameSync(made, place);
+  mkdirSync(place, { recursive: true });
+  const names = readdirSync(made);
+  for (const name of names) take(join(made, name), join(place, name));
+  for (const name of readdirSync(place)) {
+    if (!names.includes(name)) rmSync(join(place, name), { recursive: true, force: true });
   }
 }
 
