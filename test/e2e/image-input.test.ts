@@ -78,7 +78,7 @@ function tree(): string[] {
 
 const WRONG: readonly (readonly [args: readonly string[], exit: number, told: string])[] = [
   [["image", "dcoker:app"], 6, "Did you mean docker:app?"],
-  [["verify", "regsitry:localhost/app"], 3, "Use a path, an image name, or one of"],
+  [["verify", "regsitry:localhost/app"], 3, "hint: Did you mean registry:localhost/app?"],
   [["image", "oci:"], 3, "error[LOCATOR_INVALID]: oci: has nothing behind its colon\nhint: "],
   [["image", ""], 3, "error[LOCATOR_INVALID]: the name of the image is empty\nhint: "],
   [["inspect", "app:latest:x"], 3, 'error[LOCATOR_INVALID]: "app:latest:x" is neither a path'],
@@ -86,7 +86,7 @@ const WRONG: readonly (readonly [args: readonly string[], exit: number, told: st
   [["image", "App/Web:1"], 3, "hint: Names are in lower case: did you mean app/web:1?"],
   [["image", "registry:http://localhost:1/app"], 3, "hint: Did you mean localhost:1/app?"],
   [["image", "https://localhost:1/app"], 3, "hint: Did you mean registry:localhost:1/app?"],
-  [["verify", "docker-daemon:app"], 3, "hint: Did you mean docker:app?"],
+  [["verify", "docker-daemon:app"], 6, "hint: Did you mean docker:app?"],
   [["image", "registry:localhost:99999/app"], 3, "is no image reference"],
   [["image", "C:\\images\\app.tar"], 3, "error[INPUT_NOT_FOUND]: there is no C:\\images\\app.tar\n"],
   [
@@ -209,6 +209,7 @@ describe("a place that is no file", () => {
 
   it("is written through when it is a pipe, and read from one; neither is replaced", async () => {
     const pipe = join(folder, "pipe");
+    rmSync(pipe, { force: true });
     execFileSync("mkfifo", [pipe]);
     const reader = spawn("cat", [pipe]);
     const parts: Buffer[] = [];
@@ -251,6 +252,7 @@ describe("a place that is no file", () => {
   it("is not replaced when it is a device, and a full one fails", async (context) => {
     const make = (name: string, minor: string): string => {
       const path = join(folder, name);
+      rmSync(path, { force: true });
       execFileSync("mknod", ["-m", "666", path, "c", "1", minor], { stdio: "ignore" });
       return path;
     };
@@ -277,8 +279,7 @@ describe("a place that is no file", () => {
   });
 
   it("leaves no unpacked archive behind when the reader of the result goes away", async () => {
-    const temporary = join(folder, "temporary");
-    mkdirSync(temporary);
+    const temporary = mkdtempSync(join(folder, "temporary-"));
     const noise = Buffer.from(Array.from({ length: 4 << 20 }, (_, at) => (at * 2654435761) >>> 13));
     const big = legacyArchive(sampleImage({ layers: [noise] }), ["big:1"], [tarOf([["file-0", noise]])]);
     writeFileSync(join(folder, "big.tar.gz"), gzipSync(big, { level: 1 }));
@@ -295,6 +296,8 @@ describe("a place that is no file", () => {
 describe("an archive with two names", () => {
   it("is refused by --check as by the run, and not where nothing would be written", async () => {
     const path = join(folder, "one.tar");
+    for (const name of ["one", "two", "link", "apart", "apart-too"])
+      rmSync(join(folder, `${name}.tar`), { force: true });
     cpSync(join(folder, "good.tar"), path);
     linkSync(path, join(folder, "two.tar"));
     symlinkSync("one.tar", join(folder, "link.tar"));

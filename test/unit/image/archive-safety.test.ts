@@ -136,7 +136,7 @@ const HOSTILE: readonly (readonly [what: string, bytes: () => Uint8Array, code: 
   ],
   [
     "a long name of GNU that climbs out",
-    () => before(longName("../".repeat(60) + "etc/passwd"), header("s", 0)),
+    () => before(longName(`${"../".repeat(60)}etc/passwd`), header("s", 0)),
     "ARCHIVE_INVALID",
   ],
   ["a long name of gigabytes", () => before(header("././@LongLink", 2 ** 31, type("L"))), "ARCHIVE_INVALID"],

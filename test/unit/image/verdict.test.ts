@@ -44,6 +44,50 @@ const commands = fc.record({ Entrypoint: fc.option(words), Cmd: fc.option(words)
   return argv.length > 0 && argv[0] !== "/initwrap" && knownInit(argv) === undefined;
 });
 
+/** One image for each init that is known, and the bare name under which it is told. */
+const INITS = [
+  "/sbin/tini",
+  "/usr/bin/dumb-init",
+  "catatonit",
+  "docker-init",
+  "pid1",
+  "/init",
+  "/sbin/init",
+  "/lib/systemd/systemd",
+  "/sbin/my_init",
+  "s6-svscan",
+  "runsvdir-start",
+  "/usr/bin/supervisord",
+];
+
+describe("an image with an init of others", () => {
+  it.each(INITS)("passes with a note where wrapping adds nothing or refuses: %s", async (program) => {
+    const image = sampleImage({ config: { Entrypoint: [program], Cmd: ["-n"] } });
+    const blobs = new Map(image.blobs.map(({ descriptor, bytes }) => [descriptor.digest as string, bytes]));
+    const snapshot = await readSnapshot(image.root, [], async ({ digest }) => blobs.get(digest));
+    let outcome: string;
+    try {
+      outcome = planImage(snapshot, { action: "wrap", initFor: shippedInit }).platforms[0]!.action;
+    } catch (refusal) {
+      outcome = (refusal as { code: string }).code;
+    }
+    expect(["unchanged", "MUST_BE_PID1"]).toContain(outcome);
+    const verdict = judgePlatform(await nodeOf(image.root, blobs), undefined, release, new Set());
+    expect(verdict.verified).toBe(true);
+    expect(verdict.diagnostics).toEqual([expect.objectContaining({ code: "INIT_FOREIGN", severity: "note" })]);
+  });
+
+  it("supervisord with this one in front passes too, with its bytes checked", async () => {
+    const image = sampleImage({ config: { Entrypoint: ["supervisord", "-n"] } });
+    const blobs = new Map(image.blobs.map(({ descriptor, bytes }) => [descriptor.digest as string, bytes]));
+    const snapshot = await readSnapshot(image.root, [], async ({ digest }) => blobs.get(digest));
+    const plan = planImage(snapshot, { action: "wrap", force: true, initFor: shippedInit });
+    for (const blob of plan.blobs) if (blob.kind === "document") blobs.set(blob.descriptor.digest, blob.bytes);
+    const verdict = judgePlatform(await nodeOf(plan.after as SampleImage["root"], blobs), intact, release, new Set());
+    expect([verdict.verified, verdict.init?.intact, verdict.diagnostics]).toEqual([true, true, []]);
+  });
+});
+
 describe("an image that was wrapped", () => {
   it("is verified, whatever it runs", async () => {
     await fc.assert(

@@ -130,16 +130,13 @@ export class ArchiveSource implements Source {
   static async open(path: string, wanted: string | undefined, options: SourceOptions): Promise<ArchiveSource> {
     const label = path === "-" ? "standard input" : path;
     if (path !== "-" && options.inPlace) recoverTail(path);
+    /** What is open, and to be closed again. */
     let fd: number | undefined;
     let spooled: Spool | undefined;
+    let pipe: Readable | undefined;
     try {
-      const isPipe = path !== "-" && statSync(path).isFIFO();
-      // Once it has been read, nothing of it is left to be changed.
-      if (isPipe && options.inPlace) refuseInPlace(path);
-      // Opening a pipe waits for its other end.
-      if (!isPipe) fd = path === "-" ? 0 : openSync(path, "r");
-      const stat = fd === undefined ? undefined : fstatSync(fd);
-      if (stat?.isDirectory()) {
+      const stat = path === "-" ? fstatSync(0) : statSync(path);
+      if (stat.isDirectory()) {
         throw new InitwrapError("LOCATOR_INVALID", `${label} is a folder`, {
           ...(path === "-" ? {} : { hint: `Use oci:${path} for an OCI layout.` }),
         });
@@ -149,26 +146,28 @@ export class ArchiveSource implements Source {
           hint: "Pipe an archive into it: docker save app:1 | initwrap image - -o docker:app:1",
         });
       }
-      const isFile = stat?.isFile() === true;
-      const codec = isFile ? codecOf(fd!) : undefined;
-      if (isFile && !codec) return new ArchiveSource(path, fd!, options, wanted);
+      const isFile = stat.isFile();
+      const isPipe = stat.isFIFO() || stat.isSocket();
+      // Once it has been read, nothing of it is left to be changed.
+      if (isPipe && options.inPlace) refuseInPlace(path);
+      // Opening a pipe, or reading from one, waits for its other end.
+      if (isPipe) pipe = (await import("./named-pipe.ts")).pipeForReading(path === "-" ? 0 : path);
+      else if (path !== "-") fd = openSync(path, "r");
+      const codec = isFile ? codecOf(fd ?? 0) : undefined;
+      if (isFile && !codec) return new ArchiveSource(path, fd ?? 0, options, wanted);
       spooled = await newSpool();
-      const input = isPipe
-        ? (await import("./named-pipe.ts")).pipeForReading(path)
-        : createReadStream("", {
-            fd: fd!,
-            autoClose: false,
-            highWaterMark: CHUNK,
-            ...(isFile ? { start: 0 } : {}),
-          });
-      const found = await spool(input, spooled.file, options.signal);
-      if (path !== "-" && fd !== undefined) closeSync(fd);
+      const whole = { fd: fd ?? 0, autoClose: false, highWaterMark: CHUNK, ...(isFile ? { start: 0 } : {}) };
+      const found = await spool(pipe ?? createReadStream("", whole), spooled.file, options.signal);
+      if (fd !== undefined) closeSync(fd);
       fd = openSync(spooled.file, "r");
       return new ArchiveSource(path, fd, options, wanted, { ...spooled, codec: found });
     } catch (cause) {
-      if (fd !== undefined && fd !== 0) closeSync(fd);
+      if (fd !== undefined) closeSync(fd);
       await spooled?.remove();
       throw withPlace(spooled ? spoolFailure(cause, spooled.file) : readFailure(cause, path), label);
+    } finally {
+      // Who writes into a pipe is told that nobody reads any more.
+      pipe?.destroy();
     }
   }
 
@@ -872,13 +871,15 @@ export function refuseInPlace(path: string): void {
 
 /** Writes a stream to a seekable file, decompressed where its first bytes say so. Gives back how it was compressed. */
 async function spool(input: Readable, target: string, signal: AbortSignal | undefined): Promise<Codec | undefined> {
-  const stop = (): void => void input.destroy(signal?.reason);
-  signal?.addEventListener("abort", stop, { once: true });
   const iterator = input[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
+  const { promise: aborted, reject } = Promise.withResolvers<never>();
+  aborted.catch(() => {});
+  const stop = (): void => reject(signal?.reason);
+  signal?.addEventListener("abort", stop, { once: true });
   let first = Buffer.alloc(0);
   try {
     while (first.length < 4) {
-      const next = await iterator.next();
+      const next = await Promise.race([iterator.next(), aborted]);
       if (next.done) break;
       first = Buffer.concat([first, next.value]);
     }
@@ -930,9 +931,6 @@ async function spool(input: Readable, target: string, signal: AbortSignal | unde
       hint: "Copy or save it again.",
       cause,
     });
-  } finally {
-    // Who writes into a pipe is told that nobody reads any more.
-    input.destroy();
   }
   return codec;
 }

@@ -7,7 +7,7 @@
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { constants, readSync, writeSync } from "node:fs";
+import { constants, createWriteStream, readSync, writeSync } from "node:fs";
 import { copyFile, type FileHandle, open, realpath, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { PassThrough, type Transform, type Writable } from "node:stream";
@@ -160,7 +160,7 @@ export class NewFile {
     if (this.#done) return;
     this.#done = true;
     this.#coder?.destroy();
-    if (this.#stream && this.#stream !== process.stdout) this.#stream.destroy();
+    if (this.#stream && !isShared(this.#stream)) this.#stream.destroy();
     if (!this.#handle) return;
     await this.#handle.close().catch(() => {});
     await rm(this.#temporary, { force: true });
@@ -258,10 +258,15 @@ interface Place {
 }
 
 /** This process's own streams under their names as files: what stands behind them may be a file that others hold open. */
-const OWN_STREAM = /^\/(?:dev\/(?:stderr|fd\/\d+)|proc\/self\/fd\/\d+)$/;
+const OWN_STREAM = /^\/(?:dev|proc\/self)\/fd\/(\d{1,9})$/;
 
 async function placeOf(given: string, signal: AbortSignal | undefined): Promise<Place> {
   if (given === "-" || given === "/dev/stdout") return { path: given, stream: process.stdout };
+  if (given === "/dev/stderr") return { path: given, stream: process.stderr };
+  const own = OWN_STREAM.exec(given)?.[1];
+  // As it is: what it is open for may be a socket, which cannot be opened again.
+  if (own !== undefined)
+    return { path: given, stream: quiet(createWriteStream("", { fd: Number(own), autoClose: false })) };
   // A link stays one, and what it leads to is replaced.
   const path = await realpath(given).catch(() => given);
   const found = await stat(given).catch(() => undefined);
@@ -271,19 +276,23 @@ async function placeOf(given: string, signal: AbortSignal | undefined): Promise<
     const { pipeForWriting } = await import("./named-pipe.ts");
     return { path: given, stream: await pipeForWriting(given, signal) };
   }
-  if (found && (!found.isFile() || OWN_STREAM.test(given))) {
-    // Appended, so that what the shell's `>>` has put there stays.
-    const stream = (await open(given, "a")).createWriteStream();
-    // Who writes is told by the write; without a listener the process would end.
-    stream.on("error", () => {});
-    return { path: given, stream };
-  }
+  if (found && !found.isFile()) return { path: given, stream: quiet((await open(given, "w")).createWriteStream()) };
   return { path, ...(found ? { mode: found.mode & 0o7777 } : {}) };
 }
 
-/** Waits until everything has been taken. Standard output stays open for what else is said there. */
+/** Who writes is told by the write; without a listener the process would end. */
+function quiet<T extends Writable>(stream: T): T {
+  return stream.on("error", () => {});
+}
+
+/** These stay open for what else is said there. */
+function isShared(stream: Writable | undefined): boolean {
+  return stream === process.stdout || stream === process.stderr;
+}
+
+/** Waits until everything has been taken. */
 async function endOf(stream: Writable | undefined): Promise<void> {
-  if (stream === undefined || stream === process.stdout) return;
+  if (stream === undefined || isShared(stream)) return;
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   stream.on("error", reject);
   stream.end(() => resolve());

@@ -55,7 +55,7 @@ export function withSchemeHint(error: unknown, text: string, { scheme, location,
   if (!(error instanceof InitwrapError) || !LOOKED_FOR.has(error.code)) return error;
   const [, first, rest] = /^([a-z-]+):([^:]+)$/.exec(text) ?? [];
   if (first === undefined) return error;
-  const meant = isBare ? nearest(first, SCHEMES) : undefined;
+  const meant = isBare ? (schemeOf(text) ?? nearest(first, SCHEMES)) : undefined;
   if (meant !== undefined) return changed(error, { hint: `Did you mean ${meant}:${rest}? ${error.hint ?? ""}`.trim() });
   const isTag = /^(?:\d[\w.-]*|latest|dind|cli|rootless)$/.test(location);
   if (isBare || error.code === "DAEMON_UNREACHABLE" || !isTag || !/^(?:docker|registry)$/.test(scheme)) return error;
@@ -83,17 +83,23 @@ function invalid(text: string, message: string): InitwrapError {
 
 /** How other tools write the same. */
 const FOREIGN: readonly (readonly [pattern: RegExp, scheme: string])[] = [
-  [/^https?:\/\//, "registry:"],
-  [/^docker-daemon:/, "docker:"],
-  [/^(?:dir|ocidir):/, "oci:"],
-  [/^(?:tar|tarball|file):(?:\/\/)?/, "docker-archive:"],
+  [/^https?:\/\//, "registry"],
+  [/^docker-daemon:/, "docker"],
+  [/^(?:dir|ocidir):/, "oci"],
+  [/^(?:tar|tarball|file):(?:\/\/)?/, "docker-archive"],
 ];
 
+/** The scheme that another tool's word stands for. */
+function schemeOf(text: string): string | undefined {
+  return FOREIGN.find(([pattern]) => pattern.test(text))?.[1];
+}
+
 function hintFor(text: string): string {
-  for (const [pattern, scheme] of FOREIGN) {
-    const rest = text.replace(pattern, "");
-    if (rest !== text && rest !== "") return `Did you mean ${scheme}${rest}?`;
-  }
+  const foreign = FOREIGN.find(([pattern]) => pattern.test(text));
+  if (foreign) return `Did you mean ${foreign[1]}:${text.replace(foreign[0], "")}?`;
+  const [, first = "", rest] = /^([a-z-]+):(.+)$/.exec(text) ?? [];
+  const meant = nearest(first, SCHEMES);
+  if (meant !== undefined) return `Did you mean ${meant}:${rest}?`;
   const hint = referenceHint(text);
   if (/did you mean/i.test(hint)) return hint;
   return `Use a path, an image name, or one of ${SCHEMES.map((name) => `${name}:`).join(" ")}`;

@@ -12,9 +12,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 /** How often it is looked whether somebody reads. Milliseconds. */
 const INTERVAL = 50;
 
-/** The pipe's content, once somebody writes into it. Throws what open(2) fails with. */
-export function pipeForReading(path: string): Readable {
-  return new Socket({ fd: openSync(path, constants.O_RDONLY | constants.O_NONBLOCK), readable: true, writable: false });
+/** The content of a pipe, or of one that is open, once somebody writes into it. Throws what open(2) fails with. */
+export function pipeForReading(pipe: string | number): Readable {
+  const fd = typeof pipe === "number" ? pipe : openSync(pipe, constants.O_RDONLY | constants.O_NONBLOCK);
+  return new Socket({ fd, readable: true, writable: false });
 }
 
 /** The pipe, once somebody reads from it. Throws what open(2) fails with, and the signal's reason. */
