@@ -1,6 +1,6 @@
 /**
  * `pnpm bench:frontend`: a build through the frontend beside the same build without one, and through Docker's own external
- * frontend (the program of docker/dockerfile, built from Debian's source of it by dockerfile-frontend.sh).
+ * frontend (the program of docker/dockerfile, built from Debian's source of it by engines/buildkit.sh).
  *
  *   node test/bench/frontend.mjs [--engine NAME] [--rounds N] [--check] [--json | --write]
  *
@@ -52,7 +52,8 @@ function pushFrontends() {
   const peer = `${registry}/bench/dockerfile-frontend:1`;
   const context = join(folder, "peer");
   execFileSync("mkdir", ["-p", context]);
-  copyFileSync(run(join(import.meta.dirname, "dockerfile-frontend.sh"), []), join(context, "dockerfile-frontend"));
+  const programs = run(join(ROOT, "test/support/engines/buildkit.sh"), ["dockerfile-frontend"]);
+  copyFileSync(join(programs, "dockerfile-frontend"), join(context, "dockerfile-frontend"));
   writeFileSync(
     join(context, "Dockerfile"),
     `FROM scratch

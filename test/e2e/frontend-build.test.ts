@@ -343,16 +343,17 @@ describe("the frontend", () => {
     }
   });
 
-  it("shows the warnings of a build as without it", async (context) => {
+  it("shows as many warnings of a build as there are without it", async (context) => {
     const engine = requireEngine(context, "newest");
     const folder = await contextOf("from scratch AS a\nCOPY say /say\nCMD /say\n");
     const warnings = async (args: readonly string[]) => {
       const { stderr } = await engine.docker(["build", "--progress=plain", ...args, folder]);
-      return stderr.split("\n").filter((line) => /WARN|^ - |warnings? found/.test(line));
+      return stderr.match(/(\d+) warnings? found/)?.[1];
     };
+    // Not which: the client shows of them those that have come when the build ends.
     const plain = await warnings([]);
-    expect(plain.join("\n")).toMatch(/FromAsCasing.*JSONArgsRecommended/s);
-    expect(await warnings(through())).toEqual(plain);
+    expect(plain).toBe("3");
+    expect(await warnings(through())).toBe(plain);
   });
 
   it("answers queries about a Dockerfile as BuildKit does", async (context) => {

@@ -88,7 +88,7 @@ describe("a cache in a registry", () => {
         tags.push(image);
         const named = (words: readonly string[]) =>
           words.map((word) =>
-            word.replace("CACHE", `${frontend.registry!.host}/cache/${name}`).replace("IMAGE", image),
+            word.replace(/\bCACHE\b/, `${frontend.registry!.host}/cache/${name}`).replace("IMAGE", image),
           );
         // What nobody has built before.
         const folder = await contextOf(`${SAY}COPY <<EOF /name\n${name}\nEOF\n${last}`);
