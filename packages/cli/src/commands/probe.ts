@@ -60,6 +60,9 @@ The table goes to stdout. In GitHub Actions it is added to the job's summary as 
     ...registryFlags,
   };
 
+  // A busy engine may take longer than five seconds to remove a container; each such call ends after ten.
+  protected override readonly patience = 30_000;
+
   override async run(): Promise<void> {
     const end = this.argv.indexOf("--");
     // Taken apart here: oclif would take them for arguments of its own, and keeps no more than it parses.

@@ -52,6 +52,9 @@ What was verified goes to stdout by its digest.`;
     ...REPORTER_FLAGS,
   };
 
+  // A busy engine may take longer than five seconds to remove a container; each such call ends after ten.
+  protected override readonly patience = 30_000;
+
   override async run(): Promise<void> {
     const { args, flags } = await this.parse(Verify);
     const { locator } = args;

@@ -64,6 +64,8 @@ export abstract class BaseCommand extends RunnableCommand {
   /** The settings that count in this run. */
   private choices: readonly Choice[] = [];
   private interrupt: Interrupt | undefined;
+  /** How long the command has for clearing up after an interruption, in milliseconds; five seconds unless told. */
+  protected readonly patience: number | undefined;
   private reporting: Reporting = {};
   private reportedFile: string | undefined;
   private reported = false;
@@ -131,7 +133,7 @@ export abstract class BaseCommand extends RunnableCommand {
 
   /** Aborted by SIGINT and SIGTERM: pass it to whatever takes time or holds a half-written file. */
   protected get signal(): AbortSignal {
-    this.interrupt ??= listenForInterrupt();
+    this.interrupt ??= listenForInterrupt(this.patience);
     return this.interrupt.signal;
   }
 
