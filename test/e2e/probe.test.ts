@@ -275,7 +275,7 @@ describe.concurrent("other images", () => {
   });
 
   it("are left without a container or another name when the run is interrupted", async () => {
-    const tag = await built(HANDLER);
+    const tag = await built(`${HANDLER}LABEL only=${freshTag("interrupted")}\n`);
     const child = spawn(process.execPath, [CLI, "probe", tag], { env: engine.env, stdio: "ignore" });
     const exited = new Promise<number | null>((resolve) => child.on("exit", resolve));
     let seen = "";

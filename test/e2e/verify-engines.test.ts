@@ -43,10 +43,12 @@ afterAll(async () => {
 /** The lines of a Dockerfile around a program that ends with 7 on TERM, and prints "ready". */
 const HANDLER = 'FROM scratch\nCOPY handler /handler\nENTRYPOINT ["/handler"]\nCMD ["serve"]\n';
 
+/** With a label, so that no other test has the same image, whose containers an engine would not tell from those of this one. */
 async function build(engine: Engine, dockerfile: string, more: readonly string[] = []): Promise<string> {
-  const context = await buildContext(dockerfile, [await compileProgram("handler"), init.path, ...more]);
-  contexts.push(context);
   const tag = freshTag("verify");
+  const labelled = `${dockerfile}LABEL test=${tag}\n`;
+  const context = await buildContext(labelled, [await compileProgram("handler"), init.path, ...more]);
+  contexts.push(context);
   await engine.docker(["build", "--quiet", "--tag", tag, "."], { cwd: context });
   return tag;
 }
