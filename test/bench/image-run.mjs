@@ -61,9 +61,9 @@ export function run(script, env = {}) {
  * Lets contestants take turns, ours being the first, and gives a row for each.
  *
  * A contestant has `program` and `script(number)`, a shell script that does the job under a name of its own. It may have
- * `needs`, the programs it calls; `before(number)`, which is not timed; `verify(number)`, which rejects unless the result is
- * what was asked for; `counted(number)`, the script by a way on which bytes are counted, and `bytes(done)`, which says how
- * many there were; `limit`, how many times as long as it ours may take, else `aim` counts; `floor` for one that does less
+ * `needs`, the programs it calls; `before(number)` and `after()`, which are not timed; `verify(number)`, which rejects unless
+ * the result is what was asked for; `counted(number)`, the script by a way on which bytes are counted, and `bytes(done)`, which
+ * says how many there were; `limit`, how many times as long as it ours may take, else `aim` counts; `floor` for one that does less
  * than the job and has no aim; `keen` for one that is measured as often as ours however slow it is.
  *
  * The first run of each is not timed: it warms caches up, is counted and verified. A slow peer has no more than that one, and
