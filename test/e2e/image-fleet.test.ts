@@ -136,6 +136,10 @@ describe("a list of images", () => {
     expect(stderr).toMatch(/none:1 .*IMAGE_NOT_FOUND/);
     expect(stderr).toMatch(/supervised:1 .*MUST_BE_PID1/);
     expect(stderr).toContain("5 images: 3 wrapped, 2 failed; ");
+    // In full once, with the line of the list and what to do.
+    expect(stderr).toContain(`error[IMAGE_NOT_FOUND]: ${file}:1 (${registry.host}/team/none:1): `);
+    expect(stderr).toMatch(/error\[MUST_BE_PID1\]: \S+:2 \(\S+\): s6-overlay has to be PID 1 itself\nhint: /);
+    expect(stderr.split("has to be PID 1 itself")).toHaveLength(2);
     const { status: missing, stdout: json } = await run(
       "--from",
       file,
