@@ -13,6 +13,7 @@
  */
 import { spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, statSync } from "node:fs";
+import { loadavg } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { archiveRows } from "./image-archive.mjs";
@@ -36,6 +37,8 @@ const { values } = parseArgs({
   },
 });
 const rounds = Number(values.rounds ?? (values.small ? 0 : 5));
+// Other work on the machine shows in every figure.
+const [busy] = loadavg();
 const groups = values.only.split(",");
 for (const group of groups) if (!GROUPS[group]) throw new Error(`--only: there is no group ${group}`);
 
@@ -111,7 +114,7 @@ const cells = rows.map((row, at) => [
 ]);
 const titles = ["", "program", "s", "least to most", "ours / this", "aim", "moved", "peak, MB"];
 const gigabytes = (statSync(archive).size / 1e9).toFixed(2);
-const about = `${machine()}; an image of ${gigabytes} GB in ${values.layers} layers; ${rounds === 0 ? "one run of each" : `medians of ${rounds} runs that take turns, of a program that takes more than 5 s one`}.`;
+const about = `${machine()}; an image of ${gigabytes} GB in ${values.layers} layers; load average before it ${busy.toFixed(1)}; ${rounds === 0 ? "one run of each" : `medians of ${rounds} runs that take turns, of a program that takes more than 5 s one`}.`;
 finish("image", {
   values,
   figures: { about, rows },
