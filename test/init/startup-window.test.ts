@@ -31,11 +31,11 @@ test("TERM before dumb-init's setsid is not lost", async () => {
 
 test("a queued value that arrives before the exec reaches the command", async () => {
   // Blocked and inherited as such by the command, the signal waits for it.
-  const running = start(child("signals"), { prefix: stretched("setpgid", "enter") });
+  const running = start(child("pause"), { prefix: stretched("setpgid", "enter") });
   await running.pid;
   await sleep(WINDOW / 2);
   await running.send(40, 77);
-  // Forwarded right after the exec, before the child has blocked it: the default action ends the child.
+  // The command leaves it its default action, which ends it, before it has begun or after.
   expect((await running.ended).code).toBe(128 + 40);
 });
 
