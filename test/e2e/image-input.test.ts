@@ -103,7 +103,7 @@ const WRONG: readonly (readonly [args: readonly string[], exit: number, told: st
   [["image", "cut.tar.gz"], 3, "error[ARCHIVE_TRUNCATED]: cut.tar.gz: the gzip stream ends too early"],
   [["image", "nomanifest"], 3, "error[IMAGE_NOT_FOUND]: nomanifest: the image's manifest is missing: sha256:"],
   [["verify", "noconfig"], 3, "error[IMAGE_NOT_FOUND]: noconfig: the image's config is missing: sha256:"],
-  [["image", "nolayer", "-o", "oci:new"], 3, "the layout does not hold sha256:"],
+  [["image", "nolayer", "-o", "oci:new"], 3, "is missing"],
   [["image", "good.tar", "-o", "nosuch/out.tar"], 7, "cannot write nosuch/out.tar: the folder does not exist"],
   [["image", "good.tar", "-o", "good.tar/x.tar"], 7, "cannot write good.tar/x.tar: a part of the path is no folder"],
   [["image", "good.tar", "-o", "oci-archive:plain"], 7, "cannot write plain: it is a folder"],

@@ -128,7 +128,7 @@ describe("on a terminal", () => {
     );
     const line = shown.findIndex((text) => text.startsWith("[1/1] oci:layout -> "));
     expect(line).toBeGreaterThan(shown.findIndex((text) => text.startsWith(large)));
-    expect(shown.slice(line).join("\n")).toContain("1 images: 1 wrapped");
+    expect(shown.slice(line).join("\n")).toContain("1 image: 1 wrapped");
   });
 });
 

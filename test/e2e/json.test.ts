@@ -80,7 +80,7 @@ const CALLS: Readonly<Record<string, readonly Call[]>> = {
     { args: [], status: 2, failure: true },
   ],
   inspect: [{ args: ["Dockerfile"] }, { args: ["app"] }, { args: ["nowhere.tar"], status: 3, failure: true }],
-  probe: [{ args: ["nowhere.tar"], status: 3, failure: true }],
+  probe: [{ args: ["nowhere.tar"], status: 6, failure: true }],
   verify: [
     { args: ["wrapped.tar"] },
     { args: ["app"], status: 5 },

@@ -54,7 +54,8 @@ export async function releaseWorkflow(folder: string): Promise<ReleaseWorkflow> 
     string,
   ];
   for (const path of [bin, uploads, docker]) await mkdir(path);
-  await writeFile(join(bin, "npm"), npmProgram(npm.url), { mode: 0o755 });
+  const realNpm = (await exec("which", ["npm"])).stdout.trim();
+  await writeFile(join(bin, "npm"), npmProgram(realNpm, npm.url), { mode: 0o755 });
   await writeFile(join(bin, "gh"), ghProgram(uploads, log), { mode: 0o755 });
   const env = {
     ...process.env,
@@ -166,16 +167,14 @@ async function guardedRegistry(folder: string): Promise<TestRegistry> {
 }
 
 /** npm, which asks our registry for what is released, and the public one for everything else. */
-function npmProgram(registry: string): string {
+function npmProgram(npm: string, registry: string): string {
   return `#!/bin/sh
-here=$(dirname "$0")
-PATH=$(echo "$PATH" | sed "s|^$here:||")
 case "$1" in
-view) exec npm "$@" --registry=${registry} ;;
+view) exec ${npm} "$@" --registry=${registry} ;;
 publish)
   case " $* " in *" --provenance "*) ;; *) echo "without provenance" >&2; exit 99 ;; esac
-  exec npm "$@" --provenance=false --registry=${registry} ;;
-*) exec npm "$@" ;;
+  exec ${npm} "$@" --provenance=false --registry=${registry} ;;
+*) exec ${npm} "$@" ;;
 esac
 `;
 }
