@@ -9,11 +9,12 @@
  * is kept from a run before, as it is on a user's machine.
  */
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { cpus, release, tmpdir } from "node:os";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { aimCell, finish, machine, table } from "./report.mjs";
 
 const { values } = parseArgs({
   options: {
@@ -82,30 +83,21 @@ const rows = commands.map(({ title, aim }, index) => {
   return { title, milliseconds: best[index], ratio, aim, met: aim === undefined || ratio <= aim };
 });
 
-function markdown() {
-  const lines = rows.map(
-    ({ title, milliseconds, ratio, aim, met }) =>
-      `| \`${title}\` | ${milliseconds.toFixed(0)} | ${ratio.toFixed(2)} | ${aim === undefined ? "" : `≤ ${aim}${met ? "" : ": **missed**"}`} |`,
-  );
-  const head = ["|  | ms | beside Node.js alone | aim |", "| --- | ---: | ---: | ---: |"];
-  return `Linux ${release()}, ${cpus().length} processors, Node ${process.versions.node}.\n\n${[...head, ...lines].join("\n")}\n`;
-}
+const markdown = `${machine()}.\n\n${table(
+  ["", "ms", "beside Node.js alone", "aim"],
+  rows.map(({ title, milliseconds, ratio, aim, met }) => [
+    `\`${title}\``,
+    milliseconds.toFixed(0),
+    ratio.toFixed(2),
+    aim === undefined ? "" : aimCell(`≤ ${aim}`, met),
+  ]),
+)}\n`;
 
-process.stdout.write(values.json ? `${JSON.stringify(rows, null, 2)}\n` : markdown());
-if (values.write) {
-  const page = join(ROOT, "docs/benchmarks.md");
-  const old = readFileSync(page, "utf8");
-  const pattern = /(<!-- bench:start -->\n)[\s\S]*?(<!-- \/bench:start -->)/;
-  if (!pattern.test(old)) throw new Error(`no marks in ${page}`);
-  writeFileSync(
-    page,
-    old.replace(pattern, (_, start, end) => `${start}\n${markdown()}\n${end}`),
-  );
-}
-if (values.check) {
-  const missed = rows.filter(({ met }) => !met);
-  for (const { title, ratio, aim } of missed) {
-    process.stdout.write(`BROKEN ${title}: ${ratio.toFixed(2)} times node -e 0, the aim is ${aim}\n`);
-  }
-  process.exitCode = missed.length === 0 ? 0 : 1;
-}
+finish("start", {
+  values,
+  figures: rows,
+  markdown,
+  missed: rows
+    .filter(({ met }) => !met)
+    .map(({ title, ratio, aim }) => `${title}: ${ratio.toFixed(2)} times node -e 0, the aim is ${aim}`),
+});
