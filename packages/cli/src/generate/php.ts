@@ -1,5 +1,6 @@
 /** PHP: Apache with the module, as a user without rights, and Composer's packages. */
-import { has, hasFolder, isRecord, type Project, present, readJson, stringAt, table } from "./project.ts";
+import { isRecord } from "../model/record.ts";
+import { has, hasFolder, type Project, present, readJson, stringAt, table } from "./project.ts";
 import { type Recipe, type Stack, settleVersion, startUnknown, type Wishes } from "./recipe.ts";
 import { execForm } from "./words.ts";
 

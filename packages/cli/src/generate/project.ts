@@ -5,6 +5,7 @@
  * can read makes a `Project` of them.
  */
 import { InitwrapError } from "../model/errors.ts";
+import { isRecord } from "../model/record.ts";
 
 export interface Project {
   /** Paths from the project's root with `/` between folders, in order of name. */
@@ -123,10 +124,6 @@ export function readJson(project: Project, path: string): Readonly<Record<string
   }
   if (isRecord(value)) return value;
   throw new InitwrapError("PROJECT_INVALID", `${path} holds no JSON object`, { where: path });
-}
-
-export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 /** A table inside a document that was read; empty when there is none. */

@@ -1,7 +1,8 @@
 /** Python: uv, Poetry or pip. The server is the one that the project depends on; none is added. */
 
+import { isRecord } from "../model/record.ts";
 import { procfileCommand } from "./procfile.ts";
-import { has, isRecord, type Project, present, stringAt, stringsAt, table, textOf, versionFile } from "./project.ts";
+import { has, type Project, present, stringAt, stringsAt, table, textOf, versionFile } from "./project.ts";
 import { type Recipe, type Stack, settleVersion, startUnknown, type Wishes } from "./recipe.ts";
 import { parseToml } from "./toml.ts";
 import { execForm, plainName } from "./words.ts";

@@ -5,11 +5,12 @@
  * does not hold it becomes an `absent` node, which is normal: daemons and archives keep indexes whose other platforms
  * were never pulled.
  */
-import { type Descriptor, descriptorProblem, isRecord, isTextRecord } from "../model/descriptor.ts";
+import { type Descriptor, descriptorProblem, isTextRecord } from "../model/descriptor.ts";
 import { InitwrapError } from "../model/errors.ts";
 import { decodeJson, parseJson } from "../model/json-edit.ts";
 import { isIndexType, isManifestType, OCI_INDEX, OCI_MANIFEST } from "../model/media-types.ts";
 import type { Platform } from "../model/platform.ts";
+import { isRecord } from "../model/record.ts";
 
 export type ImageNode = IndexNode | ManifestNode | AttestationNode | ArtifactNode | AbsentNode;
 

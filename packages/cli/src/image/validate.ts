@@ -4,10 +4,11 @@
  * `checkImage` refuses images for which no right answer exists. `proveConfig` compares a config before and after, field by
  * field, so that a fault in the editing shows itself as a refusal and never as a broken image.
  */
-import { isRecord, isTextRecord } from "../model/descriptor.ts";
+import { isTextRecord } from "../model/descriptor.ts";
 import { InitwrapError } from "../model/errors.ts";
 import { type Invocation, sameArgv } from "../model/invocation.ts";
 import { formatPlatform } from "../model/platform.ts";
+import { isRecord } from "../model/record.ts";
 import { UNDO_KEY, VERSION_LABEL } from "./mutate.ts";
 import { type ImageConfig, type ManifestNode, platformOf } from "./snapshot.ts";
 

@@ -1,5 +1,6 @@
 import { type Digest, isDigest } from "./digest.ts";
 import type { Platform } from "./platform.ts";
+import { isRecord } from "./record.ts";
 
 /** Names content by type, digest and size in bytes. Source: OCI image-spec, descriptor.md. Unknown fields are carried. */
 export interface Descriptor {
@@ -36,9 +37,4 @@ export function descriptorProblem(value: unknown): string | undefined {
 export function isTextRecord(value: unknown): boolean {
   if (value === undefined || value === null) return true;
   return isRecord(value) && Object.values(value).every((one) => typeof one === "string");
-}
-
-/** True for an object that is neither null nor a list. */
-export function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

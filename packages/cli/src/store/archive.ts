@@ -30,16 +30,17 @@ import { pipeline } from "node:stream/promises";
 import { isatty } from "node:tty";
 import { promisify } from "node:util";
 import * as zlib from "node:zlib";
-import { type Descriptor, isRecord } from "../model/descriptor.ts";
+import type { Descriptor } from "../model/descriptor.ts";
 import { type Digest, digestHex, digestOf, isDigest } from "../model/digest.ts";
 import { InitwrapError, withPlace } from "../model/errors.ts";
 import { decodeJson, parseJson, rawAt, replaceAt } from "../model/json-edit.ts";
 import { isIndexType, OCI_LAYER_GZIP, OCI_LAYER_TAR } from "../model/media-types.ts";
-import { familiarReference, formatReference, parseReference, referenceHint } from "../model/reference.ts";
+import { isRecord } from "../model/record.ts";
+import { familiarReference, parseReference } from "../model/reference.ts";
 import { COPIED_IN_KERNEL, NewFile } from "./atomic-file.ts";
 import type { Attachment, Receipt, Region, Root, Sink, SinkOptions, Source, SourceOptions } from "./contract.ts";
 import { attachmentsInIndex } from "./index-attachments.ts";
-import { splitLocation } from "./location.ts";
+import { fullName, splitLocation } from "./location.ts";
 import { type Chosen, chooseFromIndex, replaceInIndex } from "./oci-index.ts";
 import { spent } from "./spent-memory.ts";
 import { recoverTail, spliceTail } from "./splice.ts";
@@ -764,17 +765,6 @@ export async function archiveNames(
   const { name } = await splitLocation(location);
   const given = asked.length > 0 || name === undefined ? asked : [name];
   return given.length > 0 ? given.map(fullName) : kept;
-}
-
-function fullName(name: string): string {
-  const reference = parseReference(name);
-  if (!reference) {
-    throw new InitwrapError("LOCATOR_INVALID", `${JSON.stringify(name)} is no image reference`, {
-      where: name,
-      hint: referenceHint(name),
-    });
-  }
-  return formatReference(reference);
 }
 
 function normal(name: string): string {

@@ -1,5 +1,7 @@
 import { access, realpath, stat } from "node:fs/promises";
 import { resolve } from "node:path";
+import { InitwrapError } from "../model/errors.ts";
+import { formatReference, parseReference, referenceHint } from "../model/reference.ts";
 
 /**
  * Splits `PATH[:NAME]`. A path may hold colons: the longest prefix that exists is the path. When none exists, everything
@@ -18,6 +20,18 @@ export async function splitLocation(location: string): Promise<{ readonly path: 
 
 function named(path: string, name: string): { readonly path: string; readonly name?: string } {
   return name === "" ? { path } : { path, name };
+}
+
+/** The name of an image in a file with its registry and tag. Throws LOCATOR_INVALID. */
+export function fullName(name: string): string {
+  const reference = parseReference(name);
+  if (!reference) {
+    throw new InitwrapError("LOCATOR_INVALID", `${JSON.stringify(name)} is no image reference`, {
+      where: name,
+      hint: referenceHint(name),
+    });
+  }
+  return formatReference(reference);
 }
 
 function exists(path: string): Promise<boolean> {

@@ -3,11 +3,12 @@
  *
  * Sources: OCI image-spec, image-layout.md and annotations.md; containerd names images by `io.containerd.image.name`.
  */
-import { type Descriptor, descriptorProblem, isRecord } from "../model/descriptor.ts";
+import { type Descriptor, descriptorProblem } from "../model/descriptor.ts";
 import { digestOf } from "../model/digest.ts";
 import { InitwrapError } from "../model/errors.ts";
 import { decodeJson, nodeAt, parseJson, replaceAt } from "../model/json-edit.ts";
 import { OCI_INDEX } from "../model/media-types.ts";
+import { isRecord } from "../model/record.ts";
 import { familiarReference, formatReference, parseReference } from "../model/reference.ts";
 
 export const CONTAINERD_NAME = "io.containerd.image.name";

@@ -10,7 +10,6 @@ import { join, resolve } from "node:path";
 import type { Descriptor } from "../model/descriptor.ts";
 import { type Digest, digestHex, digestOf } from "../model/digest.ts";
 import { InitwrapError } from "../model/errors.ts";
-import { formatReference, parseReference, referenceHint } from "../model/reference.ts";
 import type {
   Attachment,
   Medium,
@@ -23,7 +22,7 @@ import type {
   SourceOptions,
 } from "./contract.ts";
 import { attachmentsInIndex } from "./index-attachments.ts";
-import { splitLocation } from "./location.ts";
+import { fullName, splitLocation } from "./location.ts";
 import { whileLocked } from "./lock-file.ts";
 import { type Chosen, chooseFromIndex, namedIn, replaceInIndex } from "./oci-index.ts";
 import { MAX_DOCUMENT, once, readFailure, verified, verifiedBytes, writeFailure } from "./verify.ts";
@@ -308,17 +307,6 @@ const LOCK = ".initwrap-lock";
 /** A bare tag has no repository, and is no name. */
 function isFull(name: string): boolean {
   return /[/:]/.test(name);
-}
-
-function fullName(name: string): string {
-  const reference = parseReference(name);
-  if (!reference) {
-    throw new InitwrapError("LOCATOR_INVALID", `${JSON.stringify(name)} is no image reference`, {
-      where: name,
-      hint: referenceHint(name),
-    });
-  }
-  return formatReference(reference);
 }
 
 /** Of this run alone, also where two containers with one volume have the same process IDs. */

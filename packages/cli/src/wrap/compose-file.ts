@@ -9,6 +9,7 @@ import { resolve } from "node:path";
 import { type Document, isMap, isScalar, LineCounter, type Node, parseAllDocuments } from "yaml";
 import type { Diagnostic } from "../model/diagnostics.ts";
 import type { InitwrapError } from "../model/errors.ts";
+import { isRecord } from "../model/record.ts";
 import { splitWords } from "../model/split-words.ts";
 import { type BuildUnit, invalid, isRemote, type Variables } from "./build-unit.ts";
 import { GO_NUMBERS } from "./compose-numbers.ts";
@@ -343,10 +344,6 @@ function toPlain(document: Document, path: string): unknown {
     // An alias to nothing, or aliases that multiply without end.
     throw invalid(path, 1, (error as Error).message, error);
   }
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 /** What a service does to the init of the image that it builds. */

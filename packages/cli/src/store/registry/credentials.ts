@@ -17,6 +17,7 @@ import { readFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { InitwrapError } from "../../model/errors.ts";
+import { isRecord } from "../../model/record.ts";
 import { askCredentialHelper } from "./credential-helper.ts";
 import type { Environment } from "./proxy.ts";
 
@@ -222,8 +223,4 @@ function malformed(path: string): InitwrapError {
     where: path,
     hint: "Repair or remove the file; `docker login` and `podman login` write it anew.",
   });
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
