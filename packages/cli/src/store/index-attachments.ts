@@ -9,15 +9,11 @@ import type { Descriptor } from "../model/descriptor.ts";
 import { type Digest, digestHex, isDigest } from "../model/digest.ts";
 import { isManifestType } from "../model/media-types.ts";
 import type { Attachment } from "./contract.ts";
+import { COSIGN_TAGS } from "./cosign-tags.ts";
 import { REF_NAME } from "./oci-index.ts";
 
 /** More entries are not looked into: a notice is not worth reading a whole store. */
 const MAX_ENTRIES = 200;
-const COSIGN_TAGS: Readonly<Record<string, string>> = {
-  sig: "cosign signature",
-  att: "cosign attestation",
-  sbom: "cosign SBOM",
-};
 const COSIGN_KINDS: Readonly<Record<string, string>> = {
   "dev.cosignproject.cosign/sigs": "cosign signature",
   "dev.cosignproject.cosign/atts": "cosign attestation",

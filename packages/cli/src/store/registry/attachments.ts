@@ -11,6 +11,7 @@ import { type Digest, digestHex, isDigest } from "../../model/digest.ts";
 import { InitwrapError } from "../../model/errors.ts";
 import { OCI_INDEX } from "../../model/media-types.ts";
 import type { Attachment } from "../contract.ts";
+import { COSIGN_TAGS } from "../cosign-tags.ts";
 import { MAX_MANIFEST, type RegistryClient } from "./client.ts";
 import { printable } from "./failures.ts";
 import { Transient } from "./retry.ts";
@@ -20,8 +21,6 @@ const MAX_ATTACHMENTS = 100;
 
 /** From this image of a repository on its tags are listed. */
 const ASKED_BEFORE_LIST = 3;
-
-const COSIGN_TAGS = { sig: "cosign signature", att: "cosign attestation", sbom: "cosign SBOM" };
 
 /** What is attached to `digest`; undefined when the registry does not say. */
 export async function attachmentsTo(
