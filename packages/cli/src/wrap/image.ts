@@ -126,9 +126,7 @@ async function wrapOne(request: WrapImageRequest): Promise<WrapImageResult> {
   const given = await parseLocator(request.source, "source");
   const target = await targetOf(request, given);
   const opened = await openSource(request, given, target, context);
-  const { source, root } = opened;
-  const sink = target ?? opened.target;
-  const inPlace = await isWrittenTo(opened.locator, sink);
+  const { source, root, target: sink, inPlace } = opened;
   const copied = apply && PATH_SCHEMES.has(opened.locator.scheme) && !inPlace;
   let early: Sink | undefined;
   try {
@@ -245,8 +243,10 @@ interface Opened {
   readonly layers: boolean;
   /** Whether the layers stay in the store of one engine. */
   readonly sameStore: boolean;
-  /** Where the result goes when the request does not say it. */
+  /** Where the result goes. */
   readonly target: Locator;
+  /** Whether that is the source's own file, or what the source is of an engine or a registry. */
+  readonly inPlace: boolean;
 }
 
 /** A bare name that the engine does not have is looked up in its registry, when the result has a name or place of its own. */
@@ -262,12 +262,12 @@ async function openSource(
     const sameStore =
       locator.scheme === sink.scheme && (medium.isSameStore?.(locator.location, sink.location) ?? false);
     const apply = request.apply ?? true;
+    const inPlace = await isWrittenTo(locator, sink);
     const attempt = async (layers: boolean): Promise<Opened> => {
-      const inPlace = apply && (await isWrittenTo(locator, sink));
-      const source = await medium.source(locator.location, { ...context, layers, inPlace });
+      const source = await medium.source(locator.location, { ...context, layers, inPlace: apply && inPlace });
       try {
         const canRead = layers || (source.hasLayers ?? true);
-        return { source, root: await source.root(), locator, layers: canRead, sameStore, target: otherwise };
+        return { source, root: await source.root(), locator, layers: canRead, sameStore, target: sink, inPlace };
       } catch (cause) {
         await source.close();
         throw cause;
