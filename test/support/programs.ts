@@ -9,8 +9,17 @@ import { promisify } from "node:util";
 export const ROOT = join(import.meta.dirname, "../..");
 const PROGRAMS = join(ROOT, "test/e2e/programs");
 
+/** By name: tests that run beside each other wait for one compiler. */
+const compiled = new Map<string, Promise<string>>();
+
 /** The path of the static executable of `test/e2e/programs/NAME.c`. */
-export async function compileProgram(name: string): Promise<string> {
+export function compileProgram(name: string): Promise<string> {
+  const program = compiled.get(name) ?? compile(name);
+  compiled.set(name, program);
+  return program;
+}
+
+async function compile(name: string): Promise<string> {
   const source = join(PROGRAMS, `${name}.c`);
   const hash = createHash("sha256")
     .update(await readFile(source))
