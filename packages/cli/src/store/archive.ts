@@ -32,7 +32,7 @@ import { promisify } from "node:util";
 import * as zlib from "node:zlib";
 import type { Descriptor } from "../model/descriptor.ts";
 import { type Digest, digestHex, digestOf, isDigest } from "../model/digest.ts";
-import { InitwrapError, withPlace } from "../model/errors.ts";
+import { changed, EXIT, InitwrapError, withPlace } from "../model/errors.ts";
 import { decodeJson, parseJson, rawAt, replaceAt } from "../model/json-edit.ts";
 import { isIndexType, OCI_LAYER_GZIP, OCI_LAYER_TAR } from "../model/media-types.ts";
 import { isRecord } from "../model/record.ts";
@@ -43,7 +43,7 @@ import { attachmentsInIndex } from "./index-attachments.ts";
 import { fullName, splitLocation } from "./location.ts";
 import { type Chosen, chooseFromIndex, replaceInIndex } from "./oci-index.ts";
 import { spent } from "./spent-memory.ts";
-import { recoverTail, spliceTail } from "./splice.ts";
+import { type FileState, fileState, isHalfWritten, recoverTail, spliceTail } from "./splice.ts";
 import { synthesizeManifest } from "./synthesized-manifest.ts";
 import {
   BLOCK,
@@ -94,6 +94,8 @@ export class ArchiveSource implements Source {
   /** How the file is compressed; a compressed archive is spooled to a temporary file and cannot be spliced. */
   readonly codec: Codec | undefined;
   readonly fd: number;
+  /** The file's state before anything of it was read. */
+  readonly state: FileState;
   readonly index: TarIndex;
   readonly window: Window;
   readonly metadata: { readonly index?: Buffer; readonly manifest?: Buffer };
@@ -114,6 +116,7 @@ export class ArchiveSource implements Source {
     this.#spool = spool;
     this.#options = options;
     this.wanted = wanted;
+    this.state = fileState(fd);
     this.window = new Window(fd, fstatSync(fd).size);
     this.index = indexTar(this.window);
     const index = this.#document("index.json");
@@ -130,7 +133,7 @@ export class ArchiveSource implements Source {
   /** Opens an archive. `wanted` chooses among several images by name, tag or digest. */
   static async open(path: string, wanted: string | undefined, options: SourceOptions): Promise<ArchiveSource> {
     const label = path === "-" ? "standard input" : path;
-    if (path !== "-" && options.inPlace) recoverTail(path);
+    if (path !== "-" && options.inPlace) await recoverTail(path, options.signal);
     /** What is open, and to be closed again. */
     let fd: number | undefined;
     let spooled: Spool | undefined;
@@ -165,7 +168,7 @@ export class ArchiveSource implements Source {
     } catch (cause) {
       if (fd !== undefined) closeSync(fd);
       await spooled?.remove();
-      throw withPlace(spooled ? spoolFailure(cause, spooled.file) : readFailure(cause, path), label);
+      throw withPlace(spooled ? spoolFailure(cause, spooled.file) : halfWritten(readFailure(cause, path), path), label);
     } finally {
       // Who writes into a pipe is told that nobody reads any more.
       pipe?.destroy();
@@ -197,6 +200,14 @@ export class ArchiveSource implements Source {
   }
 
   async root(): Promise<Root> {
+    try {
+      return await this.#findRoot();
+    } catch (cause) {
+      throw halfWritten(cause, this.path, this);
+    }
+  }
+
+  async #findRoot(): Promise<Root> {
     if (this.#root) return this.#root;
     const { index, manifest } = this.metadata;
     if (index) {
@@ -252,7 +263,11 @@ export class ArchiveSource implements Source {
     if (blob === undefined) throw this.#missing(descriptor);
     if (blob instanceof Uint8Array) return verifiedBytes(descriptor, blob);
     if (blob.type !== "file") throw this.#missing(descriptor);
-    return verifiedBytes(descriptor, this.#content(blob));
+    try {
+      return verifiedBytes(descriptor, this.#content(blob));
+    } catch (cause) {
+      throw halfWritten(cause, this.path, this);
+    }
   }
 
   async open(descriptor: Descriptor): Promise<AsyncIterable<Uint8Array>> {
@@ -625,7 +640,8 @@ export class ArchiveSink implements Sink {
   async #write(tail: readonly Uint8Array[]): Promise<number> {
     const seed = this.#seed;
     const place = seed?.tail();
-    if (this.#isInPlace && place && seed) return spliceTail(seed.path, place.start, [...place.kept, ...tail]);
+    if (this.#isInPlace && place && seed)
+      return spliceTail(seed.path, seed.state, place.start, [...place.kept, ...tail]);
     const file = await this.#target();
     try {
       for (const part of [...(place?.kept ?? []), ...tail]) await file.write(part);
@@ -857,6 +873,17 @@ export function refuseInPlace(path: string): void {
       hint: "Write to another file with -o.",
     });
   }
+}
+
+/** The failure of reading a file, with another hint where it is being rewritten, or where that was broken off. */
+function halfWritten(cause: unknown, path: string, read?: { readonly fd: number; readonly state: FileState }): unknown {
+  if (!(cause instanceof InitwrapError) || cause.exit !== EXIT.input || path === "-") return cause;
+  if (isHalfWritten(path)) {
+    const hint = `A run that changes it in place is not done, or was killed: initwrap image ${path} then brings it back.`;
+    return changed(cause, { hint });
+  }
+  const isOther = read !== undefined && fileState(read.fd) !== read.state;
+  return isOther ? changed(cause, { hint: "Another process wrote to it while it was read. Try again." }) : cause;
 }
 
 /** Writes a stream to a seekable file, decompressed where its first bytes say so. Gives back how it was compressed. */

@@ -1,21 +1,26 @@
 /**
  * Replaces the tail of a file in place, so that a kill at any moment loses nothing.
  *
- * 1. The old tail goes into a sidecar file beside it, is fsynced, and gets its name by a rename: from then on the old
- *    state can be brought back.
+ * 1. The old tail goes into a sidecar file beside it, is fsynced, and gets its name, which nothing may have yet: from then on
+ *    the old state can be brought back, and no other process writes to the file.
  * 2. The file is written from the tail's start and cut to its new length, then fsynced.
  * 3. The sidecar is removed: from then on the new state is the state.
- * A run that finds a sidecar restores the old state first. The sidecar says how the file began and what stood just before
- * the tail, so that one which was left beside another file of the same name is never applied to it.
+ * A run that finds a sidecar of a process that has ended restores the old state first. The sidecar says how the file began and
+ * what stood just before the tail, so that one which was left beside another file of the same name is never applied to it.
+ *
+ * A new tail was made from what the file was when it was read: where it is no longer that, it is left alone.
  */
 import {
   closeSync,
   fstatSync,
   fsyncSync,
   ftruncateSync,
+  linkSync,
+  lstatSync,
   openSync,
   readFileSync,
   readSync,
+  realpathSync,
   renameSync,
   rmSync,
   writeSync,
@@ -23,6 +28,7 @@ import {
 import { dirname } from "node:path";
 import { digestOf } from "../model/digest.ts";
 import { InitwrapError } from "../model/errors.ts";
+import { whileLocked } from "./lock-file.ts";
 import { writeFailure } from "./verify.ts";
 
 interface SidecarHeader {
@@ -39,14 +45,34 @@ interface SidecarHeader {
 
 const PROBE = 4096;
 
-/** Where the sidecar of `path` stands. */
-export function sidecarOf(path: string): string {
-  return `${path}.initwrap-recovery`;
+/** Which file something is, and in which state: another one after every write. */
+export type FileState = string;
+
+/** The state of an open file. */
+export function fileState(fd: number): FileState {
+  const { dev, ino, size, mtimeNs } = fstatSync(fd, { bigint: true });
+  return [dev, ino, size, mtimeNs].join(":");
 }
 
-/** Cuts `path` at `tailStart` and writes `tail` there. Throws OUTPUT_NOT_WRITTEN, with the old state restored. */
-export function spliceTail(path: string, tailStart: number, tail: readonly Uint8Array[]): number {
-  const sidecar = sidecarOf(path);
+/** Where the sidecar of `path` stands: beside the file itself, by whichever link it is reached. */
+export function sidecarOf(path: string): string {
+  return `${realpathSync(path)}.initwrap-recovery`;
+}
+
+/** True where a run that was changing the file in place has not ended in order, or is at it now. */
+export function isHalfWritten(path: string): boolean {
+  try {
+    return lstatSync(sidecarOf(path), { throwIfNoEntry: false }) !== undefined;
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * Cuts `path` at `tailStart`, a place in bytes, and writes `tail` there. `seen` is the state in which it was read. Gives back
+ * how many bytes were written. Throws OUTPUT_NOT_WRITTEN, with the old state restored.
+ */
+export function spliceTail(path: string, seen: FileState, tailStart: number, tail: readonly Uint8Array[]): number {
   let fd: number;
   try {
     fd = openSync(path, "r+");
@@ -55,6 +81,7 @@ export function spliceTail(path: string, tailStart: number, tail: readonly Uint8
   }
   let written = 0;
   try {
+    const sidecar = sidecarOf(path);
     const { size } = fstatSync(fd);
     const old = readAt(fd, tailStart, size - tailStart);
     const header: SidecarHeader = {
@@ -67,10 +94,15 @@ export function spliceTail(path: string, tailStart: number, tail: readonly Uint8
       pid: process.pid,
     };
     const content = Buffer.concat([Buffer.from(`${JSON.stringify(header)}\n`), old]);
-    const temporary = `${sidecar}.new`;
-    writeDurably(temporary, content);
-    renameSync(temporary, sidecar);
-    syncFolder(path);
+    claim(path, sidecar, content);
+    // From here on no other run writes to it.
+    if (fileState(fd) !== seen) {
+      removeSidecar(sidecar);
+      throw new InitwrapError("OUTPUT_NOT_WRITTEN", `${path} was changed while it was read`, {
+        where: path,
+        hint: "Another process wrote to it. Try again.",
+      });
+    }
     written += content.length;
     try {
       let at = tailStart;
@@ -81,25 +113,65 @@ export function spliceTail(path: string, tailStart: number, tail: readonly Uint8
     } catch (cause) {
       // Shrinking back needs no space, and the old tail's blocks were there a moment ago.
       restore(fd, header, old);
-      removeSidecar(path);
+      removeSidecar(sidecar);
       throw cause;
     }
-    removeSidecar(path);
+    removeSidecar(sidecar);
     return written;
   } catch (cause) {
-    rmSync(`${sidecar}.new`, { force: true });
     throw writeFailure(cause, path);
   } finally {
     closeSync(fd);
   }
 }
 
+/** Gives a sidecar its name, durably. Throws OUTPUT_NOT_WRITTEN where there is one: somebody else is at it. */
+function claim(path: string, sidecar: string, content: Uint8Array): void {
+  const temporary = `${sidecar}.${process.pid}.new`;
+  try {
+    writeDurably(temporary, content);
+    try {
+      linkSync(temporary, sidecar);
+    } catch (cause) {
+      if ((cause as { code?: string }).code === "EEXIST") throw busy(path);
+      // A file system without links, FAT for instance. Two that look at the same moment are not told apart there.
+      if (lstatSync(sidecar, { throwIfNoEntry: false })) throw busy(path);
+      renameSync(temporary, sidecar);
+    }
+    syncFolder(sidecar);
+  } finally {
+    rmSync(temporary, { force: true });
+  }
+}
+
+function busy(path: string, pid?: number): InitwrapError {
+  const who = pid === undefined ? "another initwrap" : `another initwrap (process ${pid})`;
+  return new InitwrapError("OUTPUT_NOT_WRITTEN", `${who} is rewriting ${path}`, {
+    where: path,
+    hint: "Wait until it has ended.",
+  });
+}
+
 /**
  * Brings back the state before a splice that was killed. True when it did so.
  * Throws OUTPUT_NOT_WRITTEN when another process is at it, or when the sidecar belongs to another file.
  */
-export function recoverTail(path: string): boolean {
+export async function recoverTail(path: string, signal?: AbortSignal): Promise<boolean> {
+  if (!isHalfWritten(path)) return false;
   const sidecar = sidecarOf(path);
+  let isRecovered = false;
+  try {
+    // Of two runs that find it one restores, and the other one must not begin while the first goes on to its own work.
+    await whileLocked(`${sidecar}-lock`, signal, async () => {
+      isRecovered = recover(path, sidecar);
+    });
+  } catch (cause) {
+    throw writeFailure(cause, sidecar);
+  }
+  return isRecovered;
+}
+
+function recover(path: string, sidecar: string): boolean {
   let content: Buffer;
   try {
     content = readFileSync(sidecar);
@@ -113,12 +185,7 @@ export function recoverTail(path: string): boolean {
   if (!header || digestOf(old) !== header.tail || old.length !== header.size - header.tailStart) {
     throw foreign(sidecar, "it is damaged");
   }
-  if (header.pid !== process.pid && isOurs(header.pid)) {
-    throw new InitwrapError("OUTPUT_NOT_WRITTEN", `another initwrap (process ${header.pid}) is rewriting ${path}`, {
-      where: path,
-      hint: "Wait until it has ended.",
-    });
-  }
+  if (header.pid !== process.pid && isOurs(header.pid)) throw busy(path, header.pid);
   const fd = openSync(path, "r+");
   try {
     const { tailStart } = header;
@@ -133,7 +200,7 @@ export function recoverTail(path: string): boolean {
   } finally {
     closeSync(fd);
   }
-  removeSidecar(path);
+  removeSidecar(sidecar);
   return true;
 }
 
@@ -175,9 +242,9 @@ function isOurs(pid: number): boolean {
   }
 }
 
-function removeSidecar(path: string): void {
-  rmSync(sidecarOf(path), { force: true });
-  syncFolder(path);
+function removeSidecar(sidecar: string): void {
+  rmSync(sidecar, { force: true });
+  syncFolder(sidecar);
 }
 
 function writeDurably(path: string, content: Uint8Array): void {
