@@ -7,7 +7,7 @@
  *
  * Sources: OCI image-spec, config.md and manifest.md; Docker Image Specification v1.3.
  */
-import type { Descriptor } from "../model/descriptor.ts";
+import { type Descriptor, pointDescriptor } from "../model/descriptor.ts";
 import type { Digest } from "../model/digest.ts";
 import { digestOf, isDigest } from "../model/digest.ts";
 import { InitwrapError } from "../model/errors.ts";
@@ -268,15 +268,7 @@ export function originalDigest(bytes: Uint8Array): Digest | undefined {
 
 /** Points the manifest's `config` at other bytes: digest, size and, where the descriptor embeds it, data. */
 function pointConfig(text: string, config: Uint8Array): string {
-  return pointDescriptor(text, ["config"], digestOf(config), config);
-}
-
-/** Points the descriptor at `path` at other content. */
-export function pointDescriptor(text: string, path: JsonPath, digest: Digest, content: Uint8Array): string {
-  let result = replaceAt(text, [...path, "digest"], JSON.stringify(digest));
-  result = replaceAt(result, [...path, "size"], String(content.length));
-  if (rawAt(result, [...path, "data"]) === undefined) return result;
-  return replaceAt(result, [...path, "data"], JSON.stringify(Buffer.from(content).toString("base64")));
+  return pointDescriptor(text, ["config"], { digest: digestOf(config), size: config.length }, config);
 }
 
 /** How an index changes: what each child is now (by its place), and what is dropped. */
@@ -300,7 +292,8 @@ interface IndexRecord extends UndoRecord {
 export function wrapIndex(bytes: Uint8Array, change: IndexChange): Uint8Array {
   const editor = new Editor(decodeJson(bytes, "the index"));
   for (const [place, child] of change.children) {
-    editor.text = pointDescriptor(editor.text, ["manifests", place], digestOf(child), child);
+    const now = { digest: digestOf(child), size: child.length };
+    editor.text = pointDescriptor(editor.text, ["manifests", place], now, child);
   }
   for (const [place, subject] of change.repointed) {
     editor.text = replaceAt(
@@ -356,7 +349,7 @@ function reverse(start: string, record: Pick<UndoRecord, "set">, allowed: readon
   let text = start;
   for (const [path, before] of record.set.toReversed()) {
     if (!allowed.includes(path.join("/"))) throw new InitwrapError("PROOF_FAILED", "the undo record is not ours");
-    text = attempt(() => (before === null ? removeMember(text, path) : replaceAt(text, path, before)));
+    text = attempt(() => (before === null ? removeLastMember(text, path) : replaceAt(text, path, before)));
   }
   return text;
 }
@@ -366,7 +359,7 @@ function removeItem(text: string, path: JsonPath): string {
   return countAt(text, path) === 1 ? replaceAt(text, path, "[]") : removeLast(text, path);
 }
 
-function removeMember(text: string, path: JsonPath): string {
+function removeLastMember(text: string, path: JsonPath): string {
   const parent = nodeAt(parseJson(text), path.slice(0, -1));
   if (parent?.kind !== "object" || parent.members.at(-1)?.key !== path.at(-1))
     throw new TypeError("not the last member");

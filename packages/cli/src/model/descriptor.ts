@@ -1,4 +1,5 @@
 import { type Digest, isDigest } from "./digest.ts";
+import { type JsonPath, rawAt, removeMember, replaceAt } from "./json-edit.ts";
 import type { Platform } from "./platform.ts";
 import { isRecord } from "./record.ts";
 
@@ -37,4 +38,22 @@ export function descriptorProblem(value: unknown): string | undefined {
 export function isTextRecord(value: unknown): boolean {
   if (value === undefined || value === null) return true;
   return isRecord(value) && Object.values(value).every((one) => typeof one === "string");
+}
+
+/**
+ * The text with the descriptor at `path` pointing at other content. Where the descriptor embeds its content, in `data`, that is
+ * exchanged too; without `content` it is left out, for readers take it instead of the blob.
+ */
+export function pointDescriptor(
+  text: string,
+  path: JsonPath,
+  { digest, size }: Pick<Descriptor, "digest" | "size">,
+  content?: Uint8Array,
+): string {
+  let result = replaceAt(text, [...path, "digest"], JSON.stringify(digest));
+  result = replaceAt(result, [...path, "size"], String(size));
+  const data = [...path, "data"];
+  if (rawAt(result, data) === undefined) return result;
+  if (content === undefined) return removeMember(result, data);
+  return replaceAt(result, data, JSON.stringify(Buffer.from(content).toString("base64")));
 }

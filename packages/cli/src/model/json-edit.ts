@@ -203,6 +203,17 @@ export function removeLast(text: string, path: JsonPath): string {
   return splice(text, previous.end, last.end, "");
 }
 
+/** Takes the member at `path` away, which must exist, with the comma that parts it from a neighbour. */
+export function removeMember(text: string, path: JsonPath): string {
+  const object = need(nodeAt(parseJson(text), path.slice(0, -1)));
+  const members = object.kind === "object" ? object.members : [];
+  const place = members.findIndex(({ key }) => key === path.at(-1));
+  const member = need(members[place]);
+  const [previous, next] = [members[place - 1], members[place + 1]];
+  if (previous) return splice(text, previous.value.end, member.value.end, "");
+  return splice(text, member.keyStart, next?.keyStart ?? member.value.end, "");
+}
+
 /** The array `raw` with the strings of `prefix` in front; what was in it keeps its bytes. */
 export function prependStrings(raw: string, prefix: readonly string[]): string {
   const array = parseJson(raw);

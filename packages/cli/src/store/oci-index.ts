@@ -3,7 +3,7 @@
  *
  * Sources: OCI image-spec, image-layout.md and annotations.md; containerd names images by `io.containerd.image.name`.
  */
-import { type Descriptor, descriptorProblem } from "../model/descriptor.ts";
+import { type Descriptor, descriptorProblem, pointDescriptor } from "../model/descriptor.ts";
 import { digestOf } from "../model/digest.ts";
 import { InitwrapError } from "../model/errors.ts";
 import { decodeJson, nodeAt, parseJson, replaceAt } from "../model/json-edit.ts";
@@ -83,8 +83,7 @@ export function replaceInIndex(
   if (names.length === 0 && entries.some((entry) => entry.digest === before)) {
     entries.forEach((entry, place) => {
       if (entry.digest !== before) return;
-      text = replaceAt(text, ["manifests", place, "digest"], JSON.stringify(after.digest));
-      text = replaceAt(text, ["manifests", place, "size"], String(after.size));
+      text = pointDescriptor(text, ["manifests", place], after);
     });
     return new TextEncoder().encode(text);
   }
