@@ -41,7 +41,16 @@ beforeAll(async () => {
   version = JSON.parse(await readFile(join(ROOT, "packages/cli/package.json"), "utf8")).version;
   // What npx would fetch and run is this version's program, and no other.
   await mkdir(join(folder, "bin"));
-  const npx = `#!/bin/sh\n[ "$1 $2" = "--yes initwrap@${version}" ] || exit 99\nshift 2\nexec "${process.execPath}" "${CLI}" "$@"\n`;
+  const npx = `#!/bin/sh
+[ "$1" = --yes ] || exit 99
+shift
+# pre-commit's hook alone runs where npm reads the project's files.
+if [ "$1" = --prefix ]; then [ -d "$2" ] && [ -z "$(ls -A "$2")" ] && shift 2 || exit 98
+elif [ -z "$PRE_COMMIT" ]; then exit 97; fi
+[ "$1" = "initwrap@${version}" ] || exit 96
+shift
+exec "${process.execPath}" "${CLI}" "$@"
+`;
   await writeFile(join(folder, "bin/npx"), npx, { mode: 0o755 });
   const path = [join(folder, "bin"), dirname(process.execPath), process.env["PATH"]].join(delimiter);
   env = { PATH: path, HOME: folder, LANG: "C.UTF-8" };
@@ -168,7 +177,7 @@ describe("the shell in them", () => {
       ["sh", job!.script.join("\n")],
       ["sh", shellOfJenkins(await ci("jenkins"))],
     ] as const;
-    expect(scripts).toHaveLength(8);
+    expect(scripts).toHaveLength(9);
     const file = join(await workspace(), "script");
     for (const [shell, script] of scripts) {
       await writeFile(file, script);
@@ -298,7 +307,7 @@ describe("GitHub", () => {
         {},
         {
           ...place,
-          github: { repository: "ci/workflow" },
+          github: { repository: "CI/Workflow" },
           secrets: { REGISTRY_USERNAME: "user", REGISTRY_PASSWORD: "U*U" },
           actions: {
             "actions/checkout@v4": async () => {

@@ -59,6 +59,7 @@ export function renderCi(request: CiRequest): CiFile {
   )({
     image: JSON.stringify(image),
     hasImage: image,
+    hasExpression: `${image}${tags}`.includes("${{") ? "yes" : "",
     registry: JSON.stringify(registryOf(image)),
     isGithub: registryOf(image) === "ghcr.io" ? "yes" : "",
     tags: JSON.stringify(tags),
