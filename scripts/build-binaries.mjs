@@ -26,6 +26,7 @@ import { promisify } from "node:util";
 import { build } from "./build.mjs";
 import { nodeProgram } from "./node-program.mjs";
 import { oclifParser } from "./oclif-parser.mjs";
+import { packagesOf } from "./third-party.mjs";
 import { environment, fail, install, ROOT, say } from "./workspace.mjs";
 
 const CLI = join(ROOT, "packages/cli");
@@ -96,17 +97,7 @@ export async function buildBinary(target, { fresh = false } = {}) {
 /** The npm packages with code in the script: `{ name, version, license, folder }`, sorted by name. */
 export async function bundledPackages() {
   const { inputs } = await script();
-  const folders = new Set();
-  for (const input of inputs) {
-    const [folder] = /^.*\/node_modules\/(?:@[^/]+\/)?[^/]+/.exec(resolve(ROOT, input)) ?? [];
-    if (folder !== undefined) folders.add(folder);
-  }
-  return [...folders]
-    .map((folder) => {
-      const { name, version, license } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"));
-      return { name, version, license, folder };
-    })
-    .sort((a, b) => (a.name < b.name ? -1 : 1));
+  return packagesOf(inputs.map((input) => resolve(ROOT, input)));
 }
 
 /** Runs a tool; its messages are shown only when it fails. */

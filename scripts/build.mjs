@@ -20,6 +20,7 @@ import {
 import { createRequire } from "node:module";
 import { dirname, join, relative } from "node:path";
 import { oclifParser } from "./oclif-parser.mjs";
+import { LICENSES, licenseTexts, notedPackages, packagesOf } from "./third-party.mjs";
 import { environment, fail, install, node, ROOT, run } from "./workspace.mjs";
 
 /** Builds when a source is newer than the last build. */
@@ -57,9 +58,14 @@ async function main() {
   // What was built before can be run during the build: the new files are made elsewhere, and take the old ones' places.
   const next = { cli: join(scratch, "cli"), core: join(scratch, "core") };
   process.on("exit", () => rmSync(scratch, { recursive: true, force: true }));
-  await libraries(cli, core, next);
-  await program(cli, core, next.cli);
-  await frontend(core, next.cli);
+  const noted = notedPackages();
+  await libraries(cli, core, next, noted.plugin);
+  await program(cli, core, next.cli, noted.plugin);
+  await frontend(core, next.cli, noted.plugin);
+  writeFileSync(join(next.cli, LICENSES), licenseTexts(noted.packages()));
+  // The addon is compiled with its headers.
+  const headers = packagesOf([join(core, "node_modules/node-addon-api/index.js")]);
+  writeFileSync(join(next.core, LICENSES), licenseTexts(headers));
   // Findings name their page in the package, and documents their schema.
   for (const folder of ["templates", "docs", "schemas"]) {
     cpSync(join(ROOT, folder), join(scratch, folder), { recursive: true, filter: isForReaders });
@@ -116,7 +122,7 @@ const SHARED = {
 };
 
 /** What other programs import. */
-async function libraries(cli, core, next) {
+async function libraries(cli, core, next, noted) {
   const { build: bundle } = await import("esbuild");
   const shared = { ...SHARED, write: false };
   writeLibrary(
@@ -125,6 +131,7 @@ async function libraries(cli, core, next) {
       entryPoints: entries(core, "lib"),
       outdir: next.core,
       external: ["node-gyp-build"],
+      plugins: [noted],
     }),
   );
   writeLibrary(
@@ -136,7 +143,7 @@ async function libraries(cli, core, next) {
       chunkNames: "chunks/[name]-[hash]",
       external: ["@initwrap/init-core"],
       define: { "process.env.NODE_ENV": '"production"' },
-      plugins: [precompiledSnippets(cli)],
+      plugins: [precompiledSnippets(cli), noted],
     }),
   );
 }
@@ -146,7 +153,7 @@ async function libraries(cli, core, next) {
  * and V8 compiles and keeps only the functions that a run calls; what a command imports when it runs is started then. What is
  * large and seldom needed is in files of its own: leaves, which import nothing of ours.
  */
-async function program(cli, core, folder) {
+async function program(cli, core, folder, noted) {
   const { build: bundle, transform } = await import("esbuild");
   const shared = { ...SHARED, format: "cjs" };
   await bundle({
@@ -155,6 +162,7 @@ async function program(cli, core, folder) {
     absWorkingDir: cli,
     outdir: join(folder, "leaves"),
     outExtension: { ".js": ".cjs" },
+    plugins: [noted],
   });
   const minified = async (name, define) => {
     const { outputFiles } = await bundle({
@@ -167,7 +175,7 @@ async function program(cli, core, folder) {
       alias: { "@initwrap/init-core": join(core, "lib/index.ts") },
       define: { "process.env.NODE_ENV": '"production"', "import.meta.url": "moduleUrl", ...define },
       supported: { "dynamic-import": false },
-      plugins: [precompiledSnippets(cli), oclifParser, ownPlace, filesBeside],
+      plugins: [precompiledSnippets(cli), oclifParser, ownPlace, filesBeside, noted],
     });
     const [{ path, text }] = outputFiles;
     const late = text.replace(LATE_REQUIRE, "$1late($2);");
@@ -238,7 +246,7 @@ const LATE_REQUIRE = new RegExp(
 );
 
 /** The BuildKit frontend: CommonJS, which starts sooner, and whose parts are run when they are asked for. */
-async function frontend(core, folder) {
+async function frontend(core, folder, noted) {
   const { build: bundle } = await import("esbuild");
   const source = join(ROOT, "packages/buildkit-frontend");
   await bundle({
@@ -250,6 +258,7 @@ async function frontend(core, folder) {
     alias: { "@initwrap/init-core": join(core, "lib/index.ts") },
     define: { "import.meta.url": "moduleUrl" },
     banner: { js: 'const moduleUrl=require("node:url").pathToFileURL(__filename).href;' },
+    plugins: [noted],
   });
   for (const architecture of ["amd64", "arm64"]) {
     const launcher = `linux-${architecture}`;

@@ -2,6 +2,7 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { licenseTexts } from "../third-party.mjs";
 import { environment, fail, ROOT } from "../workspace.mjs";
 
 const CLI = join(ROOT, "packages/cli");
@@ -33,13 +34,6 @@ function completions() {
 }
 
 function licenses(bundled, node) {
-  const texts = [["Node.js", node], ...bundled.map(({ name, version, folder }) => [`${name} ${version}`, folder])];
-  return texts
-    .map(([title, folder]) => {
-      const file = readdirSync(folder).find((name) => /^licen[cs]e(\.(md|txt))?$/i.test(name));
-      const { license } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"));
-      const text = file === undefined ? `Licence: ${license}` : readFileSync(join(folder, file), "utf8").trim();
-      return `== ${title} ==\n\n${text}\n`;
-    })
-    .join("\n");
+  const { license } = JSON.parse(readFileSync(join(node, "package.json"), "utf8"));
+  return licenseTexts([{ name: "Node.js", license, folder: node }, ...bundled]);
 }

@@ -156,6 +156,18 @@ describe("the packed packages", () => {
     }
   });
 
+  it("bring the licences of what is bundled", async () => {
+    const licenses = async (name: string) =>
+      (await readFile(join(folder, "node_modules", name, "dist/LICENSE.third-party"), "utf8"))
+        .split(/^== (.+) [\d.]+ ==$/m)
+        .slice(1);
+    const cli = await licenses("initwrap");
+    const names = cli.filter((_, at) => at % 2 === 0);
+    expect(names).toEqual(expect.arrayContaining(["@oclif/core", "handlebars", "ignore", "picomatch", "yaml"]));
+    for (const text of cli.filter((_, at) => at % 2 === 1)) expect(text).toMatch(/Copyright|copyright/);
+    expect((await licenses("@initwrap/init-core")).join("")).toMatch(/^node-addon-api\s.*Copyright/s);
+  });
+
   it("are not packed by npm, which leaves workspace: versions in them", async () => {
     const packing = exec("npm", ["pack", "--dry-run"], { cwd: join(ROOT, "packages/cli"), env });
     await expect(packing).rejects.toMatchObject({ stderr: expect.stringContaining("only pnpm replaces") });
