@@ -59,7 +59,7 @@ async function release({ output, url, fresh }) {
   const image = `initwrap-${version}-image.tar`;
   const nameOf = (architecture) => `initwrap-${version}-linux-${architecture}`;
   const [, ...debs] = await Promise.all([
-    buildImage({ version, programs, output: join(output, image), repository, date }),
+    buildImage({ version, programs, licenses: more.licenses, output: join(output, image), repository, date }),
     ...TARGETS.map(async ({ architecture }) => {
       const program = programs[architecture];
       const stem = nameOf(architecture);

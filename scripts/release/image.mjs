@@ -11,6 +11,7 @@ import { createHash } from "node:crypto";
 import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { LICENSES } from "../third-party.mjs";
 import { environment, fail, ROOT } from "../workspace.mjs";
 import { gzipped, tarOf } from "./archive.mjs";
 
@@ -19,12 +20,16 @@ const sha256 = (bytes) => `sha256:${createHash("sha256").update(bytes).digest("h
 /** Where the program is in the image. */
 const PROGRAM = "usr/local/bin/initwrap";
 
+/** The folder with the licences, and Debian's packages with the libraries, whose licences are beside them in Debian. */
+const DOCUMENTS = "usr/share/doc";
+const LIBRARIES = ["gcc-12-base", "libc6"];
+
 /**
  * Writes the image as an OCI archive to `output`, and gives its digest. `programs` has the path of each architecture's program,
- * `repository` is the address of the sources, `date` when they are from, in seconds since 1970. Ends this process when a library is
+ * `licenses` is the text of those of what is in a program, `repository` is the address of the sources, `date` when they are from, in seconds since 1970. Ends this process when a library is
  * missing.
  */
-export async function buildImage({ version, programs, output, repository, date }) {
+export async function buildImage({ version, programs, licenses, output, repository, date }) {
   const { RUNTIMES, runtimeLibraries } = await import("../../packages/cli/src/wrap/frontend-image.ts");
   const { blobList, checkPlaces, encodeJson, writeImage } = await import("../../packages/cli/src/wrap/built-image.ts");
   const { OCI_CONFIG, OCI_INDEX, OCI_LAYER_GZIP, OCI_MANIFEST } = await import(
@@ -39,6 +44,10 @@ export async function buildImage({ version, programs, output, repository, date }
     "org.opencontainers.image.version": version,
   };
   const created = new Date(date * 1000).toISOString().replace(".000Z", "Z");
+  const notices = LIBRARIES.map((name) => {
+    const path = `${DOCUMENTS}/${name}/copyright`;
+    return { path, bytes: readFileSync(`/${path}`), mode: 0o644 };
+  });
   const manifests = [];
   for (const runtime of RUNTIMES) {
     const program = programs[runtime.platform.architecture];
@@ -52,8 +61,12 @@ export async function buildImage({ version, programs, output, repository, date }
     // The system is asked for the name of the process's user, and has none without this file.
     const users = { path: "etc/passwd", bytes: Buffer.from("root:x:0:0:root:/tmp:/sbin/nologin\n"), mode: 0o644 };
     const layers = [
-      await tarOf([...folders, users, ...libraries]),
-      await tarOf([{ path: PROGRAM, bytes: readFileSync(program), mode: 0o755 }]),
+      await tarOf([...folders, users, ...libraries, ...notices]),
+      await tarOf([
+        { path: PROGRAM, bytes: readFileSync(program), mode: 0o755 },
+        { path: `${DOCUMENTS}/initwrap/LICENSE`, bytes: readFileSync(join(ROOT, "LICENSE")), mode: 0o644 },
+        { path: `${DOCUMENTS}/initwrap/${LICENSES}`, bytes: Buffer.from(licenses), mode: 0o644 },
+      ]),
     ];
     // Of no time: a layer that two releases have in common is the same one.
     const packed = await Promise.all(layers.map((layer) => gzipped(layer)));

@@ -469,6 +469,12 @@ describe("the image", () => {
     for (const { digest } of manifest.layers) await exec("tar", ["-xzf", blobPath(archive, digest), "-C", tree]);
     const program = join(tree, "usr/local/bin/initwrap");
     expect(sha256(await readFile(program))).toBe(sha256(await readFile(programs["arm64"]!)));
+    const documents = join(tree, "usr/share/doc");
+    expect(await readFile(join(documents, "initwrap/LICENSE.third-party"), "utf8")).toMatch(
+      /^== Node\.js ==\n.*^== handlebars /ms,
+    );
+    expect(await readFile(join(documents, "libc6/copyright"), "utf8")).toContain("GNU Lesser General Public License");
+    expect(await readFile(join(documents, "gcc-12-base/copyright"), "utf8")).toContain("Runtime Library Exception");
     await requireProgram(context, "qemu-aarch64");
     // Its loader and libraries are those of the image.
     const { stdout } = await exec("qemu-aarch64", ["-L", tree, program, "--version"], { env: { HOME: folder } });
