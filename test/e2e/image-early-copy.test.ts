@@ -8,7 +8,7 @@ import { digestHex } from "../../packages/cli/src/model/digest.ts";
 import { type SampleImage, sampleImage, tarOf } from "../contract/sample-image.ts";
 import { initwrap, initwrapOk } from "../support/cli.ts";
 
-/** Enough for another process to copy it: see COPIED_IN_KERNEL. */
+/** Enough for another process to copy it: see COPIED_BY_CHILD. */
 const layers = [randomBytes(70 << 20)];
 let folder: string;
 

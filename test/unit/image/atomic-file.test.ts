@@ -38,8 +38,8 @@ describe("the beginning of a large file copied into a new one", () => {
   afterAll(() => rmSync(folder, { recursive: true }));
 
   it.each([
-    ["with cp", undefined],
-    ["without cp", folder],
+    ["with cat", undefined],
+    ["without cat", folder],
   ])("is the same bytes, cut where it was asked, %s", async (_, without) => {
     if (without) process.env["PATH"] = without;
     const target = join(folder, "target");

@@ -37,7 +37,8 @@ import { decodeJson, parseJson, rawAt, replaceAt } from "../model/json-edit.ts";
 import { isIndexType, OCI_LAYER_GZIP, OCI_LAYER_TAR } from "../model/media-types.ts";
 import { isRecord } from "../model/record.ts";
 import { familiarReference, parseReference } from "../model/reference.ts";
-import { COPIED_IN_KERNEL, NewFile } from "./atomic-file.ts";
+import { NewFile } from "./atomic-file.ts";
+import { COPIED_BY_CHILD } from "./child-copy.ts";
 import type { Attachment, Receipt, Region, Root, Sink, SinkOptions, Source, SourceOptions } from "./contract.ts";
 import { attachmentsInIndex } from "./index-attachments.ts";
 import { fullName, splitLocation } from "./location.ts";
@@ -626,7 +627,7 @@ export class ArchiveSink implements Sink {
   prepare(): void {
     // What has gone to standard output cannot be taken back.
     if (this.#path === "-" || this.#isInPlace || this.#codec || !this.#seed || this.#seed.codec) return;
-    if (this.#seed.tail()!.start >= COPIED_IN_KERNEL) this.#target().catch(() => {});
+    if (this.#seed.tail()!.start >= COPIED_BY_CHILD) this.#target().catch(() => {});
   }
 
   async close(): Promise<void> {

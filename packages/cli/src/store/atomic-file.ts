@@ -5,21 +5,49 @@
  * in their place would take them away from everybody else.
  */
 
-import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { constants, createWriteStream, readSync, writeSync } from "node:fs";
-import { copyFile, type FileHandle, open, realpath, rename, rm, stat } from "node:fs/promises";
+import {
+  close,
+  closeSync,
+  constants,
+  copyFileSync,
+  createWriteStream,
+  fchmod,
+  fstatSync,
+  ftruncateSync,
+  openSync,
+  readSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  statSync,
+  write,
+  writeSync,
+} from "node:fs";
+import { open, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { PassThrough, type Transform, type Writable } from "node:stream";
+import { promisify } from "node:util";
 import * as zlib from "node:zlib";
 import { InitwrapError } from "../model/errors.ts";
+import { COPIED_BY_CHILD, copyByChild } from "./child-copy.ts";
 import { spent } from "./spent-memory.ts";
 import { removeAtExit } from "./temporary.ts";
 import { zstdCompressor } from "./zstd.ts";
 
 const CHUNK = 256 << 10;
-/** From this size on a child process that copies within the kernel pays for its start. Bytes. */
-export const COPIED_IN_KERNEL = 64 << 20;
+/** What is shorter than this is gathered: headers, documents and their padding go to a file in one write. Bytes. */
+const GATHERED = 64 << 10;
+
+const closeAsync = promisify(close);
+const chmodAsync = promisify(fchmod);
+const writeAsync = promisify(write) as unknown as (
+  fd: number,
+  bytes: Uint8Array,
+  offset: number,
+  length: number,
+  position: number,
+) => Promise<{ bytesWritten: number }>;
 
 /** Of the files that this process makes: no two have one temporary name. */
 let count = 0;
@@ -39,7 +67,7 @@ export class NewFile {
   #position = 0;
   readonly #path: string;
   readonly #temporary: string;
-  #handle: FileHandle | undefined;
+  #fd: number | undefined;
   /** What takes the bytes one behind the other, where there is no file. */
   readonly #stream: Writable | undefined;
   #letGo: () => void = () => {};
@@ -47,20 +75,23 @@ export class NewFile {
   readonly #drained: Promise<void> | undefined;
   readonly #signal: AbortSignal | undefined;
   #mode: number | undefined;
+  /** The file's last bytes before `#position`, which are not in it yet. */
+  readonly #gathered: Buffer = Buffer.allocUnsafe(GATHERED);
+  #held = 0;
   #done = false;
   #broken = false;
 
   private constructor(
     path: string,
     temporary: string,
-    target: FileHandle | Writable,
+    target: number | Writable,
     coder: Transform | undefined,
     signal: AbortSignal | undefined,
   ) {
     this.#path = path;
     this.#temporary = temporary;
-    if ("fd" in target && "chmod" in target) this.#handle = target;
-    else this.#stream = target as Writable;
+    if (typeof target === "number") this.#fd = target;
+    else this.#stream = target;
     this.#coder = coder;
     this.#signal = signal;
     this.#drained = coder && this.#drain(coder);
@@ -68,13 +99,14 @@ export class NewFile {
     this.#drained?.catch(() => {});
   }
 
+  /** Nothing is waited for unless it is a pipe or a device: see `cloneFrom`. */
   static async create(given: string, codec: "gzip" | "zstd" | undefined, signal?: AbortSignal): Promise<NewFile> {
     const { path, stream, mode } = await placeOf(given, signal);
     const temporary = join(
       dirname(path),
       `.${basename(path)}.initwrap-${process.pid}-${(count++).toString(36)}${Date.now().toString(36)}`,
     );
-    const target = stream ?? (await open(temporary, "wx", 0o666));
+    const target = stream ?? openSync(temporary, "wx", 0o666);
     const coder =
       codec === "gzip"
         ? zlib.createGzip({ chunkSize: CHUNK })
@@ -96,7 +128,14 @@ export class NewFile {
     if (bytes.length === 0) return;
     if (this.#coder) {
       if (!this.#coder.write(bytes)) await Promise.race([once(this.#coder, "drain"), this.#drained]);
-    } else await this.#put(bytes, this.#position);
+    } else if (this.#fd === undefined || bytes.length >= GATHERED) {
+      await this.#flush();
+      await this.#put(bytes, this.#position);
+    } else {
+      if (this.#held + bytes.length > GATHERED) await this.#flush();
+      this.#gathered.set(bytes, this.#held);
+      this.#held += bytes.length;
+    }
     this.#position += bytes.length;
     this.written += bytes.length;
     spent(bytes.length);
@@ -104,29 +143,27 @@ export class NewFile {
 
   /** Takes back everything behind `position`. A compressed file or a pipe cannot: then `commit` will refuse. */
   async rewind(position: number): Promise<void> {
-    if (this.#handle && !this.#coder) {
-      await this.#handle.truncate(position).catch(() => {
-        this.#broken = true;
-      });
-      this.#position = position;
-    } else this.#broken = true;
+    if (this.#fd === undefined || this.#coder) {
+      this.#broken = true;
+      return;
+    }
+    // What is in the file behind this is written over, or cut off at the end.
+    this.#held = Math.max(0, this.#held - (this.#position - position));
+    this.#position = position;
   }
 
-  /** Begins the file with the first `end` bytes of another: shared blocks where the file system can, else a copy. */
+  /**
+   * Begins the file with the first `end` bytes of another: shared blocks where the file system can, else a copy. A large one
+   * is under way as soon as the program gets to its next `await`: whatever else it does then is done meanwhile.
+   */
   async cloneFrom(source: CloneSource, end: number): Promise<void> {
-    if (this.#handle && !this.#coder && source.codec === undefined && source.file !== undefined) {
-      // Under a name of its own: a clone that fails removes its target.
-      const clone = `${this.#temporary}-clone`;
-      try {
-        await copyFile(source.file, clone, constants.COPYFILE_FICLONE_FORCE);
-        await this.#adopt(clone, end);
-        return;
-      } catch (cause) {
-        await rm(clone, { force: true });
-        if ((cause as { code?: string }).code === "ENOSPC") throw cause;
-      }
-      if (end >= COPIED_IN_KERNEL && (await this.#copyInKernel(source.fd, clone, end))) return;
-      await this.#copy(source.fd, end);
+    if (this.#fd !== undefined && !this.#coder && source.codec === undefined && source.file !== undefined) {
+      if (this.#share(source.file)) {
+        this.#position = end;
+      } else if (end >= COPIED_BY_CHILD && (await copyByChild(source.fd, this.#fd, end, this.#signal))) {
+        this.#position = end;
+        this.written += end;
+      } else await this.#copy(source.fd, this.#fd, end);
       return;
     }
     for await (const chunk of source.prefix(end)) await this.write(chunk);
@@ -140,14 +177,16 @@ export class NewFile {
     }
     this.#signal?.throwIfAborted();
     this.#done = true;
-    if (!this.#handle) return endOf(this.#stream);
+    if (this.#fd === undefined) return endOf(this.#stream);
     try {
-      if (this.#mode !== undefined) await this.#handle.chmod(this.#mode);
-      await this.#handle.close();
+      await this.#flush();
+      // A copy brought the whole of its source; of a blob that was taken back something may stand there.
+      if (!this.#coder && fstatSync(this.#fd).size > this.#position) ftruncateSync(this.#fd, this.#position);
+      if (this.#mode !== undefined) await chmodAsync(this.#fd, this.#mode);
+      await this.#close();
       await rename(this.#temporary, this.#path);
     } catch (cause) {
-      // It is open still when the mode could not be set; closing it twice does no harm.
-      await this.#handle.close().catch(() => {});
+      await this.#close().catch(() => {});
       await rm(this.#temporary, { force: true });
       throw cause;
     } finally {
@@ -161,51 +200,42 @@ export class NewFile {
     this.#done = true;
     this.#coder?.destroy();
     if (this.#stream && !isShared(this.#stream)) this.#stream.destroy();
-    if (!this.#handle) return;
-    await this.#handle.close().catch(() => {});
+    if (this.#fd === undefined) return;
+    await this.#close().catch(() => {});
     await rm(this.#temporary, { force: true });
     this.#letGo();
   }
 
-  /** Takes a copy of the source as the file's beginning, cut after `end` bytes. */
-  async #adopt(copy: string, end: number): Promise<void> {
-    await this.#handle!.close();
-    // A rename that replaces a file makes ext4 write out the new one's blocks at once (auto_da_alloc in ext4(5)).
-    await rm(this.#temporary);
-    await rename(copy, this.#temporary);
-    this.#handle = await open(this.#temporary, "r+");
-    await this.#handle.truncate(end);
-    this.#position = end;
+  async #close(): Promise<void> {
+    const fd = this.#fd;
+    this.#fd = undefined;
+    if (fd !== undefined) await closeAsync(fd);
   }
 
-  /**
-   * Lets `cp` copy the source. Node has no copy_file_range(2) of its own: a loop of reads and writes takes every byte
-   * through user space, and `fs.copyFile` cannot be interrupted. False where `cp` is missing or fails: the loop that
-   * follows then copies, or says what is wrong.
-   */
-  async #copyInKernel(fd: number, copy: string, end: number): Promise<boolean> {
+  /** Makes the file a clone of the source, of which it may be cut later. False where the file system cannot. */
+  #share(source: string): boolean {
+    // Under a name of its own: a clone that fails removes its target.
+    const clone = `${this.#temporary}-clone`;
     try {
-      const child = spawn("cp", ["/dev/stdin", copy], {
-        stdio: [fd, "ignore", "ignore"],
-        ...(this.#signal && { signal: this.#signal }),
-      });
-      // Until it has ended, an interrupted one too could still make its target. A failed start has an error before.
-      child.on("error", () => {});
-      const code = await new Promise<number | null>((resolve) => child.on("close", resolve));
-      this.#signal?.throwIfAborted();
-      if (code !== 0 || (await stat(copy)).size < end) return false;
-      await this.#adopt(copy, end);
-      this.written += end;
+      copyFileSync(source, clone, constants.COPYFILE_FICLONE_FORCE);
+      const empty = this.#fd!;
+      this.#fd = openSync(clone, "r+");
+      closeSync(empty);
+      // A rename that replaces a file makes ext4 write out the new one's blocks at once (auto_da_alloc in ext4(5)).
+      rmSync(this.#temporary);
+      renameSync(clone, this.#temporary);
       return true;
-    } finally {
-      await rm(copy, { force: true });
+    } catch (cause) {
+      rmSync(clone, { force: true });
+      const { code, syscall } = cause as NodeJS.ErrnoException;
+      if (code === "ENOSPC" || syscall !== "copyfile") throw cause;
+      return false;
     }
   }
 
   /** One buffer for the whole copy: twice as fast as streams, which allocate for every chunk. */
-  async #copy(fd: number, end: number): Promise<void> {
+  async #copy(fd: number, target: number, end: number): Promise<void> {
     const buffer = Buffer.allocUnsafe(CHUNK);
-    const target = this.#handle!.fd;
     for (let at = 0, turn = 0; at < end; turn++) {
       const got = readSync(fd, buffer, 0, Math.min(CHUNK, end - at), at);
       if (got === 0) throw new InitwrapError("ARCHIVE_TRUNCATED", "the source became shorter while it was copied");
@@ -222,11 +252,17 @@ export class NewFile {
     this.written += end;
   }
 
+  async #flush(): Promise<void> {
+    if (this.#held === 0) return;
+    await this.#put(this.#gathered.subarray(0, this.#held), this.#position - this.#held);
+    this.#held = 0;
+  }
+
   async #put(bytes: Uint8Array, at: number): Promise<void> {
-    if (this.#handle) {
+    if (this.#fd !== undefined) {
       let done = 0;
       while (done < bytes.length) {
-        done += (await this.#handle.write(bytes, done, bytes.length - done, at + done)).bytesWritten;
+        done += (await writeAsync(this.#fd, bytes, done, bytes.length - done, at + done)).bytesWritten;
       }
     } else {
       const { promise, resolve, reject } = Promise.withResolvers<void>();
@@ -268,8 +304,8 @@ async function placeOf(given: string, signal: AbortSignal | undefined): Promise<
   if (own !== undefined)
     return { path: given, stream: quiet(createWriteStream("", { fd: Number(own), autoClose: false })) };
   // A link stays one, and what it leads to is replaced.
-  const path = await realpath(given).catch(() => given);
-  const found = await stat(given).catch(() => undefined);
+  const path = tried(() => realpathSync.native(given)) ?? given;
+  const found = tried(() => statSync(given));
   if (found?.isDirectory() || (!found && given.endsWith("/")))
     throw Object.assign(new Error(given), { code: "EISDIR" });
   if (found?.isFIFO()) {
@@ -278,6 +314,15 @@ async function placeOf(given: string, signal: AbortSignal | undefined): Promise<
   }
   if (found && !found.isFile()) return { path: given, stream: quiet((await open(given, "w")).createWriteStream()) };
   return { path, ...(found ? { mode: found.mode & 0o7777 } : {}) };
+}
+
+/** Undefined where it fails. */
+function tried<T>(work: () => T): T | undefined {
+  try {
+    return work();
+  } catch {
+    return undefined;
+  }
 }
 
 /** Who writes is told by the write; without a listener the process would end. */
