@@ -1,5 +1,17 @@
+import { execFileSync } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
-import { closeSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  rmdirSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, describe, expect, it } from "vitest";
@@ -13,12 +25,16 @@ writeFileSync(source, bytes);
 const digest = (data: Uint8Array) => createHash("sha256").update(data).digest("hex");
 
 /** Where the file system shares blocks, nothing is copied and a few of these cases fall together. */
-async function copy(target: string, end: number, signal?: AbortSignal): Promise<void> {
-  const fd = openSync(source, "r");
+async function copy(
+  target: string,
+  end: number,
+  { file: from = source, fd: given, signal }: { file?: string; fd?: number; signal?: AbortSignal } = {},
+): Promise<void> {
+  const fd = given ?? openSync(from, "r");
   const file = await NewFile.create(target, undefined, signal);
   try {
     const none = async function* () {};
-    await file.cloneFrom({ file: source, codec: undefined, fd, prefix: none }, end);
+    await file.cloneFrom({ file: from, codec: undefined, fd, prefix: none }, end);
     expect(file.position).toBe(end);
     await file.write(Buffer.from("tail"));
     await file.commit();
@@ -26,7 +42,7 @@ async function copy(target: string, end: number, signal?: AbortSignal): Promise<
     await file.discard();
     throw cause;
   } finally {
-    closeSync(fd);
+    if (given === undefined) closeSync(fd);
   }
 }
 
@@ -35,7 +51,6 @@ describe("the beginning of a large file copied into a new one", () => {
   afterEach(() => {
     process.env["PATH"] = path;
   });
-  afterAll(() => rmSync(folder, { recursive: true }));
 
   it.each([
     ["with cat", undefined],
@@ -50,9 +65,79 @@ describe("the beginning of a large file copied into a new one", () => {
     expect(readdirSync(folder)).toEqual(["source"]);
   });
 
-  it("leaves nothing behind when it is interrupted", async () => {
-    const done = copy(join(folder, "target"), SIZE, AbortSignal.abort(new Error("interrupted")));
-    await expect(done).rejects.toThrow("interrupted");
+  it("is all of the source, where a source that stands open has been read from before", async () => {
+    const target = join(folder, "target");
+    const fd = openSync(source, "r");
+    readSync(fd, Buffer.alloc(1000), 0, 1000, null);
+    await copy(target, SIZE, { fd });
+    const next = Buffer.alloc(100);
+    readSync(fd, next, 0, 100, null);
+    closeSync(fd);
+    expect(next.equals(bytes.subarray(1000, 1100))).toBe(true);
+    expect(digest(readFileSync(target))).toBe(digest(Buffer.concat([bytes, Buffer.from("tail")])));
+    rmSync(target);
+  });
+
+  it("is missed when the source has become shorter, and nothing is left behind", async () => {
+    const short = join(folder, "short");
+    writeFileSync(short, bytes.subarray(0, 70 << 20));
+    await expect(copy(join(folder, "target"), SIZE, { file: short })).rejects.toThrow("became shorter");
+    rmSync(short);
     expect(readdirSync(folder)).toEqual(["source"]);
+  });
+
+  it("leaves nothing behind on a full disk, and says so", async (context) => {
+    if (process.getuid?.() !== 0) return context.skip("mounting a small file system needs root");
+    const disk = join(folder, "disk");
+    mkdirSync(disk);
+    execFileSync("mount", ["-t", "tmpfs", "-o", "size=40m", "tmpfs", disk]);
+    try {
+      await expect(copy(join(disk, "target"), SIZE)).rejects.toThrow("ENOSPC");
+      expect(readdirSync(disk)).toEqual([]);
+    } finally {
+      execFileSync("umount", [disk]);
+      rmdirSync(disk);
+    }
+  });
+
+  it.each([
+    ["before it begins", (stop: () => void) => stop()],
+    ["while it is made", (stop: () => void) => setTimeout(stop, 5)],
+  ])("leaves nothing behind when it is interrupted %s", async (_, when) => {
+    const stop = new AbortController();
+    when(() => stop.abort(new Error("interrupted")));
+    await expect(copy(join(folder, "target"), SIZE, { signal: stop.signal })).rejects.toThrow("interrupted");
+    expect(readdirSync(folder)).toEqual(["source"]);
+  });
+});
+
+describe("what is written in small pieces and in large ones", () => {
+  afterAll(() => rmSync(folder, { recursive: true }));
+
+  it("stands in the file in its order, without what was taken back", async () => {
+    const target = join(folder, "pieces");
+    const file = await NewFile.create(target, undefined);
+    const expected: Buffer[] = [];
+    let at = 0;
+    const add = async (length: number, isKept = true) => {
+      const piece = bytes.subarray(at, at + length);
+      await file.write(piece);
+      if (isKept) expected.push(piece);
+      at += length;
+    };
+    for (const length of [1, 512, 70_000, 65_535, 2, 65_536, 300_000, 0, 7]) await add(length);
+    // Taken back: what has not reached the file yet, what has, and both.
+    for (const lengths of [[100, 200], [70_000], [10, 70_000, 20], [60_000, 60_000]]) {
+      const mark = file.position;
+      for (const length of lengths) await add(length, false);
+      await file.rewind(mark);
+      expect(file.position).toBe(mark);
+      await add(3);
+    }
+    const mark = file.position;
+    await add(1 << 20, false);
+    await file.rewind(mark);
+    await file.commit();
+    expect(readFileSync(target).equals(Buffer.concat(expected))).toBe(true);
   });
 });
