@@ -159,6 +159,7 @@ export class NewFile {
   async cloneFrom(source: CloneSource, end: number): Promise<void> {
     if (this.#fd !== undefined && !this.#coder && source.codec === undefined && source.file !== undefined) {
       if (this.#share(source.file)) {
+        if (fstatSync(this.#fd).size < end) throw shorter();
         this.#position = end;
       } else if (end >= COPIED_BY_CHILD && (await copyByChild(source.fd, this.#fd, end, this.#signal))) {
         this.#position = end;
@@ -238,7 +239,7 @@ export class NewFile {
     const buffer = Buffer.allocUnsafe(CHUNK);
     for (let at = 0, turn = 0; at < end; turn++) {
       const got = readSync(fd, buffer, 0, Math.min(CHUNK, end - at), at);
-      if (got === 0) throw new InitwrapError("ARCHIVE_TRUNCATED", "the source became shorter while it was copied");
+      if (got === 0) throw shorter();
       let done = 0;
       while (done < got) done += writeSync(target, buffer, done, got - done, at + done);
       at += got;
@@ -283,6 +284,10 @@ export class NewFile {
       spent(chunk.length);
     }
   }
+}
+
+function shorter(): InitwrapError {
+  return new InitwrapError("ARCHIVE_TRUNCATED", "the source became shorter while it was copied");
 }
 
 interface Place {
