@@ -239,7 +239,7 @@ const PROGRAM_START = `"use strict";
 
 /** Modules that take a millisecond or more to load, and of which many runs need nothing. */
 const LATE =
-  "child_process|crypto|diagnostics_channel|fs/promises|http|https|net|readline|stream|stream/promises|timers/promises|tls|util|worker_threads|zlib";
+  "child_process|crypto|diagnostics_channel|fs/promises|http|https|net|readline|stream|stream/promises|timers/promises|tls|util|v8|vm|worker_threads|zlib";
 const LATE_REQUIRE = new RegExp(
   `^( *(?:(?:var|const) )?[\\w$]+ = )(?:__toESM\\()?require\\(("node:(?:${LATE})")(?:\\), 1)?\\);$`,
   "gm",

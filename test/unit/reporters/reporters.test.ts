@@ -221,7 +221,7 @@ describe("the choice", () => {
 
   it("writes to the file that was named, and says when it cannot", async () => {
     const folder = await mkdtemp(join(tmpdir(), "initwrap-report-"));
-    const options = { version: "1", paint: CONTEXT.paint, silent: true, environment: {} };
+    const options = { look: () => CONTEXT, silent: true, environment: {} };
     const file = join(folder, "findings.sarif");
     await writeReports([report("Dockerfile", TEXT, STOP)], { reporter: "sarif", file }, options);
     expect(JSON.parse(await readFile(file, "utf8")).runs[0].results).toHaveLength(1);

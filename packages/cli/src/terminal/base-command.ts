@@ -182,8 +182,7 @@ export abstract class BaseCommand extends RunnableCommand {
     }));
     this.reported = true;
     await writeReports(reports, this.reporting, {
-      version: this.config.version,
-      paint: this.paint,
+      look: () => ({ version: this.config.version, paint: this.paint }),
       silent: this.silent,
       environment: process.env,
     });

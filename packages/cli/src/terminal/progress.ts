@@ -27,10 +27,13 @@ type Terminal = Pick<NodeJS.WriteStream, "write"> & Partial<Pick<NodeJS.WriteStr
 /** The progress of a mode. Throws USAGE for `tty` where there is no terminal. */
 export function progressFor(
   mode: ProgressMode,
-  stream: NodeJS.WriteStream = process.stderr,
+  given?: NodeJS.WriteStream,
   environment: NodeJS.ProcessEnv = process.env,
   now: () => number = monotonic,
 ): Progress {
+  // What is written in spite of it, such as an outcome of a list, opens the stream; it takes milliseconds.
+  if (mode === "quiet" && !given) return plainProgress(lateStandardError, Number.POSITIVE_INFINITY, now);
+  const stream = given ?? process.stderr;
   if (mode === "tty" && !stream.isTTY) {
     throw new InitwrapError("USAGE", "--progress tty: standard error is no terminal", { hint: "Say plain or auto." });
   }
@@ -38,6 +41,8 @@ export function progressFor(
   const moves = mode === "tty" || (mode === "auto" && stream.isTTY && environment["TERM"] !== "dumb");
   return moves ? liveProgress(stream, paintFor(stream, environment), now) : plainProgress(stream, LARGE, now);
 }
+
+const lateStandardError: Terminal = { write: (...words: [string]) => process.stderr.write(...words) };
 
 /** Milliseconds. `performance` would first have to be loaded, also by runs that show nothing. */
 function monotonic(): number {

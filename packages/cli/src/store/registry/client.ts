@@ -8,6 +8,7 @@ import type { Descriptor } from "../../model/descriptor.ts";
 import { type Digest, digestOf, isDigest } from "../../model/digest.ts";
 import { InitwrapError } from "../../model/errors.ts";
 import { DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST } from "../../model/media-types.ts";
+import { monotonic } from "../monotonic.ts";
 import { parseChallenges } from "./challenge.ts";
 import {
   ExchangeError,
@@ -380,12 +381,12 @@ export class RegistryClient {
 
 /** A stream that trickles is as bad as one that stands still: curl's speed limit, for bodies of any length. */
 class Pace {
-  #since = performance.now();
+  #since = monotonic();
   #bytes = 0;
 
   add(bytes: number, host: string): void {
     this.#bytes += bytes;
-    const now = performance.now();
+    const now = monotonic();
     if (now - this.#since < SLOW_WINDOW) return;
     if (this.#bytes < SLOW_BYTES) throw new ExchangeError(`${host} sends next to nothing`, { retryable: true });
     this.#since = now;

@@ -8,7 +8,7 @@
  *
  * Source: containers-registries.conf(5); TOML 1.0.
  */
-import { readdir, readFile } from "node:fs/promises";
+import { readdirSync, readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { InitwrapError } from "../../model/errors.ts";
@@ -46,20 +46,38 @@ export async function readRegistryRules(env: Environment): Promise<readonly Regi
     for (const rule of parseRegistryRules(text, path)) rules.set(rule.prefix, rule);
   };
   for (const path of main) {
-    const text = await readFile(path, "utf8").catch(() => undefined);
+    const text = readIfThere(path);
     if (text === undefined) continue;
     add(text, path);
     break;
   }
   const folders = named ? [] : ["/etc/containers/registries.conf.d", join(config, "containers/registries.conf.d")];
   for (const folder of folders) {
-    for (const name of (await readdir(folder).catch(() => [])).sort()) {
+    for (const name of namesIn(folder)) {
       if (!name.endsWith(".conf")) continue;
       const path = join(folder, name);
-      add(await readFile(path, "utf8").catch(() => ""), path);
+      add(readIfThere(path) ?? "", path);
     }
   }
   return [...rules.values()];
+}
+
+// Small files that mostly are not there: waiting for them is less than loading what would not wait.
+
+function readIfThere(path: string): string | undefined {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return undefined;
+  }
+}
+
+function namesIn(folder: string): readonly string[] {
+  try {
+    return readdirSync(folder).sort();
+  } catch {
+    return [];
+  }
 }
 
 /** The rule for `name` (`host/path`, no tag): the longest prefix that ends at a `/`, `:` or `@` of the name or at its end. */

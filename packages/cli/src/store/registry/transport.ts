@@ -17,6 +17,7 @@ import {
   type IncomingMessage,
   type RequestOptions,
 } from "node:http";
+import { monotonic } from "../monotonic.ts";
 import { ExchangeError, redactUrl } from "./failures.ts";
 import { type Environment, isLoopback, proxyFor } from "./proxy.ts";
 
@@ -215,7 +216,7 @@ export class Transport {
       },
       signal: watch.signal,
     };
-    const started = performance.now();
+    const started = monotonic();
     let status = 0;
     try {
       const response = await this.#send(route, options, body, watch);
@@ -227,7 +228,7 @@ export class Transport {
       if (watch.sourceFault) throw watch.sourceFault.error;
       throw toExchangeError(watch.signal.aborted ? watch.signal.reason : error, url);
     } finally {
-      this.#options.onExchange?.({ method, url: redactUrl(url), status, milliseconds: performance.now() - started });
+      this.#options.onExchange?.({ method, url: redactUrl(url), status, milliseconds: monotonic() - started });
     }
   }
 
@@ -371,9 +372,9 @@ class Watch {
     this.#start(this.limits.headers, "no answer");
   }
 
-  /** Not beyond `end`, in milliseconds of `performance.now()`. */
+  /** Not beyond `end`, in milliseconds of `monotonic()`. */
   awaitBytes(end: number): void {
-    const left = end - performance.now();
+    const left = end - monotonic();
     const late = "the answer did not end in time";
     if (left <= 0) throw new ExchangeError(late, { retryable: true });
     if (left > this.limits.idle) this.#start(this.limits.idle, "no more of the answer came");
@@ -462,7 +463,7 @@ class Response implements ExchangeResponse {
 
   /** The body of an answer that has to be complete soon. */
   #small(): AsyncGenerator<Uint8Array, void, undefined> {
-    return this.#read(performance.now() + this.#watch.limits.small);
+    return this.#read(monotonic() + this.#watch.limits.small);
   }
 
   async bytes(limit: number): Promise<Uint8Array> {

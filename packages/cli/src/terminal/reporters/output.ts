@@ -1,10 +1,9 @@
 /** Where a reporter's text goes: a file, stdout when the run leaves it free, or stderr for lines. */
 import { writeFile } from "node:fs/promises";
 import { InitwrapError } from "../../model/errors.ts";
-import type { Paint } from "../colour.ts";
 import { writeLine, writeProduct } from "../streams.ts";
 import { chooseReporter, isDocument, loadReporter } from "./index.ts";
-import type { Report } from "./report.ts";
+import type { Report, ReportContext } from "./report.ts";
 
 export interface Reporting {
   /** The value of `--reporter`. */
@@ -29,8 +28,8 @@ export function checkReporting({ reporter, file, stdoutTaken }: Reporting): void
 }
 
 export interface ReportOptions {
-  readonly version: string;
-  readonly paint: Paint;
+  /** Asked for when there is something to write: a colour depends on the stream, which takes time to open. */
+  readonly look: () => ReportContext;
   /** Say nothing on stderr. */
   readonly silent: boolean;
   readonly environment: Readonly<Record<string, string | undefined>>;
@@ -40,13 +39,14 @@ export interface ReportOptions {
 export async function writeReports(
   reports: readonly Report[],
   reporting: Reporting,
-  { version, paint, silent, environment }: ReportOptions,
+  { look, silent, environment }: ReportOptions,
 ): Promise<void> {
   const name = chooseReporter(reporting.reporter, environment);
   const quiet = !isDocument(name) && reporting.file === undefined;
   if (quiet && (silent || reports.every(({ findings }) => findings.length === 0))) return;
   const reporter = await loadReporter(name);
   // A file is not a terminal, and a CI system that reads lines takes colours as text.
+  const { version, paint } = look();
   const plain = reporting.file !== undefined || name !== "pretty";
   const text = reporter(reports, { version, paint: plain ? (_format, words) => words : paint });
   if (reporting.file !== undefined) await writeFileOf(reporting.file, text === "" ? "" : `${text}\n`);
