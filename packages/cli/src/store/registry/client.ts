@@ -194,10 +194,11 @@ export class RegistryClient {
    * anew from where it has to. `use` sees only accepted responses; an ExchangeError it lets through is classified too.
    */
   async once<T>(call: Call, use: (response: ExchangeResponse) => Promise<T>): Promise<T> {
+    const first = await this.#firstAnswer(call);
     const url = await this.url(call.target);
     const asked = { method: call.method, url, where: this.where };
     try {
-      const response = await this.#authenticated(call, url);
+      const response = await this.#authenticated(call, url, first);
       if (call.accept.includes(response.status)) return await use(response);
       const complaints = await readComplaints(response);
       const failure = responseError({ ...asked, url: response.url }, response.status, complaints);
@@ -230,13 +231,21 @@ export class RegistryClient {
     return call.from === undefined ? [own] : [own, `repository:${call.from}:pull`];
   }
 
-  async #authenticated(call: Call, url: URL): Promise<ExchangeResponse> {
+  /** See RegistrySession. */
+  async #firstAnswer({ method, target, headers }: Call): Promise<ExchangeResponse | undefined> {
+    if (method !== "GET" || target instanceof URL) return undefined;
+    const { host, repository } = this.endpoint;
+    return this.session.firstAnswer(host, { path: `/v2/${repository}/${target}`, ...(headers ? { headers } : {}) });
+  }
+
+  /** `answer` is what the same request was answered already, without credentials. */
+  async #authenticated(call: Call, url: URL, answer?: ExchangeResponse): Promise<ExchangeResponse> {
     const { transport } = this.session;
     const authorizer = this.session.authorizer(this.endpoint);
     const scopes = this.#scopes(call);
     const own = url.origin === new URL(await this.session.origin(this.endpoint.host)).origin;
     // An upload may be continued at another host (a signed URL): our token is not for that one.
-    const authorization = own ? await authorizer.header(scopes) : undefined;
+    const authorization = own && !answer ? await authorizer.header(scopes) : undefined;
     const request: ExchangeRequest = {
       method: call.method,
       url,
@@ -244,7 +253,7 @@ export class RegistryClient {
       ...(call.headers ? { headers: call.headers } : {}),
       ...(call.body === undefined ? {} : { body: call.body }),
     };
-    const first = await transport.exchange(request);
+    const first = answer ?? (await transport.exchange(request));
     if (first.status !== 401 || !own || first.url.origin !== url.origin) return first;
     const challenges = parseChallenges(first.headerValues("www-authenticate"));
     const complaints = await readComplaints(first);

@@ -9,7 +9,7 @@ import { type Endpoint, type HostSettings, hostSettings } from "./hosts.ts";
 import type { Environment } from "./proxy.ts";
 import { DEFAULT_RETRY, type RetryPolicy } from "./retry.ts";
 import { Authorizer } from "./token.ts";
-import { type TimeLimits, Transport, type TransportOptions } from "./transport.ts";
+import { type ExchangeResponse, type TimeLimits, Transport, type TransportOptions } from "./transport.ts";
 
 /** Amazon's registry takes no pieces under 5 MiB. Bytes. */
 const DEFAULT_PIECE = 8 * 1024 * 1024;
@@ -96,13 +96,32 @@ export class RegistrySession {
    * Loopback is asked in plain first, for that is what a registry on loopback nearly always speaks and nobody listens
    * in; a host that the user named insecure is asked over TLS first, so that no password goes in plain without need.
    */
-  origin(host: string): Promise<string> {
-    if (!this.transport.allowsPlain(host)) return Promise.resolve(`https://${host}`);
+  async origin(host: string): Promise<string> {
+    if (!this.transport.allowsPlain(host)) return `https://${host}`;
     const known = this.#origins.get(host);
     if (known) return known;
+    const { origin, answer } = await this.#find(host, { path: "/v2/" });
+    await answer?.discard();
+    return origin;
+  }
+
+  /**
+   * The answer to a GET that has to be made in any case, where it is the first to a host of which it is not known what it
+   * speaks: finding that out by a request of its own would be a round trip more. It carries no credentials, so that what comes
+   * may be a 401. Undefined when the origin is known or about to be, and when there was no answer that can be told as one.
+   */
+  async firstAnswer(host: string, request: FirstRequest): Promise<ExchangeResponse | undefined> {
+    if (!this.transport.allowsPlain(host) || this.#origins.has(host)) return undefined;
+    return (await this.#find(host, request)).answer;
+  }
+
+  #find(host: string, request: FirstRequest): Promise<Found> {
     const order = this.hosts.insecure(host) ? ["https", "http"] : ["http", "https"];
-    const found = this.#firstThatSpeaks(host, order);
-    this.#origins.set(host, found);
+    const found = this.#firstThatSpeaks(host, order, request);
+    const origin = found.then((one) => one.origin);
+    // Whoever asked is told; for anyone else it is as if nobody had.
+    origin.catch(() => this.#origins.delete(host));
+    this.#origins.set(host, origin);
     return found;
   }
 
@@ -121,15 +140,17 @@ export class RegistrySession {
     return this.transport.close();
   }
 
-  async #firstThatSpeaks(host: string, schemes: readonly string[]): Promise<string> {
+  async #firstThatSpeaks(host: string, schemes: readonly string[], { path, headers }: FirstRequest): Promise<Found> {
     let likely = schemes[0];
     for (const scheme of schemes) {
+      const origin = `${scheme}://${host}`;
       try {
-        const response = await this.transport.exchange({ method: "GET", url: new URL(`${scheme}://${host}/v2/`) });
-        const body = await response.bytes(64 * 1024).catch(() => new Uint8Array());
+        const url = new URL(`${origin}${path}`);
+        const answer = await this.transport.exchange({ method: "GET", url, ...(headers ? { headers } : {}) });
+        if (scheme !== "http" || answer.status !== 400) return { origin, answer };
+        const body = await answer.bytes(64 * 1024).catch(() => new Uint8Array());
         // What Go's and nginx's TLS servers answer to plain HTTP.
-        const wantsTls = scheme === "http" && response.status === 400 && /HTTPS/.test(new TextDecoder().decode(body));
-        if (!wantsTls) return `${scheme}://${host}`;
+        if (!/HTTPS/.test(new TextDecoder().decode(body))) return { origin };
         likely = "https";
       } catch (error) {
         if (!(error instanceof ExchangeError)) throw error;
@@ -137,6 +158,18 @@ export class RegistrySession {
     }
     // Neither answered as it should: let the first real request fail, with its retries and its message.
     this.#origins.delete(host);
-    return `${likely}://${host}`;
+    return { origin: `${likely}://${host}` };
   }
+}
+
+/** A GET below a host: the path with its query, and what it carries. */
+interface FirstRequest {
+  readonly path: string;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+interface Found {
+  readonly origin: string;
+  /** Unread; undefined when nobody answered, or only to complain. */
+  readonly answer?: ExchangeResponse;
 }
