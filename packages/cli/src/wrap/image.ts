@@ -20,6 +20,7 @@ import { type Locator, parseLocator, withSchemeHint } from "../store/locator.ts"
 import { mediumOf } from "../store/media.ts";
 import { type Cargo, type TransferOutcome, transfer } from "../store/transfer.ts";
 import { checkCarried } from "./carried-blobs.ts";
+import { isLikelyNew, loadWhileWaiting } from "./early-work.ts";
 import { ENGINES, PATH_SCHEMES } from "./image-moves.ts";
 import { checkInitOptions } from "./init-options.ts";
 import { checkPath } from "./path-taken.ts";
@@ -124,13 +125,19 @@ async function wrapOne(request: WrapImageRequest): Promise<WrapImageResult> {
   const created = epochTime(env["SOURCE_DATE_EPOCH"]);
   const apply = request.apply ?? true;
   const given = await parseLocator(request.source, "source");
+  if (given.scheme === "registry") loadWhileWaiting();
   const target = await targetOf(request, given);
   const opened = await openSource(request, given, target, context);
   const { source, root, target: sink, inPlace } = opened;
   const copied = apply && PATH_SCHEMES.has(opened.locator.scheme) && !inPlace;
   let early: Sink | undefined;
+  let asked: Promise<Attached> | undefined;
   try {
     if (copied && PATH_SCHEMES.has(sink.scheme)) early = await openSink(sink, source, request.names ?? [], context);
+    else if (await isChangeAhead(request, opened)) {
+      early = await openSink(sink, source, request.names ?? [], context);
+      asked = source.attachments && attachmentsBeside(source);
+    }
     early?.prepare?.();
     const snapshot = await readSnapshot(root.descriptor, root.names, (descriptor) => readOrAbsent(source, descriptor));
     const plan = planImage(snapshot, {
@@ -172,7 +179,7 @@ async function wrapOne(request: WrapImageRequest): Promise<WrapImageResult> {
     // Asked while the blobs are on their way: a notice should cost no time.
     const attached =
       plan.changed && !planned.present
-        ? attachmentsOf(source, root, plan, sink, request.names ?? [], context)
+        ? (asked ?? attachmentsOf(source, root, plan, sink, request.names ?? [], context))
         : Promise.resolve([]);
     const isDone = !apply || planned.present || (!plan.changed && isSamePlace && !request.names?.length);
     const receipt = isDone
@@ -191,6 +198,14 @@ async function wrapOne(request: WrapImageRequest): Promise<WrapImageResult> {
     await early?.close();
     await source.close();
   }
+}
+
+/** True when something will most likely be written to a registry that the image comes from. See early-work.ts. */
+async function isChangeAhead(request: WrapImageRequest, { source, root, locator, target }: Opened): Promise<boolean> {
+  if (locator.scheme !== "registry" || target.scheme !== "registry") return false;
+  // What is there already, as in a list that is gone through again, is found out first.
+  if (request.apply === false || request.action === "undo" || request.skipPresent) return false;
+  return isLikelyNew(source, root.descriptor);
 }
 
 async function openSink(target: Locator, from: Source, names: readonly string[], context: StoreContext): Promise<Sink> {
@@ -311,10 +326,12 @@ async function carryOut(plan: ImagePlan, source: Source, sink: Sink, context: St
   }
 }
 
+/** Undefined where there is nobody to ask; null where the answer did not come. */
+type Attached = readonly Attachment[] | null | undefined;
+
 /**
  * What names the old digest: beside the source, or where nothing stands beside one, as in an engine, at the registry that the
- * result goes to. Undefined where there is nobody to ask; null where the answer did not come. Never fails: what is really
- * wrong shows in what is read and written.
+ * result goes to. Never fails: what is really wrong shows in what is read and written.
  */
 async function attachmentsOf(
   source: Source,
@@ -323,9 +340,9 @@ async function attachmentsOf(
   target: Locator,
   names: readonly string[],
   context: StoreContext,
-): Promise<readonly Attachment[] | null | undefined> {
+): Promise<Attached> {
   try {
-    if (source.attachments) return (await source.attachments()) ?? null;
+    if (source.attachments) return await attachmentsBeside(source);
     // A digest that was made up is nobody's.
     if (target.scheme !== "registry" || root.synthesized) return undefined;
     const { attachmentsAt } = await import("../store/registry/medium.ts");
@@ -335,11 +352,16 @@ async function attachmentsOf(
   }
 }
 
+async function attachmentsBeside(source: Source): Promise<Attached> {
+  try {
+    return (await source.attachments?.()) ?? null;
+  } catch {
+    return null;
+  }
+}
+
 /** A warning that names what is stale; a note where a registry did not say whether anything is; else nothing. */
-function staleFinding(
-  { before }: ImagePlan,
-  attachments: readonly Attachment[] | null | undefined,
-): readonly Diagnostic[] {
+function staleFinding({ before }: ImagePlan, attachments: Attached): readonly Diagnostic[] {
   const { digest } = before;
   if (attachments === null) return [{ code: "SIGNATURE_STALE", severity: "note", args: { digest } }];
   if (attachments === undefined || attachments.length === 0) return [];

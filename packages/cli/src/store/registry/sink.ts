@@ -13,7 +13,7 @@ import type { Receipt, Sink, Source } from "../contract.ts";
 import { MAX_MANIFEST, RegistryClient } from "./client.ts";
 import { RegistrySession } from "./session.ts";
 import { type RegistryOptions, RegistrySource } from "./source.ts";
-import { cancelUpload, isRepeatable, mountBlob, type Upload, uploadBlob } from "./upload.ts";
+import { cancelUpload, isRepeatable, mountBlob, openUpload, type Upload, uploadBlob } from "./upload.ts";
 
 export interface RegistrySinkOptions extends RegistryOptions {
   /** Where the blobs come from: at the same registry they are mounted, in the same repository they are there. */
@@ -52,6 +52,8 @@ export class RegistrySink implements Sink {
   readonly #owned: boolean;
   /** Uploads that a refused mount opened and that `put` may use, by digest. */
   readonly #uploads = new Map<string, Upload>();
+  /** An upload that was opened before there was anything to put. */
+  #spare: Promise<Upload | undefined> | undefined;
   /** Manifests that were stored here, and so can be tagged without being read again. */
   readonly #manifests = new Map<string, Uint8Array>();
   /** The last manifest put, not yet sent: as the root it is stored under its tag at once, which saves a request. */
@@ -64,6 +66,14 @@ export class RegistrySink implements Sink {
     this.#options = options;
     this.#session = session;
     this.#owned = owned;
+  }
+
+  /** Opens an upload: the new config needs one, and opening it needs nothing of the config. */
+  prepare(): void {
+    this.#spare ??= this.#opened()
+      .then(openUpload)
+      // It is asked for again by what needs it, with retries.
+      .catch(() => undefined);
   }
 
   async has(descriptor: Descriptor): Promise<boolean> {
@@ -96,7 +106,7 @@ export class RegistrySink implements Sink {
       return;
     }
     const client = await this.#opened();
-    const opened = this.#uploads.get(descriptor.digest);
+    const opened = this.#uploads.get(descriptor.digest) ?? (await this.#takeSpare());
     this.#uploads.delete(descriptor.digest);
     await uploadBlob(client, descriptor, this.#watched(descriptor, content), opened);
     this.#session.noteBlob(client.endpoint, descriptor.digest);
@@ -136,11 +146,18 @@ export class RegistrySink implements Sink {
 
   async close(): Promise<void> {
     const client = await this.#client?.catch(() => undefined);
-    const open = [...this.#uploads.values()];
+    const spare = await this.#takeSpare();
+    const open = [...this.#uploads.values(), ...(spare ? [spare] : [])];
     this.#uploads.clear();
     this.#pending = undefined;
     if (client) await Promise.all(open.map((upload) => cancelUpload(client, upload)));
     if (this.#owned) await this.#session.close();
+  }
+
+  #takeSpare(): Promise<Upload | undefined> | undefined {
+    const spare = this.#spare;
+    this.#spare = undefined;
+    return spare;
   }
 
   #opened(): Promise<RegistryClient> {

@@ -116,8 +116,8 @@ export async function uploadBlob(
   }
 }
 
-/** Opens an upload. A new one each time, unless `opened` is still unused. */
-async function start(client: RegistryClient): Promise<Upload> {
+/** Opens an upload, a new one each time. One attempt: throws Transient for what may pass. */
+export async function openUpload(client: RegistryClient): Promise<Upload> {
   return client.once(
     {
       method: "POST",
@@ -143,7 +143,7 @@ async function uploadWhole(
   await client.retrying(async (attempt) => {
     // The answer to the last attempt may be all that was lost.
     if (attempt > 1 && (await client.headBlob(descriptor))) return;
-    const current = upload ?? (await start(client));
+    const current = upload ?? (await openUpload(client));
     upload = undefined;
     try {
       await client.once(
@@ -172,7 +172,7 @@ async function uploadPieces(
   content: AsyncIterable<Uint8Array>,
   opened: Upload | undefined,
 ): Promise<void> {
-  let upload = opened ?? (await client.retrying(() => start(client)));
+  let upload = opened ?? (await client.retrying(() => openUpload(client)));
   try {
     let offset = 0;
     for await (const piece of pieces(
@@ -196,7 +196,7 @@ async function sendPiece(client: RegistryClient, upload: Upload, piece: Uint8Arr
     if (attempt > 1 && offset === 0) {
       // Everything there is so far is in memory, so there is nothing to ask for.
       await cancelUpload(client, current);
-      current = await start(client);
+      current = await openUpload(client);
     } else if (attempt > 1) {
       const state = await status(client, current);
       current = state.upload;
