@@ -85,16 +85,11 @@ describe("an image in a registry", () => {
     const asked = counter.requests
       .filter((line) => !isNotice(line))
       .map((line) => line.replace(/sha256:\w+/, "DIGEST").replace(/uploads\/.+/, "uploads/ID"));
-    expect([...asked.slice(0, 3), asked.at(-1)]).toEqual([
-      "GET /v2/",
-      "GET /v2/team/app/manifests/1",
-      "GET /v2/team/app/blobs/DIGEST",
-      "PUT /v2/team/app/manifests/init",
-    ]);
-    // Side by side the new layer, which is not there yet, and the new config, which nobody asks for.
+    expect([asked[0], asked.at(-1)]).toEqual(["GET /v2/team/app/manifests/1", "PUT /v2/team/app/manifests/init"]);
+    // Side by side the old config, and an upload for the new one, which nobody asks for; then the new layer, which is not there yet.
+    expect(asked.slice(1, 3).sort()).toEqual(["GET /v2/team/app/blobs/DIGEST", "POST /v2/team/app/blobs/uploads/"]);
     expect(asked.slice(3, -1).sort()).toEqual([
       "HEAD /v2/team/app/blobs/DIGEST",
-      "POST /v2/team/app/blobs/uploads/",
       "POST /v2/team/app/blobs/uploads/",
       "PUT /v2/team/app/blobs/uploads/ID",
       "PUT /v2/team/app/blobs/uploads/ID",
@@ -124,6 +119,21 @@ describe("an image in a registry", () => {
     expect(second.digest).toBe(first.digest);
     const undone = await wrapImage({ source: `registry:${names[0]}`, names, env, action: "undo" });
     expect(undone.digest).toBe(image.root.digest);
+  });
+
+  it("is asked for no upload when it has the init, and one that was opened for nothing is cancelled", async () => {
+    const uploads = (): string[] => counter.requests.filter((line) => line.includes("/uploads/"));
+    const place = `${counter.host}/team/idle:1`;
+    await put(`${registry.host}/team/idle:1`, image);
+    await wrapImage({ source: `registry:${place}`, names: [place], env });
+    counter.arm(-1, undefined);
+    await wrapImage({ source: `registry:${place}`, names: [place], env });
+    expect(uploads()).toEqual([]);
+    await put(`${registry.host}/team/idle:2`, sampleImage({ config: { Entrypoint: ["supervisord", "-n"] } }));
+    await expect(wrapImage({ source: `registry:${counter.host}/team/idle:2`, names: [place], env })).rejects.toThrow(
+      /supervisord/,
+    );
+    expect(uploads().map((line) => line.split(" ")[0])).toEqual(["POST", "DELETE"]);
   });
 
   it("is mounted into another repository, and streamed to another registry, with the same digest", async () => {

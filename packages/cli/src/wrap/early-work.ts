@@ -3,7 +3,7 @@
  *
  * The wait for the first answer is used to load what every answer needs. When the image's first document is there and does not
  * have the init, the image will most likely be changed; what the change needs is begun then, beside the reading of the rest.
- * Nothing of it can be seen in the registry: an upload without content, which is cancelled when it is not used, and questions.
+ * Nothing of it can be seen in the registry: it is an upload without content, which is cancelled when it is not used.
  */
 import { initFor, initPlatforms } from "@initwrap/init-core";
 import type { Descriptor } from "../model/descriptor.ts";

@@ -131,13 +131,9 @@ async function wrapOne(request: WrapImageRequest): Promise<WrapImageResult> {
   const { source, root, target: sink, inPlace } = opened;
   const copied = apply && PATH_SCHEMES.has(opened.locator.scheme) && !inPlace;
   let early: Sink | undefined;
-  let asked: Promise<Attached> | undefined;
   try {
     if (copied && PATH_SCHEMES.has(sink.scheme)) early = await openSink(sink, source, request.names ?? [], context);
-    else if (await isChangeAhead(request, opened)) {
-      early = await openSink(sink, source, request.names ?? [], context);
-      asked = source.attachments && attachmentsBeside(source);
-    }
+    else if (await isChangeAhead(request, opened)) early = await openSink(sink, source, request.names ?? [], context);
     early?.prepare?.();
     const snapshot = await readSnapshot(root.descriptor, root.names, (descriptor) => readOrAbsent(source, descriptor));
     const plan = planImage(snapshot, {
@@ -176,16 +172,16 @@ async function wrapOne(request: WrapImageRequest): Promise<WrapImageResult> {
     if (inPlace && (plan.changed || request.names?.length)) {
       await (await mediumOf(sink.scheme)).checkInPlace?.(sink.location);
     }
-    // Asked while the blobs are on their way: a notice should cost no time.
+    const isDone = !apply || planned.present || (!plan.changed && isSamePlace && !request.names?.length);
+    const names = request.names ?? [];
+    const into = early ?? (isDone ? undefined : await openSink(sink, source, names, context));
+    const carried = into && !isDone ? carryOut(plan, source, into, context) : Promise.resolve(undefined);
+    // Asked while the blobs are on their way, and after them: a notice should cost no time.
     const attached =
       plan.changed && !planned.present
-        ? (asked ?? attachmentsOf(source, root, plan, sink, request.names ?? [], context))
+        ? soon().then(() => attachmentsOf(source, root, plan, sink, names, context))
         : Promise.resolve([]);
-    const isDone = !apply || planned.present || (!plan.changed && isSamePlace && !request.names?.length);
-    const receipt = isDone
-      ? undefined
-      : await carryOut(plan, source, early ?? (await openSink(sink, source, request.names ?? [], context)), context);
-    const attachments = await attached;
+    const [receipt, attachments] = await Promise.all([carried, attached]);
     const result = {
       ...planned,
       attachments: attachments ?? null,
@@ -342,7 +338,7 @@ async function attachmentsOf(
   context: StoreContext,
 ): Promise<Attached> {
   try {
-    if (source.attachments) return await attachmentsBeside(source);
+    if (source.attachments) return (await source.attachments()) ?? null;
     // A digest that was made up is nobody's.
     if (target.scheme !== "registry" || root.synthesized) return undefined;
     const { attachmentsAt } = await import("../store/registry/medium.ts");
@@ -352,12 +348,9 @@ async function attachmentsOf(
   }
 }
 
-async function attachmentsBeside(source: Source): Promise<Attached> {
-  try {
-    return (await source.attachments?.()) ?? null;
-  } catch {
-    return null;
-  }
+/** When the requests that are being made have been sent. */
+function soon(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }
 
 /** A warning that names what is stale; a note where a registry did not say whether anything is; else nothing. */

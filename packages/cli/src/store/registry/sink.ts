@@ -70,7 +70,9 @@ export class RegistrySink implements Sink {
 
   /** Opens an upload: the new config needs one, and opening it needs nothing of the config. */
   prepare(): void {
-    this.#spare ??= this.#opened()
+    // A moment later: what is being asked for now is waited for, and may have the connection that is there.
+    this.#spare ??= new Promise((resolve) => setImmediate(resolve))
+      .then(() => this.#opened())
       .then(openUpload)
       // It is asked for again by what needs it, with retries.
       .catch(() => undefined);
