@@ -1,5 +1,5 @@
 /** The code that V8 compiled, which a run leaves for the next one of the same command. */
-import { chown, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { chown, copyFile, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -70,6 +70,16 @@ describe("compiled code", () => {
     await run(["--help"]);
     await run(["image", "--help"]);
     expect(await files()).toEqual([]);
+  });
+
+  it("is kept for each medium of its own", async () => {
+    for (const word of ["Dockerfile", "docker-archive:app.tar"]) {
+      await writeFile(join(home, "Dockerfile"), 'FROM scratch\nENTRYPOINT ["/app"]\n');
+      await copyFile(join(import.meta.dirname, "../fixtures/samples/app.tar"), join(home, "app.tar"));
+      await run(["inspect", word.replace(/[^:]+$/, (name) => join(home, name))]);
+    }
+    const names = (await files()).map((name) => name.replace(/^.*?-(?=inspect)/, "")).sort();
+    expect(names).toEqual(["inspect", "inspect-docker-archive"]);
   });
 
   it("is kept where Node's variables say, or not at all", async () => {

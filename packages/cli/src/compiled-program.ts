@@ -22,10 +22,10 @@ type Program = typeof import("./main.ts");
 
 /** As in run-command.ts. */
 export function runCommand(argv: readonly string[], entry: string): Promise<void> {
-  return load(argv[0] ?? "").runCommand(argv, entry);
+  return load(argv[0] ?? "", argv).runCommand(argv, entry);
 }
 
-function load(command: string): Program {
+function load(command: string, argv: readonly string[]): Program {
   const file = fileURLToPath(new URL("main.cjs", import.meta.url));
   const require = createRequire(file);
   const folder = codeFolder();
@@ -34,7 +34,8 @@ function load(command: string): Program {
     if (folder !== undefined) enableCompileCache?.(folder);
     return require(file) as Program;
   }
-  const kept = folder === undefined || !/^[a-z-]+$/.test(command) ? undefined : keptCode(folder, command);
+  const kept =
+    folder === undefined || !/^[a-z-]+$/.test(command) ? undefined : keptCode(folder, `${command}${mediumIn(argv)}`);
   const cachedData = kept && readCode(kept);
   // It is ASCII, as esbuild writes it: V8 keeps one byte a character.
   const source = `(function (exports, require, module, __filename, __dirname) {${readFileSync(file, "latin1")}\n})`;
@@ -47,6 +48,18 @@ function load(command: string): Program {
   const module = { exports: {} };
   script.runInThisContext()(module.exports, require, module, file, dirname(file));
   return module.exports as Program;
+}
+
+/**
+ * A command needs other functions for an image in a registry than for one in a file, and what is kept is what the first run
+ * needed: each medium that a locator names has code of its own. At most one file a command and medium.
+ */
+function mediumIn(argv: readonly string[]): string {
+  for (const word of argv) {
+    const [, scheme] = /^(registry|docker|podman|oci|oci-archive|docker-archive|containers-storage):/.exec(word) ?? [];
+    if (scheme !== undefined) return `-${scheme}`;
+  }
+  return "";
 }
 
 /** A run that failed early has compiled little of what its command needs. */
