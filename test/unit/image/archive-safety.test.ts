@@ -1,19 +1,9 @@
 /** Archives from strangers: everything on which readers disagree is refused, with bounded memory and a coded error. */
 import { execFileSync, spawn } from "node:child_process";
-import {
-  createWriteStream,
-  existsSync,
-  linkSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from "node:fs";
+import { existsSync, linkSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { pipeline } from "node:stream/promises";
-import { createGzip, createZstdCompress, gzipSync } from "node:zlib";
+import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ArchiveSource } from "../../../packages/cli/src/store/archive.ts";
 import { END_OF_ARCHIVE, padding, tarHeader } from "../../../packages/cli/src/store/tar.ts";
@@ -259,29 +249,6 @@ describe("an archive from a stranger", () => {
     );
     await expect(wrapImage({ source: path, env: {} })).rejects.toMatchObject({ code: "ARCHIVE_INVALID" });
   });
-
-  // 1.2 GiB of zeros in one file of the archive.
-  it.each([
-    ["gzip", () => createGzip({ level: 1 })],
-    ["zstd", () => createZstdCompress()],
-  ] as const)(
-    "is refused when a %s bomb, before the disk is full",
-    async (_, coder) => {
-      const zeros = Buffer.alloc(16 << 20);
-      const content = (function* () {
-        yield header("layer.tar", 2 ** 33);
-        for (let i = 0; i < 77; i++) yield zeros;
-      })();
-      const path = join(folder, `${count++}.tar`);
-      await pipeline(content, coder(), createWriteStream(path));
-      await expect(wrapImage({ source: path, env: {}, apply: false })).rejects.toMatchObject({
-        code: "ARCHIVE_INVALID",
-        message: expect.stringContaining("expands"),
-        where: path,
-      });
-    },
-    180_000,
-  );
 
   it("is given up at its first block when it is none, for such a stream may never end", async () => {
     const path = join(folder, "endless");

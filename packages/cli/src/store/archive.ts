@@ -11,25 +11,10 @@
  * Sources: Docker Image Specification v1.2, "Combined Image JSON + Filesystem Changeset Format"; OCI image-layout.md.
  */
 import { createHash } from "node:crypto";
-import {
-  close,
-  closeSync,
-  createReadStream,
-  createWriteStream,
-  fstatSync,
-  openSync,
-  read as readFd,
-  readSync,
-  statSync,
-} from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { close, closeSync, createReadStream, fstatSync, openSync, read as readFd, readSync, statSync } from "node:fs";
 import type { Readable } from "node:stream";
-import { pipeline } from "node:stream/promises";
 import { isatty } from "node:tty";
 import { promisify } from "node:util";
-import * as zlib from "node:zlib";
 import type { Descriptor } from "../model/descriptor.ts";
 import { type Digest, digestHex, digestOf, isDigest } from "../model/digest.ts";
 import { changed, EXIT, InitwrapError, withPlace } from "../model/errors.ts";
@@ -40,15 +25,16 @@ import { familiarReference, parseReference } from "../model/reference.ts";
 import { NewFile } from "./atomic-file.ts";
 import { COPIED_BY_CHILD } from "./child-copy.ts";
 import type { Attachment, Receipt, Region, Root, Sink, SinkOptions, Source, SourceOptions } from "./contract.ts";
+import { type Codec, codecOf, MAGIC_LENGTH } from "./decompress.ts";
+import { ExpansionLimit } from "./expansion-limit.ts";
 import { attachmentsInIndex } from "./index-attachments.ts";
 import { fullName, splitLocation } from "./location.ts";
 import { type Chosen, chooseFromIndex, replaceInIndex } from "./oci-index.ts";
 import { spent } from "./spent-memory.ts";
 import { type FileState, fileState, isHalfWritten, recoverTail, spliceTail } from "./splice.ts";
+import { newSpool, type Spool, spoolArchive, spoolStream } from "./spool.ts";
 import { synthesizeManifest } from "./synthesized-manifest.ts";
 import {
-  BLOCK,
-  checkStart,
   END_OF_ARCHIVE,
   indexTar,
   padded,
@@ -59,18 +45,11 @@ import {
   tarHeader,
   Window,
 } from "./tar.ts";
-import { removeAtExit } from "./temporary.ts";
 import { MAX_DOCUMENT, readFailure, verified, verifiedBytes, writeFailure } from "./verify.ts";
-import { zstdDecompressor } from "./zstd.ts";
-
-export type Codec = "gzip" | "zstd";
 
 /** Small files behind the metadata that are carried over in memory; more than this is no tail. */
 const MAX_TAIL = 16 << 20;
 const CHUNK = 256 << 10;
-/** A stranger's compressed archive may grow to this, and beyond it by this factor; then it is a bomb. */
-const FREE_EXPANSION = 1 << 30;
-const MAX_EXPANSION = 200;
 
 const TAIL_NAMES = new Set(["manifest.json", "index.json", "repositories", "oci-layout"]);
 
@@ -110,7 +89,13 @@ export class ArchiveSource implements Source {
   #isWhole = false;
   #closed = false;
 
-  private constructor(path: string, fd: number, options: SourceOptions, wanted: string | undefined, spool?: Spool) {
+  private constructor(
+    path: string,
+    fd: number,
+    options: SourceOptions,
+    wanted: string | undefined,
+    spool?: Spool & { readonly codec?: Codec | undefined },
+  ) {
     this.path = path;
     this.fd = fd;
     this.codec = spool?.codec;
@@ -158,18 +143,21 @@ export class ArchiveSource implements Source {
       // Opening a pipe, or reading from one, waits for its other end.
       if (isPipe) pipe = (await import("./named-pipe.ts")).pipeForReading(path === "-" ? 0 : path);
       else if (path !== "-") fd = openSync(path, "r");
-      const codec = isFile ? codecOf(fd ?? 0) : undefined;
+      const codec = isFile ? codecOfFile(fd ?? 0) : undefined;
       if (isFile && !codec) return new ArchiveSource(path, fd ?? 0, options, wanted);
+      const limit = new ExpansionLimit(options.env);
       spooled = await newSpool();
       const whole = { fd: fd ?? 0, autoClose: false, highWaterMark: CHUNK, ...(isFile ? { start: 0 } : {}) };
-      const found = await spool(pipe ?? createReadStream("", whole), spooled.file, options.signal);
+      const input = pipe ?? createReadStream("", whole);
+      const content = readUntil(input, options.signal, (cause) => readFailure(cause, label));
+      const found = await spoolArchive(content, spooled.file, { limit, size: isFile ? stat.size : undefined });
       if (fd !== undefined) closeSync(fd);
       fd = openSync(spooled.file, "r");
       return new ArchiveSource(path, fd, options, wanted, { ...spooled, codec: found });
     } catch (cause) {
       if (fd !== undefined) closeSync(fd);
       await spooled?.remove();
-      throw withPlace(spooled ? spoolFailure(cause, spooled.file) : halfWritten(readFailure(cause, path), path), label);
+      throw withPlace(spooled ? readFailure(cause, label) : halfWritten(readFailure(cause, label), path), label);
     } finally {
       // Who writes into a pipe is told that nobody reads any more.
       pipe?.destroy();
@@ -178,15 +166,16 @@ export class ArchiveSource implements Source {
 
   /** Opens an archive that arrives as a stream, through a temporary file. `label` stands for its path in messages. */
   static async fromStream(
-    content: AsyncIterable<Uint8Array>,
+    content: Readable,
     label: string,
     wanted: string | undefined,
     options: SourceOptions,
   ): Promise<ArchiveSource> {
+    const brokenOff = (cause: unknown): InitwrapError =>
+      new InitwrapError("DAEMON_FAILED", `the image broke off: ${(cause as Error).message}`, { where: label, cause });
     const spooled = await newSpool();
     try {
-      const output = createWriteStream(spooled.file, { highWaterMark: CHUNK, mode: 0o600 });
-      await pipeline(content, spentIn, output, options.signal ? { signal: options.signal } : {});
+      await spoolStream(readUntil(content, options.signal, brokenOff), spooled.file);
       const fd = openSync(spooled.file, "r");
       try {
         return new ArchiveSource(label, fd, options, wanted, spooled);
@@ -196,7 +185,7 @@ export class ArchiveSource implements Source {
       }
     } catch (cause) {
       await spooled.remove();
-      throw spoolFailure(cause, spooled.file);
+      throw cause;
     }
   }
 
@@ -455,7 +444,7 @@ export class ArchiveSource implements Source {
         where: this.path,
       });
     }
-    const codec = magicOf(this.window.view(entry.data, Math.min(4, entry.size)));
+    const codec = codecOf(this.window.view(entry.data, Math.min(MAGIC_LENGTH, entry.size)));
     const named = /([0-9a-f]{64})(?:\.tar)?(?:\.gz|\.zst)?$/.exec(name)?.[1];
     const digest: Digest = codec ? (named ? `sha256:${named}` : await this.#hash(entry)) : diffId;
     this.#blobs.set(digest, entry);
@@ -769,7 +758,7 @@ function blobName(digest: Digest): string {
 /** Names as older producers write them: the config under its ID, a layer with its compression. */
 function legacyName(digest: Digest, bytes: Uint8Array, images: readonly HeldImage[]): string {
   const isConfig = images.some((image) => image.manifest.config.digest === digest);
-  const end = isConfig ? "json" : magicOf(bytes) === "gzip" ? "tar.gz" : "tar";
+  const end = isConfig ? "json" : codecOf(bytes) === "gzip" ? "tar.gz" : "tar";
   return `${digestHex(digest)}.${end}`;
 }
 
@@ -801,61 +790,14 @@ function isStrings(value: unknown): value is readonly string[] {
   return Array.isArray(value) && value.every((item) => typeof item === "string");
 }
 
-function magicOf(bytes: Uint8Array): Codec | undefined {
-  if (bytes[0] === 0x1f && bytes[1] === 0x8b) return "gzip";
-  if (bytes[0] === 0x28 && bytes[1] === 0xb5 && bytes[2] === 0x2f && bytes[3] === 0xfd) return "zstd";
-  return undefined;
-}
-
-function codecOf(fd: number): Codec | undefined {
-  const bytes = Buffer.alloc(4);
-  return readSync(fd, bytes, 0, 4, 0) < 4 ? undefined : magicOf(bytes);
+function codecOfFile(fd: number): Codec | undefined {
+  const bytes = Buffer.alloc(MAGIC_LENGTH);
+  return codecOf(bytes.subarray(0, readSync(fd, bytes, 0, MAGIC_LENGTH, 0)));
 }
 
 function codecOfName(path: string): Codec | undefined {
   if (/\.(tgz|gz)$/.test(path)) return "gzip";
   return /\.(tzst|zst)$/.test(path) ? "zstd" : undefined;
-}
-
-/** The same chunks, whose memory is given back when they have gone through. */
-async function* spentIn(content: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  for await (const chunk of content) {
-    yield chunk;
-    spent(chunk.length);
-  }
-}
-
-/** A temporary file for an archive that cannot be read at any place: a stream, or a compressed one. */
-interface Spool {
-  readonly file: string;
-  /** How it was compressed. */
-  readonly codec?: Codec | undefined;
-  remove(): Promise<void>;
-}
-
-async function newSpool(): Promise<Spool> {
-  const folder = await mkdtemp(join(tmpdir(), "initwrap-")).catch((cause) => {
-    throw spoolFailure(cause, tmpdir());
-  });
-  const letGo = removeAtExit(folder);
-  return {
-    file: join(folder, "archive.tar"),
-    remove: async () => {
-      await rm(folder, { recursive: true, force: true });
-      letGo();
-    },
-  };
-}
-
-/** What the temporary file failed with. */
-function spoolFailure(cause: unknown, path: string): unknown {
-  const failure = writeFailure(cause, path);
-  if (!(failure instanceof InitwrapError) || failure === cause) return cause;
-  return new InitwrapError(failure.code, `${failure.message}, where the archive is unpacked`, {
-    cause,
-    where: path,
-    hint: "Set TMPDIR to a folder with room for the whole archive.",
-  });
 }
 
 /** What is rewritten in place has to be a file with one name. Throws LOCATOR_INVALID or HARD_LINKED. */
@@ -887,85 +829,22 @@ function halfWritten(cause: unknown, path: string, read?: { readonly fd: number;
   return isOther ? changed(cause, { hint: "Another process wrote to it while it was read. Try again." }) : cause;
 }
 
-/** Writes a stream to a seekable file, decompressed where its first bytes say so. Gives back how it was compressed. */
-async function spool(input: Readable, target: string, signal: AbortSignal | undefined): Promise<Codec | undefined> {
-  const iterator = input[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
-  const { promise: aborted, reject } = Promise.withResolvers<never>();
-  aborted.catch(() => {});
-  const stop = (): void => reject(signal?.reason);
+/** What a stream gives, until the signal ends it. Its failure is thrown in the words of `failure`. */
+async function* readUntil(
+  input: Readable,
+  signal: AbortSignal | undefined,
+  failure: (cause: unknown) => unknown,
+): AsyncGenerator<Uint8Array> {
+  // Also while nothing comes.
+  const stop = (): unknown => input.destroy(signal!.reason as Error);
   signal?.addEventListener("abort", stop, { once: true });
-  let first = Buffer.alloc(0);
   try {
-    while (first.length < 4) {
-      const next = await Promise.race([iterator.next(), aborted]);
-      if (next.done) break;
-      first = Buffer.concat([first, next.value]);
-    }
+    signal?.throwIfAborted();
+    yield* input as AsyncIterable<Buffer>;
+  } catch (cause) {
+    signal?.throwIfAborted();
+    throw failure(cause);
   } finally {
     signal?.removeEventListener("abort", stop);
   }
-  const codec = magicOf(first);
-  let consumed = first.length;
-  async function* whole(): AsyncGenerator<Buffer> {
-    yield first;
-    for (let next = await iterator.next(); !next.done; next = await iterator.next()) {
-      consumed += next.value.length;
-      spent(next.value.length);
-      yield next.value;
-    }
-  }
-  async function* limited(content: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
-    let produced = 0;
-    for await (const chunk of content) {
-      produced += chunk.length;
-      spent(chunk.length);
-      if (produced > FREE_EXPANSION && produced > consumed * MAX_EXPANSION) {
-        throw new InitwrapError("ARCHIVE_INVALID", `it expands to more than ${MAX_EXPANSION} times its size`, {
-          hint: "Decompress it by hand if it is really an image.",
-        });
-      }
-      yield chunk;
-    }
-  }
-  const output = createWriteStream(target, { highWaterMark: CHUNK, mode: 0o600 });
-  const abort = signal ? { signal } : {};
-  try {
-    if (codec === undefined) await pipeline(whole, tarFrom, output, abort);
-    else {
-      const decoder =
-        codec === "gzip" ? zlib.createGunzip({ chunkSize: CHUNK }) : zstdDecompressor({ chunkSize: CHUNK });
-      await pipeline(whole, decoder, limited, tarFrom, output, abort);
-    }
-  } catch (cause) {
-    const code = (cause as { code?: string }).code ?? "";
-    if (!/^(Z_|ZSTD_|ERR_ZLIB)/.test(code)) throw cause;
-    if (code === "Z_BUF_ERROR") {
-      throw new InitwrapError("ARCHIVE_TRUNCATED", `the ${codec} stream ends too early`, {
-        hint: "Copy or save it again.",
-        cause,
-      });
-    }
-    throw new InitwrapError("ARCHIVE_INVALID", `the ${codec} stream is damaged`, {
-      hint: "Copy or save it again.",
-      cause,
-    });
-  }
-  return codec;
-}
-
-/** The same bytes; ends at once where they do not begin as a tar does, for such a stream may never end by itself. */
-async function* tarFrom(content: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
-  let head: Buffer | undefined = Buffer.alloc(0);
-  for await (const chunk of content) {
-    if (head === undefined) {
-      yield chunk;
-      continue;
-    }
-    head = Buffer.concat([head, chunk]);
-    if (head.length < BLOCK) continue;
-    checkStart(head.subarray(0, BLOCK));
-    yield head;
-    head = undefined;
-  }
-  if (head !== undefined) yield head;
 }

@@ -10,14 +10,13 @@
  * Source: OCI image-spec, layer.md, "Whiteouts" and "Opaque Whiteout".
  */
 import { createHash } from "node:crypto";
-import { Readable } from "node:stream";
 import { setImmediate as pause } from "node:timers/promises";
-import * as zlib from "node:zlib";
 import type { Descriptor } from "../model/descriptor.ts";
 import { InitwrapError } from "../model/errors.ts";
-import type { Region, Source } from "./contract.ts";
+import type { Region, Source, StoreContext } from "./contract.ts";
+import { codecOf, decompressed, MAGIC_LENGTH } from "./decompress.ts";
+import { ExpansionLimit } from "./expansion-limit.ts";
 import { BLOCK, padded, readHeader, readPax, Window } from "./tar.ts";
-import { zstdDecompressor } from "./zstd.ts";
 
 export type PathFinding =
   /** The layer does not name the path. */
@@ -38,9 +37,6 @@ export type PathFinding =
 /** Larger files are not kept: an init is small. Bytes. */
 const MAX_CONTENT = 1 << 20;
 const MAX_RECORDS = 1 << 20;
-/** A layer that grows beyond this, and by more than the factor, is a bomb. */
-const FREE_EXPANSION = 1 << 30;
-const MAX_EXPANSION = 200;
 
 /** Bytes one after the other. `read` gives fewer than asked for at the end only. */
 interface Bytes {
@@ -69,9 +65,10 @@ export async function readLayer(
   source: Source,
   layer: Descriptor,
   name: string,
-  signal?: AbortSignal,
+  { env, signal }: Pick<StoreContext, "env" | "signal">,
 ): Promise<PathFinding | undefined> {
-  const content = inflated(await source.open(layer), layer);
+  const limit = new ExpansionLimit(env);
+  const content = inflated(await source.open(layer), layer, limit);
   const iterator = content[Symbol.asyncIterator]();
   try {
     return await lax(scan(streaming(iterator), name, signal));
@@ -94,7 +91,7 @@ async function lax(finding: Promise<PathFinding>): Promise<PathFinding | undefin
     return await finding;
   } catch (cause) {
     const { code = "" } = cause as { code?: string };
-    if (/^(Z_|ZSTD_|ERR_ZLIB|ARCHIVE_)/.test(code)) return undefined;
+    if (code.startsWith("ARCHIVE_")) return undefined;
     throw cause;
   }
 }
@@ -215,44 +212,48 @@ function streaming(iterator: AsyncIterator<Uint8Array>): Bytes {
 }
 
 /** The layer's tar, whatever it is compressed with: the first bytes say it, for media types are often wrong. */
-async function* inflated(content: AsyncIterable<Uint8Array>, layer: Descriptor): AsyncGenerator<Uint8Array> {
+async function* inflated(
+  content: AsyncIterable<Uint8Array>,
+  layer: Descriptor,
+  limit: ExpansionLimit,
+): AsyncGenerator<Uint8Array> {
   const iterator = content[Symbol.asyncIterator]();
-  const first = await iterator.next();
+  let first: Buffer = Buffer.alloc(0);
   const whole = async function* (): AsyncGenerator<Uint8Array> {
     try {
-      if (first.done) return;
-      yield first.value;
+      if (first.length > 0) yield first;
       for (let next = await iterator.next(); !next.done; next = await iterator.next()) yield next.value;
     } finally {
       await iterator.return?.();
     }
   };
-  const magic = first.done ? "" : Buffer.from(first.value.subarray(0, 4)).toString("hex");
-  const inflate = magic.startsWith("1f8b")
-    ? zlib.createGunzip()
-    : magic === "28b52ffd"
-      ? zstdDecompressor()
-      : undefined;
-  if (!inflate) {
+  while (first.length < MAGIC_LENGTH) {
+    const next = await iterator.next();
+    if (next.done) break;
+    first = Buffer.concat([first, next.value]);
+  }
+  const codec = codecOf(first);
+  if (!codec) {
     yield* whole();
     return;
   }
-  const input = Readable.from(whole(), { objectMode: false });
-  input.on("error", (error) => inflate.destroy(error));
-  input.pipe(inflate);
-  let size = 0;
-  try {
-    for await (const chunk of inflate as AsyncIterable<Buffer>) {
-      size += chunk.length;
-      if (size > FREE_EXPANSION && size > MAX_EXPANSION * layer.size) {
-        throw new InitwrapError("IMAGE_INVALID", `the layer ${layer.digest} grows beyond reason`, {
-          hint: "It is made to fill memory or disks.",
-        });
-      }
-      yield chunk;
+  for await (const chunk of decompressed(whole(), codec)) {
+    // Nothing of it is stored.
+    try {
+      limit.add(chunk.length, layer.size, false);
+    } catch (cause) {
+      throw grown(cause, layer);
     }
-  } finally {
-    input.destroy();
-    inflate.destroy();
+    yield chunk;
   }
+}
+
+/** Unlike a layer that cannot be read, one that is made to take time or disks ends the run. */
+function grown(cause: unknown, layer: Descriptor): unknown {
+  if (!(cause instanceof InitwrapError)) return cause;
+  const { message, hint } = cause;
+  return new InitwrapError("IMAGE_INVALID", `the layer ${layer.digest}: ${message}`, {
+    ...(hint ? { hint } : {}),
+    cause,
+  });
 }

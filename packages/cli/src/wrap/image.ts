@@ -157,6 +157,7 @@ async function wrapOne(request: WrapImageRequest): Promise<WrapImageResult> {
       ),
       canRead: opened.layers,
       verify: request.verifyPath ?? false,
+      env,
       ...(request.signal ? { signal: request.signal } : {}),
     });
     const isSamePlace = samePlace(opened.locator, sink);

@@ -13,7 +13,7 @@ import type { Descriptor } from "../model/descriptor.ts";
 import type { Digest } from "../model/digest.ts";
 import { InitwrapError } from "../model/errors.ts";
 import { formatPlatform } from "../model/platform.ts";
-import type { Root, Source } from "../store/contract.ts";
+import type { Root, Source, StoreContext } from "../store/contract.ts";
 import { EngineContainer } from "../store/engine-container.ts";
 import { EngineSource } from "../store/engine-source.ts";
 import { type PathFinding, readLayer, seekInLayer } from "../store/layer-scan.ts";
@@ -24,14 +24,14 @@ const NAME = INIT_PATH.slice(1);
 export class InitFiles {
   readonly #source: Source;
   readonly #root: Root;
-  readonly #signal: AbortSignal | undefined;
+  readonly #context: StoreContext;
   /** By digest, for platforms share layers. */
   readonly #layers = new Map<Digest, Promise<PathFinding | undefined>>();
 
-  constructor(source: Source, root: Root, signal?: AbortSignal) {
+  constructor(source: Source, root: Root, context: StoreContext) {
     this.#source = source;
     this.#root = root;
-    this.#signal = signal;
+    this.#context = context;
   }
 
   /** Throws what the source throws, DAEMON_UNREACHABLE and IMAGE_NOT_FOUND for a missing layer among others. */
@@ -46,7 +46,7 @@ export class InitFiles {
         ...engineImage(this.#root, node),
         cmd: ["true"],
       });
-      return fileOf(await container.file(NAME, this.#signal), null);
+      return fileOf(await container.file(NAME, this.#context.signal), null);
     } catch (cause) {
       // One platform of an index that the engine cannot unpack, or a policy of its own.
       if (!(cause instanceof InitwrapError) || cause.code !== "DAEMON_FAILED") throw cause;
@@ -71,8 +71,8 @@ export class InitFiles {
     const known = this.#layers.get(layer.digest);
     if (known) return known;
     const find = async (): Promise<PathFinding | undefined> =>
-      (await seekInLayer(this.#source, layer, NAME, this.#signal)) ??
-      (await readLayer(this.#source, layer, NAME, this.#signal));
+      (await seekInLayer(this.#source, layer, NAME, this.#context.signal)) ??
+      (await readLayer(this.#source, layer, NAME, this.#context));
     const found = find();
     this.#layers.set(layer.digest, found);
     return found;

@@ -15,7 +15,7 @@ import { INIT_PATH } from "../model/compose.ts";
 import type { Descriptor } from "../model/descriptor.ts";
 import { InitwrapError } from "../model/errors.ts";
 import { formatPlatform } from "../model/platform.ts";
-import type { Source } from "../store/contract.ts";
+import type { Source, StoreContext } from "../store/contract.ts";
 import { type PathFinding, readLayer, seekInLayer } from "../store/layer-scan.ts";
 
 export interface PathCheck {
@@ -26,6 +26,7 @@ export interface PathCheck {
   readonly canRead: boolean;
   /** Look into every layer, whatever it costs. */
   readonly verify: boolean;
+  readonly env: StoreContext["env"];
   readonly signal?: AbortSignal;
 }
 
@@ -112,8 +113,8 @@ class Scanner {
       });
     }
     try {
-      const { source, signal, verify } = this.#check;
-      const found = await remembered(this.#whole, layer, () => readLayer(source, layer, NAME, signal));
+      const { source, verify } = this.#check;
+      const found = await remembered(this.#whole, layer, () => readLayer(source, layer, NAME, this.#check));
       if (found || !verify) return found;
       throw new InitwrapError("IMAGE_INVALID", `the layer ${layer.digest} cannot be read as a tar`, {
         hint: "Without --verify-path nothing is asked of it.",

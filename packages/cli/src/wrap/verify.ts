@@ -54,7 +54,7 @@ export async function verifyImage(request: VerifyRequest): Promise<VerifyResult>
   return withImage(request.source, context, async ({ locator, source, root }) => {
     const snapshot = await readSnapshot(root.descriptor, root.names, (descriptor) => readOrAbsent(source, descriptor));
     const { chosen, diagnostics } = choose(snapshot, request.platforms ?? []);
-    const files = new InitFiles(source, root, request.signal);
+    const files = new InitFiles(source, root, context);
     const accepted = new Set(request.acceptedInits ?? []);
     const verdicts: PlatformVerdict[] = [];
     for (const node of chosen) {
