@@ -1,5 +1,6 @@
 /** Who we are at real registries: passwords, tokens, identity tokens, helpers, TLS, client certificates, and strangers who ask. */
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
 import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer, type IncomingMessage } from "node:http";
 import { tmpdir } from "node:os";
@@ -10,6 +11,7 @@ import { RegistrySession, type SessionOptions } from "../../packages/cli/src/sto
 import { openRegistrySink } from "../../packages/cli/src/store/registry/sink.ts";
 import { openRegistrySource } from "../../packages/cli/src/store/registry/source.ts";
 import { requireCapability } from "../support/capability.ts";
+import { CLI } from "../support/cli.ts";
 import { freePort, registryAvailable, startRegistry, type TestRegistry } from "../support/registry.ts";
 import { collect, putImage, sampleImage } from "../support/sample-image.ts";
 import { startTokenServer, type TokenServer } from "../support/token-server.ts";
@@ -42,6 +44,15 @@ async function dockerConfig(content: unknown): Promise<{ DOCKER_CONFIG: string }
   const folder = await mkdtemp(join(home, "docker-"));
   await writeFile(join(folder, "config.json"), JSON.stringify(content));
   return { DOCKER_CONFIG: folder };
+}
+
+/** False for a zombie too: nothing of it runs. */
+function isRunning(pid: number): boolean {
+  try {
+    return !/^State:\s+[ZX]/m.test(readFileSync(`/proc/${pid}/status`, "utf8"));
+  } catch {
+    return false;
+  }
 }
 
 const pair = (user: string, password: string): string => Buffer.from(`${user}:${password}`).toString("base64");
@@ -93,6 +104,40 @@ describe("a registry with passwords", () => {
       const env = { ...(await dockerConfig(config)), PATH };
       expect(await pull(registry.host, "a/b", session(env))).toBe(image.root.digest);
     }
+  });
+
+  // A shell that ignores signals, with a child that would outlive it.
+  it.each([
+    ["SIGINT", 130],
+    ["SIGTERM", 143],
+  ] as const)("waits for a helper, and %s ends it with all that it started", async (signal, status) => {
+    const bin = await mkdtemp(join(home, "hanging-"));
+    const pids = join(bin, "pids");
+    await writeFile(
+      join(bin, "docker-credential-hanging"),
+      `#!/bin/sh\ntrap "" INT TERM\nsleep 600 &\necho "$$ $!" >"${pids}.new"\nmv "${pids}.new" "${pids}"\nwait\n`,
+      { mode: 0o755 },
+    );
+    const env = {
+      HOME: home,
+      PATH: `${bin}:${process.env["PATH"]}`,
+      ...(await dockerConfig({ credsStore: "hanging" })),
+    };
+    const output = join(bin, "never.tar");
+    const child = spawn(process.execPath, [CLI, "image", `registry:${registry.host}/a/b:1`, "-o", output], {
+      env,
+      stdio: ["ignore", "ignore", "pipe"],
+    });
+    const ended = new Promise((resolve) => child.once("exit", resolve));
+    await expect.poll(() => existsSync(pids), { timeout: 20_000 }).toBe(true);
+    const started = (await readFile(pids, "utf8")).trim().split(" ").map(Number);
+    expect(started).toHaveLength(2);
+    for (const pid of started) expect(isRunning(pid)).toBe(true);
+    child.kill(signal);
+    expect(await ended).toBe(status);
+    // Killed they are; whoever takes in orphans here has to see it.
+    await expect.poll(() => started.filter(isRunning)).toEqual([]);
+    expect(existsSync(output)).toBe(false);
   });
 
   it("refuses a wrong password and none with exit 4 and a hint, and says no secret", async () => {

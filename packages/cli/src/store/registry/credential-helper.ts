@@ -21,12 +21,13 @@ const MAX_ANSWER = 1024 * 1024;
 
 /**
  * The secret that helper `name` holds for `server`; undefined when it holds none.
- * Throws AUTH_REQUIRED when the helper is not installed, fails, hangs, or answers nonsense.
+ * Throws AUTH_REQUIRED when the helper is not installed, fails, hangs, or answers nonsense, and the signal's reason.
  */
 export async function askCredentialHelper(
   name: string,
   server: string,
   env: Environment,
+  signal?: AbortSignal,
 ): Promise<HelperSecret | undefined> {
   const program = `docker-credential-${name}`;
   const failed = (why: string, cause?: unknown): InitwrapError =>
@@ -37,7 +38,8 @@ export async function askCredentialHelper(
     });
   // The name comes from a file and becomes a program's name: no way out of PATH.
   if (!/^[\w.-]+$/.test(name)) throw failed("its name is not one");
-  const { status, output } = await run(program, server, env).catch((error: unknown) => {
+  const { status, output } = await run(program, server, env, signal).catch((error: unknown) => {
+    signal?.throwIfAborted();
     const missing = (error as NodeJS.ErrnoException).code === "ENOENT";
     throw failed(missing ? "it is not installed" : error instanceof Error ? error.message : "it could not be started");
   });
@@ -59,32 +61,65 @@ export async function askCredentialHelper(
     : { username: answer.Username, secret: answer.Secret };
 }
 
-async function run(program: string, input: string, env: Environment): Promise<{ status: number; output: string }> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(program, ["get"], { stdio: ["pipe", "pipe", "ignore"], env: { ...env } });
-    const chunks: Buffer[] = [];
-    let size = 0;
-    const timer = setTimeout(() => {
-      child.kill("SIGKILL");
-      reject(new Error(`it did not answer within ${PATIENCE / 1000} s`));
-    }, PATIENCE);
-    const settle = (act: () => void): void => {
-      clearTimeout(timer);
-      act();
-    };
-    child.on("error", (error) => settle(() => reject(error)));
-    child.stdout.on("data", (chunk: Buffer) => {
-      size += chunk.length;
-      if (size > MAX_ANSWER) {
-        child.kill("SIGKILL");
-        settle(() => reject(new Error("its answer is too long")));
-      } else chunks.push(chunk);
-    });
-    child.on("close", (code, signal) =>
-      settle(() => resolve({ status: code ?? (signal ? 1 : 0), output: Buffer.concat(chunks).toString("utf8") })),
-    );
-    // A helper that does not read its input is no reason to fail: its answer counts.
-    child.stdin.on("error", () => {});
-    child.stdin.end(`${input}\n`);
+/** Ends of helpers that are at work. */
+const running = new Set<() => void>();
+
+function endAll(): void {
+  for (const end of running) end();
+}
+
+/**
+ * Runs the helper in a process group of its own: what it has started ends with it, when it takes too long, when the run is
+ * interrupted, and when the process ends at once.
+ */
+async function run(
+  program: string,
+  input: string,
+  env: Environment,
+  signal: AbortSignal | undefined,
+): Promise<{ status: number; output: string }> {
+  signal?.throwIfAborted();
+  const child = spawn(program, ["get"], { stdio: ["pipe", "pipe", "ignore"], env: { ...env }, detached: true });
+  const { promise, resolve, reject } = Promise.withResolvers<{ status: number; output: string }>();
+  const end = (): void => {
+    try {
+      if (child.pid !== undefined) process.kill(-child.pid, "SIGKILL");
+    } catch {
+      // The whole group has ended.
+    }
+    // What left the group may hold the pipe.
+    child.stdout.destroy();
+  };
+  const giveUp = (why: unknown): void => {
+    end();
+    reject(why);
+  };
+  const interrupted = (): void => giveUp(signal?.reason);
+  const timer = setTimeout(() => giveUp(new Error(`it did not answer within ${PATIENCE / 1000} s`)), PATIENCE);
+  signal?.addEventListener("abort", interrupted, { once: true });
+  if (running.size === 0) process.on("exit", endAll);
+  running.add(end);
+  const chunks: Buffer[] = [];
+  let size = 0;
+  child.on("error", reject);
+  child.stdout.on("error", reject);
+  child.stdout.on("data", (chunk: Buffer) => {
+    size += chunk.length;
+    if (size > MAX_ANSWER) giveUp(new Error("its answer is too long"));
+    else chunks.push(chunk);
   });
+  child.on("close", (code, killer) =>
+    resolve({ status: code ?? (killer ? 1 : 0), output: Buffer.concat(chunks).toString("utf8") }),
+  );
+  // A helper that does not read its input is no reason to fail: its answer counts.
+  child.stdin.on("error", () => {});
+  child.stdin.end(`${input}\n`);
+  try {
+    return await promise;
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener("abort", interrupted);
+    running.delete(end);
+    if (running.size === 0) process.off("exit", endAll);
+  }
 }

@@ -56,15 +56,15 @@ interface AuthFile {
   readonly credsStore: string | undefined;
 }
 
-/** The user's own chain, read from `env` and its home directory; files and helpers are asked once, on first need. */
-export function credentialChain(env: Environment = process.env): CredentialSource {
+/** The user's own chain, read from `env` and its home directory; files and helpers are asked once, on first need. The signal ends helpers. */
+export function credentialChain(env: Environment = process.env, signal?: AbortSignal): CredentialSource {
   let files: Promise<readonly AuthFile[]> | undefined;
   const helpers = new Map<string, ReturnType<typeof askCredentialHelper>>();
   const ask = (name: string, server: string): ReturnType<typeof askCredentialHelper> => {
     const key = `${name}\n${server}`;
     const known = helpers.get(key);
     if (known) return known;
-    const answer = askCredentialHelper(name, server, env);
+    const answer = askCredentialHelper(name, server, env, signal);
     helpers.set(key, answer);
     return answer;
   };

@@ -62,7 +62,7 @@ export class RegistrySession {
     this.signal = options.signal;
     this.pieceSize = options.pieceSize ?? DEFAULT_PIECE;
     this.retry = { ...DEFAULT_RETRY, ...options.retry };
-    this.#credentials = options.credentials ?? credentialChain(env);
+    this.#credentials = options.credentials ?? credentialChain(env, options.signal);
     this.transport = new Transport({
       env,
       insecure: (host) => this.hosts.insecure(host),
