@@ -53,6 +53,7 @@ function programPage(options: ManOptions): string {
         ...list([
           ["Ev INITWRAP_CONFIG", "The configuration file."],
           ["Ev INITWRAP_INSECURE_REGISTRIES", "Registries that need no TLS, with commas between them."],
+          ["Ev INITWRAP_UNPACK_LIMIT", "What a compressed archive or layer may expand to, 20GiB for instance."],
           ["Ev NO_COLOR , Ev FORCE_COLOR", "No colours, or colours also where the output is no terminal."],
         ]),
       ],

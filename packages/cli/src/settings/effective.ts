@@ -107,5 +107,5 @@ export function otherVariables(env: Environment, commands: readonly CommandRefer
 
 const INSECURE_REGISTRIES = "INITWRAP_INSECURE_REGISTRIES";
 
-/** The file's name, and the list that registries have always read. */
-const OTHERS = ["INITWRAP_CONFIG", INSECURE_REGISTRIES];
+/** The file's name, the list that registries have always read, and what no flag is for. */
+const OTHERS = ["INITWRAP_CONFIG", INSECURE_REGISTRIES, "INITWRAP_UNPACK_LIMIT"];
