@@ -16,6 +16,7 @@ import {
   fstatSync,
   ftruncateSync,
   openSync,
+  readlinkSync,
   readSync,
   realpathSync,
   renameSync,
@@ -25,7 +26,7 @@ import {
   writeSync,
 } from "node:fs";
 import { open, rename, rm } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { PassThrough, type Transform, type Writable } from "node:stream";
 import { promisify } from "node:util";
 import * as zlib from "node:zlib";
@@ -104,7 +105,7 @@ export class NewFile {
     const { path, stream, mode } = await placeOf(given, signal);
     const temporary = join(
       dirname(path),
-      `.${basename(path)}.initwrap-${process.pid}-${(count++).toString(36)}${Date.now().toString(36)}`,
+      `.${beginningOf(basename(path))}.initwrap-${process.pid}-${(count++).toString(36)}${Date.now().toString(36)}`,
     );
     const target = stream ?? openSync(temporary, "wx", 0o666);
     const coder =
@@ -290,6 +291,30 @@ function shorter(): InitwrapError {
   return new InitwrapError("ARCHIVE_TRUNCATED", "the source became shorter while it was copied");
 }
 
+/** So much of a name that one which goes on is none too long: 255 bytes are most file systems' limit. */
+function beginningOf(name: string): string {
+  return Buffer.byteLength(name) < 180 ? name : name.slice(0, 40);
+}
+
+/** Where a path leads to through links, also when nothing is there yet. Throws ELOOP for links in a circle. */
+function targetOf(given: string): string {
+  let path = given;
+  // As many links as the kernel follows.
+  for (let links = 0; links < 40; links++) {
+    try {
+      return realpathSync.native(path);
+    } catch (cause) {
+      if ((cause as { code?: string }).code === "ELOOP") throw cause;
+      const from = path;
+      const target = tried(() => readlinkSync(from));
+      if (target === undefined) return path;
+      const folder = dirname(path);
+      path = resolve(tried(() => realpathSync.native(folder)) ?? folder, target);
+    }
+  }
+  return path;
+}
+
 interface Place {
   readonly path: string;
   /** What is there takes a stream of bytes, and is no file that could be replaced. */
@@ -309,7 +334,7 @@ async function placeOf(given: string, signal: AbortSignal | undefined): Promise<
   if (own !== undefined)
     return { path: given, stream: quiet(createWriteStream("", { fd: Number(own), autoClose: false })) };
   // A link stays one, and what it leads to is replaced.
-  const path = tried(() => realpathSync.native(given)) ?? given;
+  const path = targetOf(given);
   const found = tried(() => statSync(given));
   if (found?.isDirectory() || (!found && given.endsWith("/")))
     throw Object.assign(new Error(given), { code: "EISDIR" });

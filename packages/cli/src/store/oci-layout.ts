@@ -5,7 +5,7 @@
  */
 import { randomBytes } from "node:crypto";
 import { constants, createReadStream } from "node:fs";
-import { copyFile, link, mkdir, open, readFile, rename, rm, rmdir, stat, writeFile } from "node:fs/promises";
+import { copyFile, link, open, readFile, rename, rm, rmdir, stat, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import type { Descriptor } from "../model/descriptor.ts";
 import { type Digest, digestHex, digestOf } from "../model/digest.ts";
@@ -24,6 +24,7 @@ import type {
 import { attachmentsInIndex } from "./index-attachments.ts";
 import { fullName, splitLocation } from "./location.ts";
 import { whileLocked } from "./lock-file.ts";
+import { makeFolder } from "./make-folder.ts";
 import { type Chosen, chooseFromIndex, namedIn, replaceInIndex } from "./oci-index.ts";
 import { MAX_DOCUMENT, once, readFailure, verified, verifiedBytes, writeFailure } from "./verify.ts";
 
@@ -273,7 +274,7 @@ class LayoutSink implements Sink {
     this.#ready ??= (async () => {
       try {
         const folders = [this.#folder, join(this.#folder, "blobs"), join(this.#folder, "blobs", "sha256")];
-        const first = await mkdir(folders.at(-1)!, { recursive: true });
+        const first = await makeFolder(folders.at(-1)!);
         // What is above the layout's own folder stays.
         const at = first === undefined ? folders.length : folders.findIndex((one) => resolve(one) === resolve(first));
         this.#folders = folders.slice(Math.max(at, 0));

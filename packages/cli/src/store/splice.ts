@@ -25,7 +25,7 @@ import {
   rmSync,
   writeSync,
 } from "node:fs";
-import { dirname } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { digestOf } from "../model/digest.ts";
 import { InitwrapError } from "../model/errors.ts";
 import { whileLocked } from "./lock-file.ts";
@@ -56,7 +56,11 @@ export function fileState(fd: number): FileState {
 
 /** Where the sidecar of `path` stands: beside the file itself, by whichever link it is reached. */
 export function sidecarOf(path: string): string {
-  return `${realpathSync(path)}.initwrap-recovery`;
+  const file = realpathSync(path);
+  const name = basename(file);
+  // With a long name's end it would be longer than file systems take.
+  const begin = Buffer.byteLength(name) < 220 ? name : `.${digestOf(Buffer.from(name)).slice("sha256:".length)}`;
+  return join(dirname(file), `${begin}.initwrap-recovery`);
 }
 
 /** True where a run that was changing the file in place has not ended in order, or is at it now. */

@@ -49,27 +49,41 @@ export async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   yield bytes;
 }
 
+/** By the code of the file system: what is wrong, and what to do about it. */
+const WRITE_FAILURES: Readonly<Record<string, readonly [reason: string, hint?: string]>> = {
+  ENOSPC: ["the disk is full", "Make room, or write to another file system. What was there before is as it was."],
+  EDQUOT: ["the quota is used up", "Make room, or write to another file system. What was there before is as it was."],
+  EACCES: ["permission denied", "A file is made anew beside the old one: its folder has to be writable."],
+  EPERM: ["permission denied", "A file is made anew beside the old one: its folder has to be writable."],
+  EROFS: ["the file system is read-only", "Write to another file system."],
+  ENOENT: ["the folder does not exist", "Make the folder, or correct the path."],
+  ENOTDIR: ["a part of the path is no folder", "Correct the path."],
+  EISDIR: ["it is a folder", "Name a file in it."],
+  ENAMETOOLONG: ["the name is too long", "Choose a shorter one: most file systems take 255 bytes."],
+  ELOOP: ["its links lead in a circle", "Remove the links, or name another file."],
+  EFBIG: ["the file would be too large", "Write to another file system."],
+  EPIPE: ["the reader has gone"],
+};
+
 /** A failed write: OUTPUT_NOT_WRITTEN with the reason in plain words. Coded errors and aborts pass through. */
 export function writeFailure(cause: unknown, path: string): unknown {
   const code = (cause as { code?: string }).code;
   if (cause instanceof InitwrapError || code === undefined || (cause as Error).name === "AbortError") return cause;
-  const reasons: Readonly<Record<string, string>> = {
-    ENOSPC: "the disk is full",
-    EDQUOT: "the quota is used up",
-    EACCES: "permission denied",
-    EPERM: "permission denied",
-    EROFS: "the file system is read-only",
-    ENOENT: "the folder does not exist",
-    ENOTDIR: "a part of the path is no folder",
-    EISDIR: "it is a folder",
-    EFBIG: "the file would be too large",
-    EPIPE: "the reader has gone",
-  };
-  return new InitwrapError("OUTPUT_NOT_WRITTEN", `cannot write ${path}: ${reasons[code] ?? (cause as Error).message}`, {
+  const [reason, hint] = WRITE_FAILURES[code] ?? [(cause as Error).message];
+  return new InitwrapError("OUTPUT_NOT_WRITTEN", `cannot write ${path}: ${reason}`, {
     where: path,
+    ...(hint === undefined ? {} : { hint }),
     cause,
   });
 }
+
+const READ_FAILURES: Readonly<Record<string, readonly [reason: string, hint?: string]>> = {
+  EACCES: ["permission denied", "Give this user the right to read it, or run as its owner."],
+  EPERM: ["permission denied", "Give this user the right to read it, or run as its owner."],
+  EISDIR: ["it is a folder"],
+  ENAMETOOLONG: ["the name is too long", "Most file systems take 255 bytes."],
+  ELOOP: ["its links lead in a circle", "Remove the links, or name another file."],
+};
 
 /** A failed read of a file: INPUT_NOT_FOUND or INPUT_UNREADABLE. */
 export function readFailure(cause: unknown, path: string): unknown {
@@ -78,7 +92,10 @@ export function readFailure(cause: unknown, path: string): unknown {
   if (code === "ENOENT" || code === "ENOTDIR") {
     return new InitwrapError("INPUT_NOT_FOUND", `there is no ${path}`, { where: path, cause });
   }
-  const reason =
-    code === "EACCES" ? "permission denied" : code === "EISDIR" ? "it is a folder" : (cause as Error).message;
-  return new InitwrapError("INPUT_UNREADABLE", `cannot read ${path}: ${reason}`, { where: path, cause });
+  const [reason, hint] = READ_FAILURES[code] ?? [(cause as Error).message];
+  return new InitwrapError("INPUT_UNREADABLE", `cannot read ${path}: ${reason}`, {
+    where: path,
+    ...(hint === undefined ? {} : { hint }),
+    cause,
+  });
 }
