@@ -1,5 +1,5 @@
 /**
- * A reverse proxy between a client and a registry that does harm to one chosen request and passes on all others.
+ * A reverse proxy between a client and a registry, or an engine, that does harm to one chosen request and passes on all others.
  *
  * Requests are counted from 0 as they arrive, so a test can run one transfer without a fault to learn how many there are,
  * and then one transfer for each request and each fault.
@@ -42,7 +42,7 @@ export interface FaultProxy {
   stop(): Promise<void>;
 }
 
-/** Starts a proxy in front of `upstream` (`127.0.0.1:PORT`). */
+/** Starts a proxy in front of `upstream` (`127.0.0.1:PORT`, or `unix:///path`). */
 export async function startFaultProxy(upstream: string): Promise<FaultProxy> {
   const requests: string[] = [];
   let armed: { at: number; fault: Fault | undefined; times: number } = { at: -1, fault: undefined, times: 1 };
@@ -131,10 +131,11 @@ function forward(
   cut: () => void,
 ): void {
   const [hostname, port] = upstream.split(":");
+  const place = upstream.startsWith("unix://") ? { socketPath: upstream.slice("unix://".length) } : { hostname, port };
   const request = httpRequest(
     // The registry makes its Locations from Host, and they must lead back here. Connections are not shared, so that the
     // harm done to one request does not reach another.
-    { agent: false, hostname, port, method: incoming.method, path: incoming.url, headers: incoming.headers },
+    { agent: false, ...place, method: incoming.method, path: incoming.url, headers: incoming.headers },
     (response) => {
       if (fault?.kind === "cut" && fault.when === "request") {
         response.resume();

@@ -236,11 +236,20 @@ export class DockerEngine {
     return said;
   }
 
-  /** `DELETE` of something of ours. It also runs after an interruption, and never fails. */
+  /**
+   * `DELETE` of something of ours, asked for again where the engine did not hear it or is busy: nobody else takes it away. It also
+   * runs after an interruption, and never fails.
+   */
   async cleanUp(path: string, query: EngineRequest["query"] = {}): Promise<void> {
     const signal = AbortSignal.timeout(10_000);
-    const response = await this.request(path, { method: "DELETE", query, signal }).catch(() => undefined);
-    if (response) await collect(response, 1 << 20).catch(() => undefined);
+    for (let tries = 0; tries < 3 && !signal.aborted; tries++) {
+      if (tries > 0) await new Promise((resolve) => setTimeout(resolve, 100 * tries));
+      const response = await this.request(path, { method: "DELETE", query, signal }).catch(() => undefined);
+      if (!response) continue;
+      await collect(response, 1 << 20).catch(() => undefined);
+      const { statusCode = 0 } = response;
+      if (statusCode < 500 && statusCode !== 429) return;
+    }
   }
 
   /** A call that answers JSON; undefined for 404. Any other status than 2xx is DAEMON_FAILED with the engine's words. */
@@ -379,11 +388,24 @@ function queryString(query: EngineRequest["query"] = {}): string {
   return text === "" ? "" : `?${text}`;
 }
 
-/** Reads a body whole; throws DAEMON_FAILED when it is larger than `limit` bytes. */
+/** An answer's body as it comes. Throws DAEMON_UNREACHABLE when the connection breaks in the middle of it. */
+export async function* answerOf(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  try {
+    yield* body;
+  } catch (cause) {
+    if ((cause as { code?: string }).code !== "ECONNRESET") throw cause;
+    throw new InitwrapError("DAEMON_UNREACHABLE", "the connection to the engine broke in the middle of an answer", {
+      hint: "Is the engine running and healthy?",
+      cause,
+    });
+  }
+}
+
+/** Reads a body whole. Throws DAEMON_FAILED when it is larger than `limit` bytes, and as `answerOf` does. */
 export async function collect(body: AsyncIterable<Uint8Array>, limit: number): Promise<Uint8Array> {
   const parts: Uint8Array[] = [];
   let size = 0;
-  for await (const part of body) {
+  for await (const part of answerOf(body)) {
     size += part.length;
     if (size > limit) throw new InitwrapError("DAEMON_FAILED", `an answer of more than ${limit} bytes`);
     parts.push(part);

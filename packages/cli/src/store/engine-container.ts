@@ -9,7 +9,7 @@
 import { randomBytes } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { DockerEngine } from "./docker-engine.ts";
-import { CREATE_LIMIT, collect } from "./docker-engine.ts";
+import { answerOf, CREATE_LIMIT, collect } from "./docker-engine.ts";
 import { type PathFinding, readTar } from "./layer-scan.ts";
 import { END_OF_ARCHIVE, padding, tarHeader } from "./tar.ts";
 
@@ -116,7 +116,7 @@ export class EngineContainer {
       throw this.#engine.failure(path, response.statusCode ?? 0, await collect(response, 1 << 20));
     }
     try {
-      return await readTar(response, name, signal);
+      return await readTar(answerOf(response), name, signal);
     } finally {
       response.destroy();
     }

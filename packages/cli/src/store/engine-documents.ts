@@ -64,8 +64,9 @@ export async function pushedDocuments(engine: DockerEngine, name: string, id: Di
   const registry = await startCaptureRegistry();
   const repository = `${registry.host}/initwrap/${randomBytes(6).toString("hex")}`;
   try {
-    await engine.tag(name, parseReference(`${repository}:x`)!);
     try {
+      // Whatever becomes of the call: the engine may have given the name before it was broken off.
+      await engine.tag(name, parseReference(`${repository}:x`)!);
       const auth = Buffer.from("{}").toString("base64");
       const said = await engine.expect(200, `/images/${encodeURIComponent(repository)}/push`, {
         method: "POST",

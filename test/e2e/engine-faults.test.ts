@@ -1,0 +1,183 @@
+/**
+ * Harm at every call that is made to an engine, one at a time: each run succeeds or ends with a coded error, the tag names the old
+ * image or the wrapped one, whole, and no name of ours is left in the engine.
+ */
+import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { InitwrapError } from "../../packages/cli/src/model/errors.ts";
+import { DockerEngine, parseEndpoint } from "../../packages/cli/src/store/docker-engine.ts";
+import { wrapImage } from "../../packages/cli/src/wrap/image.ts";
+import { type SampleImage, sampleImage, tarOf } from "../contract/sample-image.ts";
+import { type Engine, type EngineName, requireEngine } from "../support/engine.ts";
+import { type Fault, startFaultProxy } from "../support/fault-proxy.ts";
+import { freshTag } from "../support/images.ts";
+import { noise } from "../support/sample-image.ts";
+
+/** Each with whether the run has to get over it. */
+const FAULTS: readonly (readonly [string, Fault, boolean])[] = [
+  ["a connection cut before the answer", { kind: "cut", when: "before" }, false],
+  ["a connection cut when the engine has done it", { kind: "cut", when: "request" }, false],
+  ["a connection cut within the answer", { kind: "cut", when: "body" }, false],
+  ["an answer that comes late", { kind: "delay", milliseconds: 300 }, true],
+  ["an answer with another byte", { kind: "corrupt", what: "answer" }, false],
+  ["a request with another byte", { kind: "corrupt", what: "request" }, false],
+  ["429", { kind: "status", status: 429 }, false],
+  ["500", { kind: "status", status: 500 }, false],
+  ["503", { kind: "status", status: 503 }, false],
+];
+const CODES = /^(?:DAEMON_\w+|IMAGE_NOT_FOUND|IMAGE_INVALID|BLOB_CORRUPT|ARCHIVE_\w+)$/;
+
+/** An archive as docker save of both layouts writes it. */
+function archiveOf({ root, blobs }: SampleImage, tag: string): Buffer {
+  const name = (digest: string): string => `blobs/sha256/${digest.slice("sha256:".length)}`;
+  const config = blobs.at(-2)!;
+  const annotations = { "io.containerd.image.name": `docker.io/${tag}` };
+  return tarOf([
+    ...blobs.map(({ descriptor, bytes }) => [name(descriptor.digest), bytes] as const),
+    ["index.json", JSON.stringify({ schemaVersion: 2, manifests: [{ ...root, annotations }] })],
+    [
+      "manifest.json",
+      JSON.stringify([
+        {
+          Config: name(config.descriptor.digest),
+          RepoTags: [tag],
+          Layers: blobs.slice(0, -2).map(({ descriptor }) => name(descriptor.digest)),
+        },
+      ]),
+    ],
+    ["oci-layout", '{"imageLayoutVersion":"1.0.0"}'],
+  ]);
+}
+
+/** Asked without the harm, and without the time that a client takes to start. */
+function clientOf(engine: Engine): DockerEngine {
+  return new DockerEngine(parseEndpoint(engine.host));
+}
+
+async function load(client: DockerEngine, image: SampleImage, tag: string): Promise<void> {
+  await client.expect(200, "/images/load", {
+    method: "POST",
+    headers: { "Content-Type": "application/x-tar" },
+    body: archiveOf(image, tag),
+  });
+}
+
+/** A container can be made of the image: then all of it is there. */
+async function makesContainer(client: DockerEngine, image: string): Promise<void> {
+  const said = await client.expect(201, "/containers/create", {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: Buffer.from(JSON.stringify({ Image: image, HostConfig: { NetworkMode: "none" } })),
+  });
+  const { Id } = JSON.parse(Buffer.from(said).toString()) as { Id: string };
+  await client.cleanUp(`/containers/${Id}`, { force: "1" });
+}
+
+/** One run that wraps a fresh image in its engine, with `fault` at call `at`; gives back the calls. */
+async function trial(
+  engine: Engine,
+  at: number,
+  fault: Fault | undefined,
+  passes: boolean,
+): Promise<readonly string[]> {
+  const client = clientOf(engine);
+  const tag = freshTag("harmed");
+  await load(client, sampleImage({ layers: [`${tag}\n`] }), tag);
+  const old = (await client.inspect(tag))!.Id;
+  const { digest: wrapped } = await wrapImage({ source: `docker:${tag}`, env: engine.env, apply: false });
+  const proxy = await startFaultProxy(engine.host);
+  proxy.arm(at, fault);
+  const harmed = (): string => `${fault?.kind} at ${proxy.requests[at]}`;
+  try {
+    let failure: InitwrapError | undefined;
+    await wrapImage({ source: `docker:${tag}`, env: { DOCKER_HOST: `tcp://${proxy.host}` } }).catch((cause) => {
+      if (!(cause instanceof InitwrapError)) throw cause;
+      failure = cause;
+    });
+    const now = (await client.inspect(tag))!.Id;
+    if (failure) {
+      expect(failure.code, failure.message).toMatch(CODES);
+      expect(passes, `${harmed()}: ${failure.message}`).toBe(false);
+      // The engine may have moved the tag before its answer was lost.
+      expect([old, wrapped], harmed()).toContain(now);
+    } else expect(now, harmed()).toBe(wrapped);
+    await makesContainer(client, tag);
+    const names = proxy.requests.flatMap((line) => /\/images\/(initwrap\.invalid[^/ ]*)/.exec(line)?.[1] ?? []);
+    for (const name of new Set(names)) expect(await client.inspect(decodeURIComponent(name)), harmed()).toBeUndefined();
+    return proxy.requests;
+  } finally {
+    await proxy.stop();
+    await client.cleanUp(`/images/${encodeURIComponent(tag)}`, { force: "1" });
+  }
+}
+
+/** The newer store makes every load durable, which takes seconds on a busy disk: the other trials are the nightly run's. */
+const SLOW = process.env["INITWRAP_NIGHTLY"] ? FAULTS : FAULTS.filter(([what]) => /within/.test(what));
+
+async function atEach(count: number, work: (at: number) => Promise<unknown>): Promise<void> {
+  const waiting = Array.from({ length: count }, (_, at) => at);
+  const worker = async (): Promise<void> => {
+    for (let at = waiting.shift(); at !== undefined; at = waiting.shift()) await work(at);
+  };
+  await Promise.all([worker(), worker(), worker()]);
+}
+
+describe.each([
+  ["modern-graph", FAULTS],
+  ["modern", SLOW],
+] as const satisfies readonly (readonly [EngineName, unknown])[])("wrapping an image in %s", (name, faults) => {
+  it.each(faults)(
+    "gets over %s, or says what is wrong",
+    async (_, fault, passes) => {
+      const engine = requireEngine({ skip: () => undefined }, name);
+      if (!engine) return;
+      const { length } = await trial(engine, -1, undefined, true);
+      expect(length).toBeGreaterThan(5);
+      await atEach(length, (at) => trial(engine, at, fault, passes));
+    },
+    120_000,
+  );
+});
+
+describe("an image that an engine saves", () => {
+  it.each(FAULTS)(
+    "is whole in its archive, or nowhere, after %s",
+    async (_, fault, passes) => {
+      const engine = requireEngine({ skip: () => undefined }, "modern-graph");
+      if (!engine) return;
+      const client = clientOf(engine);
+      const [tag, place] = [freshTag("saved"), await mkdtemp(join(tmpdir(), "initwrap-saved-"))];
+      const image = sampleImage({ layers: [`${tag}\n`, noise(tag, 300_000)] });
+      await load(client, image, tag);
+      const saved = async (at: number, armed?: Fault): Promise<readonly string[]> => {
+        const proxy = await startFaultProxy(engine.host);
+        proxy.arm(at, armed);
+        const file = join(place, `${at}.tar`);
+        try {
+          const env = { DOCKER_HOST: `tcp://${proxy.host}` };
+          await wrapImage({ source: `docker:${tag}`, output: `docker-archive:${file}`, env });
+          expect((await wrapImage({ source: file, apply: false, verifyPath: true })).plan.changed).toBe(false);
+          await rm(file);
+        } catch (cause) {
+          if (!(cause instanceof InitwrapError)) throw cause;
+          expect(cause.code, cause.message).toMatch(CODES);
+          expect(passes, `${fault.kind} at ${proxy.requests[at]}: ${cause.message}`).toBe(false);
+        } finally {
+          await proxy.stop();
+        }
+        expect(await readdir(place)).toEqual([]);
+        return proxy.requests;
+      };
+      try {
+        const { length } = await saved(-1);
+        for (let at = 0; at < length; at++) await saved(at, fault);
+      } finally {
+        await client.cleanUp(`/images/${encodeURIComponent(tag)}`, { force: "1" });
+        await rm(place, { recursive: true });
+      }
+    },
+    60_000,
+  );
+});
