@@ -49,7 +49,7 @@ function sealed(bytes: Buffer): Buffer {
 const PACK = { plain: (bytes: Buffer) => bytes, gzip: gzipSync, zstd: zstdCompressSync };
 const SUFFIX = { plain: "", gzip: "+gzip", zstd: "+zstd" };
 
-function imageOf(layers: readonly Layer[]): SampleImage {
+function imageOf(layers: readonly Layer[], diffIds = layers.map((layer) => digestOf(layer.tar))): SampleImage {
   const packed = layers.map(({ tar: bytes, packing = "plain" }) => {
     const blob = PACK[packing](bytes);
     return { descriptor: descriptorOf(`application/vnd.oci.image.layer.v1.tar${SUFFIX[packing]}`, blob), bytes: blob };
@@ -59,7 +59,7 @@ function imageOf(layers: readonly Layer[]): SampleImage {
       architecture: "amd64",
       os: "linux",
       config: { Entrypoint: ["/app"] },
-      rootfs: { type: "layers", diff_ids: layers.map((layer) => digestOf(layer.tar)) },
+      rootfs: { type: "layers", diff_ids: diffIds },
       history: layers.map(({ createdBy = "some step" }) => ({ created_by: createdBy })),
     }),
   );
@@ -236,6 +236,33 @@ describe.each(["gzip", "zstd"] as const)("a layer compressed with %s", (packing)
     const planned = { source: `oci:${path}`, apply: false, env: {} };
     expect((await wrapImage(planned)).pathVerified).toBe(false);
     await expect(wrapImage({ ...planned, verifyPath: true })).rejects.toMatchObject({ code: "IMAGE_INVALID" });
+  });
+});
+
+describe("a config that has another diff_id for a layer", () => {
+  const [one, another] = ["one", "another"].map((text) => digestOf(Buffer.from(text)));
+  it.each(["gzip", "zstd"] as const)(
+    "is refused where that layer, compressed with %s, is looked into",
+    async (packing) => {
+      const layers = [{ tar: await tar(other), packing }];
+      const refused = {
+        source: `oci:${await layout(imageOf(layers, [one!]))}`,
+        apply: false,
+        verifyPath: true,
+        env: {},
+      };
+      await expect(wrapImage(refused)).rejects.toMatchObject({
+        code: "IMAGE_INVALID",
+        message: expect.stringContaining(`whose tar is ${digestOf(layers[0]!.tar)}`),
+      });
+    },
+  );
+
+  it("is refused without looking where the layer is a plain tar", async () => {
+    const path = await layout(imageOf([{ tar: await tar(other) }], [another!]));
+    await expect(wrapImage({ source: `oci:${path}`, apply: false, env: {} })).rejects.toMatchObject({
+      code: "IMAGE_INVALID",
+    });
   });
 });
 

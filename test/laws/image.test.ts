@@ -101,7 +101,10 @@ const imageOf = (entrypoint: fc.Arbitrary<readonly string[] | null>) =>
             layers: Array.from({ length: layers }, (_, place) => ({
               mediaType: types[place % types.length],
               size: 10 + place,
-              digest: digestOf(Buffer.from(`layer-${place}`)),
+              // A plain layer is its own diff_id.
+              digest: digestOf(
+                Buffer.from(`${types[place % types.length] === OCI_LAYER_TAR ? "diff" : "layer"}-${place}`),
+              ),
             })),
             ...(annotations === "absent"
               ? {}

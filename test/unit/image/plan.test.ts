@@ -51,7 +51,12 @@ class Medium {
       architecture,
       os,
       config: { Entrypoint: entrypoint, Cmd: ["serve"] },
-      rootfs: { type: "layers", diff_ids: layers.map((_, at) => `sha256:${String(at).repeat(64)}`) },
+      rootfs: {
+        type: "layers",
+        diff_ids: layers.map((layer, at) =>
+          layer["mediaType"] === OCI_LAYER_TAR ? layer["digest"] : `sha256:${String(at).repeat(64)}`,
+        ),
+      },
       ...options.config,
     });
     const type = docker ? DOCKER_MANIFEST : OCI_MANIFEST;
@@ -388,7 +393,10 @@ describe("the init's layer", () => {
   it("makes no other config: the same image has one, compressed or not", async () => {
     const plans = [OCI_LAYER_TAR, OCI_LAYER_GZIP].map((type) => {
       const medium = new Medium();
-      return medium.plan(medium.image({ layers: [layer(type)] }));
+      const diffId = `sha256:${"c".repeat(64)}`;
+      const digest = type === OCI_LAYER_TAR ? diffId : `sha256:${"d".repeat(64)}`;
+      const config = { rootfs: { type: "layers", diff_ids: [diffId] } };
+      return medium.plan(medium.image({ layers: [layer(type, { digest })], config }));
     });
     const [plain, packed] = await Promise.all(plans);
     expect(plain!.platforms[0]!.after.config).toBe(packed!.platforms[0]!.after.config);
@@ -456,6 +464,20 @@ describe("what is refused", () => {
     [
       "more diff_ids than layers",
       (medium) => medium.image({ layers: [], config: { rootfs: { type: "layers", diff_ids: ["sha256:1"] } } }),
+      "IMAGE_INVALID",
+    ],
+    [
+      "a diff_id that is no digest",
+      (medium) => medium.image({ config: { rootfs: { type: "layers", diff_ids: ["sha256:1"] } } }),
+      "IMAGE_INVALID",
+    ],
+    [
+      "a plain layer that the config has another diff_id for",
+      (medium) =>
+        medium.image({
+          layers: [layer(OCI_LAYER_TAR)],
+          config: { rootfs: { type: "layers", diff_ids: [`sha256:${"9".repeat(64)}`] } },
+        }),
       "IMAGE_INVALID",
     ],
     [

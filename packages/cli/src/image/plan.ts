@@ -35,7 +35,7 @@ import {
   platformOf,
   type Snapshot,
 } from "./snapshot.ts";
-import { checkImage, invocationOf, proveConfig, variableOf } from "./validate.ts";
+import { checkImage, checkLayers, invocationOf, proveConfig, variableOf } from "./validate.ts";
 
 export interface ImagePlanRequest {
   readonly action: "wrap" | "undo";
@@ -241,6 +241,7 @@ class Planner {
       return undefined;
     }
     checkImage(node);
+    checkLayers(node);
     return this.#request.action === "undo" ? this.#undo(node) : this.#wrap(node, platform);
   }
 

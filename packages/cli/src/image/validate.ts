@@ -5,8 +5,10 @@
  * field, so that a fault in the editing shows itself as a refusal and never as a broken image.
  */
 import { isTextRecord } from "../model/descriptor.ts";
+import { isDigest } from "../model/digest.ts";
 import { InitwrapError } from "../model/errors.ts";
 import { type Invocation, sameArgv } from "../model/invocation.ts";
+import { OCI_LAYER_TAR } from "../model/media-types.ts";
 import { formatPlatform } from "../model/platform.ts";
 import { isRecord } from "../model/record.ts";
 import { UNDO_KEY, VERSION_LABEL } from "./mutate.ts";
@@ -60,6 +62,29 @@ export function checkImage(node: ManifestNode): void {
   }
   if (history?.some(({ created_by: step }) => !isText(step))) {
     throw new InitwrapError("IMAGE_INVALID", "history has a step that is no text", { where });
+  }
+}
+
+/**
+ * Throws IMAGE_INVALID where config and manifest disagree about a layer, as far as that shows without opening it: a layer that is
+ * not compressed is its own diff_id. Docker's type for such layers proves nothing, for old engines gave it to compressed ones.
+ */
+export function checkLayers(node: ManifestNode): void {
+  const where = node.descriptor.digest;
+  const diffIds = node.config.value.rootfs.diff_ids ?? [];
+  for (const [place, { mediaType, digest }] of node.manifest.layers.entries()) {
+    const diffId = diffIds[place];
+    if (!isDigest(diffId))
+      throw new InitwrapError("IMAGE_INVALID", `diff_ids[${place}] is no sha256 digest`, { where });
+    if (mediaType !== OCI_LAYER_TAR || digest === diffId) continue;
+    throw new InitwrapError(
+      "IMAGE_INVALID",
+      `the config has ${diffId} where the manifest has the plain layer ${digest}`,
+      {
+        where,
+        hint: "The image is damaged or was edited by hand; build or pull it again.",
+      },
+    );
   }
 }
 

@@ -60,18 +60,44 @@ export async function seekInLayer(
   }
 }
 
-/** Reads the whole layer; undefined when it cannot be read as a tar. Throws IMAGE_NOT_FOUND when the medium does not hold it. */
+/**
+ * Reads the whole layer; undefined when it cannot be read as a tar. Throws IMAGE_NOT_FOUND when the medium does not hold it, and
+ * IMAGE_INVALID when its tar is another one than `diffId` names.
+ */
 export async function readLayer(
   source: Source,
   layer: Descriptor,
   name: string,
   { env, signal }: Pick<StoreContext, "env" | "signal">,
+  diffId?: string,
 ): Promise<PathFinding | undefined> {
-  const limit = new ExpansionLimit(env);
-  const content = inflated(await source.open(layer), layer, limit);
-  const iterator = content[Symbol.asyncIterator]();
+  const hash = createHash("sha256");
+  const hashed = async function* (content: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+    for await (const chunk of content) {
+      hash.update(chunk);
+      yield chunk;
+    }
+  };
+  const content = inflated(await source.open(layer), layer, new ExpansionLimit(env));
+  const iterator = (diffId === undefined ? content : hashed(content))[Symbol.asyncIterator]();
   try {
-    return await lax(scan(streaming(iterator), name, signal));
+    return await lax(
+      (async () => {
+        const found = await scan(streaming(iterator), name, signal);
+        if (diffId === undefined) return found;
+        // What stands behind the tar's end counts, too.
+        while (!(await iterator.next()).done) signal?.throwIfAborted();
+        const is = `sha256:${hash.digest("hex")}`;
+        if (is === diffId) return found;
+        throw new InitwrapError(
+          "IMAGE_INVALID",
+          `the config has ${diffId} for the layer ${layer.digest}, whose tar is ${is}`,
+          {
+            hint: "The image is damaged or was edited by hand; build or pull it again.",
+          },
+        );
+      })(),
+    );
   } finally {
     await iterator.return?.(undefined);
   }

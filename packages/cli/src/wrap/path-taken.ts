@@ -114,7 +114,10 @@ class Scanner {
     }
     try {
       const { source, verify } = this.#check;
-      const found = await remembered(this.#whole, layer, () => readLayer(source, layer, NAME, this.#check));
+      const diffId = node.config.value.rootfs.diff_ids?.[node.manifest.layers.indexOf(layer)];
+      const found = await remembered(this.#whole, layer, () =>
+        readLayer(source, layer, NAME, this.#check, verify ? diffId : undefined),
+      );
       if (found || !verify) return found;
       throw new InitwrapError("IMAGE_INVALID", `the layer ${layer.digest} cannot be read as a tar`, {
         hint: "Without --verify-path nothing is asked of it.",
