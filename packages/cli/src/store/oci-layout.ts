@@ -5,7 +5,7 @@
  */
 import { randomBytes } from "node:crypto";
 import { constants, createReadStream } from "node:fs";
-import { copyFile, link, open, readFile, rename, rm, rmdir, stat, writeFile } from "node:fs/promises";
+import { chmod, copyFile, link, open, readFile, rename, rm, rmdir, stat, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import type { Descriptor } from "../model/descriptor.ts";
 import { type Digest, digestHex, digestOf } from "../model/digest.ts";
@@ -218,8 +218,10 @@ class LayoutSink implements Sink {
         }
         const temporary = temporaryFor(target);
         try {
-          // What can fail for want of space comes first.
+          // What can fail for want of space comes first. Who may read the index stays as it is.
+          const mode = present && (await stat(target)).mode & 0o7777;
           await writeFile(temporary, bytes);
+          if (mode !== undefined) await chmod(temporary, mode);
           if (!(await stat(marker).catch(() => undefined))) await writeFile(marker, '{"imageLayoutVersion":"1.0.0"}');
           for (const [digest, staged] of this.#staged) {
             await rename(staged, blobPath(this.#folder, { digest }));
