@@ -51,6 +51,7 @@ const ROWS: readonly Row[] = [
   { name: "docker-archive, gzip", medium: () => dockerArchiveMedium, location: () => fresh(".tar.gz") },
   { name: "docker-archive, zstd", medium: () => dockerArchiveMedium, location: () => fresh(".tar.zst") },
   { name: "docker", medium: () => dockerDaemonMedium, location: () => freshTag("contract"), engine: "modern" },
+  { name: "docker 28.5", medium: () => dockerDaemonMedium, location: () => freshTag("contract"), engine: "newest" },
   {
     name: "docker, graph driver",
     medium: () => dockerDaemonMedium,
@@ -93,7 +94,7 @@ beforeAll(async () => {
   if (podmanAvailable) podman = await startPodman();
 });
 afterAll(async () => {
-  for (const engine of (["modern", "modern-graph", "classic"] as const).map(findEngine)) {
+  for (const engine of (["modern", "newest", "modern-graph", "classic"] as const).map(findEngine)) {
     if (!engine) continue;
     const { stdout } = await engine.docker(["images", "--quiet", "--no-trunc", "initwrap-test/contract"]);
     const ids = stdout.split("\n").filter(Boolean);

@@ -335,10 +335,15 @@ describe("another engine than the environment's, in the locator", () => {
   const at = (engine: Engine, name: string): string => `docker:[${engine.host}]${name}`;
 
   it.each([
-    ["modern", "modern-graph"],
-    ["modern-graph", "classic"],
-    ["classic", "modern"],
-  ] as const)("goes from %s to %s in one run, and in two by a pipe", async (from, to) => {
+    ["modern", "modern-graph", "and in two by a pipe"],
+    ["modern-graph", "classic", "and in two by a pipe"],
+    ["classic", "modern", "and in two by a pipe"],
+    ["modern", "classic", ""],
+    ["modern-graph", "modern", ""],
+    ["classic", "modern-graph", ""],
+    ["newest", "classic", ""],
+    ["modern-graph", "newest", ""],
+  ] as const)("goes from %s to %s in one run %s", async (from, to, more) => {
     const context = { skip: () => undefined };
     const [source, target] = [requireEngine(context, from), requireEngine(context, to)];
     if (!source || !target) return;
@@ -351,6 +356,11 @@ describe("another engine than the environment's, in the locator", () => {
     expect([plan.digest, plan.names]).toEqual([done.digest, done.names]);
     expect(done.names).toEqual([formatReference(parseReference(named)!)]);
     expect((await runContainer(target, named)).stdout).toBe("hello\n");
+    if (more === "") {
+      await source.docker(["rmi", "--force", tag]);
+      await target.docker(["rmi", "--force", named]);
+      return;
+    }
 
     const { stdout: stream } = await initwrapOk(["image", tag, "-o", "-"], { env: { DOCKER_HOST: source.host } });
     await initwrapOk(["image", "-", "-o", `docker:${piped}`], { env: { DOCKER_HOST: target.host }, input: stream });
@@ -384,6 +394,28 @@ describe("another engine than the environment's, in the locator", () => {
       expect(stderr).toMatch(problem);
     }
   });
+});
+
+describe("the name of an image in the engine", () => {
+  it.each(["modern", "modern-graph", "newest"] as const)(
+    "is the result's afterwards, and the old ID is printed and still there: %s",
+    async (name) => {
+      const engine = requireEngine({ skip: () => undefined }, name);
+      if (!engine) return;
+      const tag = await buildImage(engine);
+      const idOf = async (image: string): Promise<string> =>
+        (await engine.docker(["image", "inspect", "--format", "{{.Id}}", image])).stdout.trim();
+      const old = await idOf(tag);
+      const { stdout, stderr } = await initwrapOk(["image", tag], { env: engine.env });
+      const now = await idOf(tag);
+      expect(now).not.toBe(old);
+      expect(stderr).toContain(`digest ${old}\n    -> ${now}\n`);
+      expect(stdout.toString()).toBe(`${tag}@${now}\n`);
+      expect(await idOf(old)).toBe(old);
+      await engine.docker(["rmi", "--force", old]);
+      await engine.docker(["rmi", "--force", tag]);
+    },
+  );
 });
 
 describe("an image that is meant by its ID", () => {
