@@ -27,6 +27,9 @@ CONTAINER_HOST; their own brackets are written: 'docker:[ssh://root@build]app:1'
 
 Without -o the image is changed where it is.
 
+What replaces the image's entrypoint goes past the init: command: in Kubernetes, entrypoint: in Compose, docker run
+--entrypoint. Under docker run --init it is not PID 1, and still reaps and forwards.
+
 The result's name and digest go to stdout.
 
 With --from a whole list is worked on, several images at a time. -t and -o are then templates (Handlebars) with the fields
