@@ -5,14 +5,17 @@
 import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { InitwrapError } from "../../packages/cli/src/model/errors.ts";
 import { DockerEngine, parseEndpoint } from "../../packages/cli/src/store/docker-engine.ts";
+import { PodmanEngine } from "../../packages/cli/src/store/podman-engine.ts";
 import { wrapImage } from "../../packages/cli/src/wrap/image.ts";
 import { type SampleImage, sampleImage, tarOf } from "../contract/sample-image.ts";
+import { requireCapability } from "../support/capability.ts";
 import { type Engine, type EngineName, requireEngine } from "../support/engine.ts";
 import { type Fault, startFaultProxy } from "../support/fault-proxy.ts";
 import { freshTag } from "../support/images.ts";
+import { podmanAvailable, startPodman, type TestPodman } from "../support/podman.ts";
 import { noise } from "../support/sample-image.ts";
 
 /** Each with whether the run has to get over it. */
@@ -29,11 +32,11 @@ const FAULTS: readonly (readonly [string, Fault, boolean])[] = [
 ];
 const CODES = /^(?:DAEMON_\w+|IMAGE_NOT_FOUND|IMAGE_INVALID|BLOB_CORRUPT|ARCHIVE_\w+)$/;
 
-/** An archive as docker save of both layouts writes it. */
+/** An archive of both layouts, under a full name. */
 function archiveOf({ root, blobs }: SampleImage, tag: string): Buffer {
   const name = (digest: string): string => `blobs/sha256/${digest.slice("sha256:".length)}`;
   const config = blobs.at(-2)!;
-  const annotations = { "io.containerd.image.name": `docker.io/${tag}` };
+  const annotations = { "io.containerd.image.name": tag, "org.opencontainers.image.ref.name": tag.split(":")[1] };
   return tarOf([
     ...blobs.map(({ descriptor, bytes }) => [name(descriptor.digest), bytes] as const),
     ["index.json", JSON.stringify({ schemaVersion: 2, manifests: [{ ...root, annotations }] })],
@@ -51,13 +54,20 @@ function archiveOf({ root, blobs }: SampleImage, tag: string): Buffer {
   ]);
 }
 
-/** Asked without the harm, and without the time that a client takes to start. */
-function clientOf(engine: Engine): DockerEngine {
-  return new DockerEngine(parseEndpoint(engine.host));
+interface Place {
+  /** `unix:///...` */
+  readonly host: string;
+  readonly scheme: "docker" | "podman";
+  /** Asked without the harm, and without the time that a client takes to start. */
+  readonly client: DockerEngine;
+}
+
+function placeOf(engine: Engine): Place {
+  return { host: engine.host, scheme: "docker", client: new DockerEngine(parseEndpoint(engine.host)) };
 }
 
 async function load(client: DockerEngine, image: SampleImage, tag: string): Promise<void> {
-  await client.expect(200, "/images/load", {
+  await client.expect(200, client.loadPath, {
     method: "POST",
     headers: { "Content-Type": "application/x-tar" },
     body: archiveOf(image, tag),
@@ -76,23 +86,19 @@ async function makesContainer(client: DockerEngine, image: string): Promise<void
 }
 
 /** One run that wraps a fresh image in its engine, with `fault` at call `at`; gives back the calls. */
-async function trial(
-  engine: Engine,
-  at: number,
-  fault: Fault | undefined,
-  passes: boolean,
-): Promise<readonly string[]> {
-  const client = clientOf(engine);
-  const tag = freshTag("harmed");
+async function trial(place: Place, at: number, fault: Fault | undefined, passes: boolean): Promise<readonly string[]> {
+  const { client, host, scheme } = place;
+  const tag = `docker.io/${freshTag("harmed")}`;
+  const variable = scheme === "docker" ? "DOCKER_HOST" : "CONTAINER_HOST";
   await load(client, sampleImage({ layers: [`${tag}\n`] }), tag);
   const old = (await client.inspect(tag))!.Id;
-  const { digest: wrapped } = await wrapImage({ source: `docker:${tag}`, env: engine.env, apply: false });
-  const proxy = await startFaultProxy(engine.host);
+  const { digest: wrapped } = await wrapImage({ source: `${scheme}:${tag}`, env: { [variable]: host }, apply: false });
+  const proxy = await startFaultProxy(host);
   proxy.arm(at, fault);
   const harmed = (): string => `${fault?.kind} at ${proxy.requests[at]}`;
   try {
     let failure: InitwrapError | undefined;
-    await wrapImage({ source: `docker:${tag}`, env: { DOCKER_HOST: `tcp://${proxy.host}` } }).catch((cause) => {
+    await wrapImage({ source: `${scheme}:${tag}`, env: { [variable]: `tcp://${proxy.host}` } }).catch((cause) => {
       if (!(cause instanceof InitwrapError)) throw cause;
       failure = cause;
     });
@@ -113,8 +119,9 @@ async function trial(
   }
 }
 
-/** The newer store makes every load durable, which takes seconds on a busy disk: the other trials are the nightly run's. */
-const SLOW = process.env["INITWRAP_NIGHTLY"] ? FAULTS : FAULTS.filter(([what]) => /within/.test(what));
+const isNightly = process.env["INITWRAP_NIGHTLY"] !== undefined;
+/** podman, and the store that makes every load durable, take seconds for each on a busy disk: theirs are the nightly run's. */
+const DOCKERS: readonly EngineName[] = isNightly ? ["modern-graph", "modern"] : ["modern-graph"];
 
 async function atEach(count: number, work: (at: number) => Promise<unknown>): Promise<void> {
   const waiting = Array.from({ length: count }, (_, at) => at);
@@ -124,22 +131,44 @@ async function atEach(count: number, work: (at: number) => Promise<unknown>): Pr
   await Promise.all([worker(), worker(), worker()]);
 }
 
-describe.each([
-  ["modern-graph", FAULTS],
-  ["modern", SLOW],
-] as const satisfies readonly (readonly [EngineName, unknown])[])("wrapping an image in %s", (name, faults) => {
-  it.each(faults)(
+describe.each(DOCKERS)("wrapping an image in %s", (name) => {
+  it.each(FAULTS)(
     "gets over %s, or says what is wrong",
     async (_, fault, passes) => {
       const engine = requireEngine({ skip: () => undefined }, name);
       if (!engine) return;
-      const { length } = await trial(engine, -1, undefined, true);
+      const place = placeOf(engine);
+      const { length } = await trial(place, -1, undefined, true);
       expect(length).toBeGreaterThan(5);
-      await atEach(length, (at) => trial(engine, at, fault, passes));
+      await atEach(length, (at) => trial(place, at, fault, passes));
     },
-    120_000,
+    300_000,
   );
 });
+
+if (isNightly) {
+  describe("wrapping an image in podman", () => {
+    let podman: TestPodman | undefined;
+    beforeAll(async () => {
+      if (podmanAvailable) podman = await startPodman();
+    });
+    afterAll(() => podman?.stop());
+
+    it.each(FAULTS)(
+      "gets over %s, or says what is wrong",
+      async (_, fault, passes) => {
+        requireCapability({ skip: () => undefined }, "podman", podmanAvailable);
+        const host = podman?.env["CONTAINER_HOST"];
+        if (host === undefined) return;
+        const place: Place = { host, scheme: "podman", client: new PodmanEngine(parseEndpoint(host)) };
+        const { length } = await trial(place, -1, undefined, true);
+        expect(length).toBeGreaterThan(5);
+        await atEach(length, (at) => trial(place, at, fault, passes));
+      },
+      300_000,
+    );
+  });
+}
 
 describe("an image that an engine saves", () => {
   it.each(FAULTS)(
@@ -147,8 +176,8 @@ describe("an image that an engine saves", () => {
     async (_, fault, passes) => {
       const engine = requireEngine({ skip: () => undefined }, "modern-graph");
       if (!engine) return;
-      const client = clientOf(engine);
-      const [tag, place] = [freshTag("saved"), await mkdtemp(join(tmpdir(), "initwrap-saved-"))];
+      const { client } = placeOf(engine);
+      const [tag, place] = [`docker.io/${freshTag("saved")}`, await mkdtemp(join(tmpdir(), "initwrap-saved-"))];
       const image = sampleImage({ layers: [`${tag}\n`, noise(tag, 300_000)] });
       await load(client, image, tag);
       const saved = async (at: number, armed?: Fault): Promise<readonly string[]> => {
