@@ -594,7 +594,7 @@ describe("initwrap config", () => {
   it("names a command that has settings, or says that there is none", async () => {
     expect((await call(["config", "imge"])).stderr).toContain("did you mean initwrap image?");
     expect((await call(["config", "run"])).status).toBe(2);
-    expect((await call(["config", "image", "--nope"])).stderr).toContain("Nonexistent flag: --nope");
+    expect((await call(["config", "image", "--nope"])).stderr).toContain("there is no flag --nope");
   });
 });
 

@@ -17,7 +17,7 @@ import {
 } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { requireCapability } from "../support/capability.ts";
@@ -52,6 +52,24 @@ describe("stdout", () => {
     const { status, stdout } = await run("--build-arg", "BASE=scratch", "--platform", "linux/amd64", "Dockerfile");
     expect(status).toBe(0);
     expect(stdout.toString("latin1")).toContain('ENTRYPOINT ["/initwrap", "--", "/app"]\n');
+  });
+
+  it("gives no terminal a program's bytes, and text all the same", async () => {
+    const onTerminal = (...args: string[]) =>
+      spawnSync("script", ["--quiet", "--return", "--command", [CLI, "dockerfile", ...args].join(" "), "/dev/null"], {
+        cwd: folder,
+        env: { ...process.env, PATH: `${dirname(process.execPath)}:${process.env["PATH"]}`, NO_COLOR: "1" },
+        encoding: "utf8",
+      });
+    const binary = onTerminal();
+    expect([binary.status, binary.stdout]).toEqual([
+      7,
+      expect.stringMatching(/^error\[OUTPUT_NOT_WRITTEN\]: .*\r\nhint: pipe/),
+    ]);
+    expect(binary.stdout).not.toContain("\0");
+    const text = onTerminal("--inject", "image", "--init-image", `registry.example/init@sha256:${"0".repeat(64)}`);
+    expect([text.status, text.stdout]).toEqual([0, expect.stringContaining('ENTRYPOINT ["/initwrap", "--", "/app"]')]);
+    expect(onTerminal("--diff").status).toBe(0);
   });
 
   it("given back to initwrap it is left as it is, and undone it is the original", async () => {

@@ -527,7 +527,7 @@ describe("words that are not known", () => {
     [["inspet"], "did you mean initwrap inspect?"],
     [["help", "imgae"], "did you mean initwrap image?"],
     [["--quiet", "dockerfile", "x"], "did you mean initwrap dockerfile x --quiet?"],
-    [["--frobnicate"], "there are ci, completion, config, dockerfile"],
+    [["--frobnicate"], "the commands are ci, completion, config, dockerfile"],
     [["inspect", "--tagret", "x"], "did you mean --target?"],
     [["image", "--dryrun", "x"], "did you mean --dry-run?"],
     [["dockerfile", "--inject", "inlin"], "did you mean inline?"],

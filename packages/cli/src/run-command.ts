@@ -1,8 +1,8 @@
 /** Finds, loads and runs a command. */
 import { COMMANDS, type CommandConstructor, isCommand, loadCommand } from "./command-table.ts";
 import { programConfig } from "./program-config.ts";
-import { flagFirst, unknownCommand } from "./terminal/present-error.ts";
 import { presented } from "./terminal/presented.ts";
+import { flagFirst, unknownCommand } from "./terminal/usage-error.ts";
 
 /** Runs the command that the first word names, and sets `process.exitCode`. `entry` is as `start` has it. Never rejects. */
 export function runCommand(argv: readonly string[], entry: string): Promise<void> {

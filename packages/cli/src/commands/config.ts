@@ -3,8 +3,8 @@ import { string as stringArg } from "@oclif/core/args";
 import { boolean } from "@oclif/core/flags";
 import { BaseCommand } from "../terminal/base-command.ts";
 import { paintFor } from "../terminal/colour.ts";
-import { unknownCommand } from "../terminal/present-error.ts";
 import { type ParserInput, readGiven } from "../terminal/settled-flags.ts";
+import { unknownCommand } from "../terminal/usage-error.ts";
 
 export default class Config extends BaseCommand {
   static override summary = "Show every setting in force, and where it comes from.";

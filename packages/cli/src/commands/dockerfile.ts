@@ -252,9 +252,20 @@ anything is written: the container runs what it ran, behind the init. What is no
       if (flags.diff) await this.showDiff(run);
       else if (flags["dry-run"]) await this.product(`${planLines(name, run).join("\n")}\n`);
       else if (flags.check) this.say(`${name}: ${run.changed ? "would change" : "nothing to do"}`);
-      else if (sink === "none") await this.product(run.result);
+      else if (sink === "none") await this.productUnlessBinary(run.result);
       else this.say(summary(name, run));
     }
+  }
+
+  /** The result, unless it would go to a terminal and carries the init: the init's bytes there are noise, or commands. */
+  private async productUnlessBinary(result: Uint8Array): Promise<void> {
+    if (process.stdout.isTTY && result.includes(0)) {
+      throw new InitwrapError("OUTPUT_NOT_WRITTEN", "standard output is a terminal, and the result carries a program", {
+        hint: `pipe it into docker build -f - ., or name a file with -o; -w writes in place
+--diff shows what changes, --inject context keeps the program in a file of its own`,
+      });
+    }
+    await this.product(result);
   }
 
   private async showDiff(run: DockerfileRun): Promise<void> {

@@ -134,9 +134,11 @@ the others; a run that is started again passes over what is there already.`;
   override async run(): Promise<void> {
     const { args, flags } = await this.parse(Image);
     if ((args.locator === undefined) === (flags.from === undefined)) {
-      throw new InitwrapError("USAGE", "one image is worked on, or with --from a list", {
-        hint: args.locator === undefined ? "Name an image." : "Leave out one of the two.",
-      });
+      throw args.locator === undefined
+        ? new InitwrapError("USAGE", "LOCATOR is missing", {
+            hint: "Name an image, or a list of them with --from.\ninitwrap image --help lists what it takes",
+          })
+        : new InitwrapError("USAGE", "an image and --from exclude each other", { hint: "Leave one of them out." });
     }
     if (flags.from !== undefined) await this.runList(flags.from, flags);
     else await this.runOne(args.locator as string, flags);

@@ -201,7 +201,7 @@ export abstract class BaseCommand extends RunnableCommand {
       process.exitCode = interrupted;
       return;
     }
-    process.exitCode = presentError(error, { json: this.isJson || this.argvHas("--json") });
+    process.exitCode = presentError(error, { json: this.isJson || this.argvHas("--json"), command: this.id });
     await this.reportError(error);
   }
 

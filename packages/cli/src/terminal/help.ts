@@ -3,8 +3,8 @@ import { readFileSync } from "node:fs";
 import { type CommandReference, commandsOf, type Manifest } from "../reference/command.ts";
 import { commandHelp, type HelpOptions, programHelp } from "../reference/help.ts";
 import { paintFor } from "./colour.ts";
-import { unknownCommand } from "./present-error.ts";
 import { writeProduct } from "./streams.ts";
+import { unknownCommand } from "./usage-error.ts";
 
 /** What is shown where the output is no terminal. */
 const USUAL_WIDTH = 80;

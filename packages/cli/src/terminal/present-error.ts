@@ -2,18 +2,20 @@
  * One failure, shown to a person on stderr or to a program on stdout. The JSON's fields are named here one by one, so that
  * nothing internal of a library's error gets out.
  */
-import { nearest } from "../model/did-you-mean.ts";
 import { EXIT, type Exit, InitwrapError, messageWith } from "../model/errors.ts";
 import { type Paint, paintFor } from "./colour.ts";
 import { writeLine } from "./streams.ts";
+import { usageError } from "./usage-error.ts";
 
 export interface PresentOptions {
   readonly json: boolean;
+  /** The command that was called, where there is one. */
+  readonly command?: string | undefined;
 }
 
 /** Shows `error` and returns the exit code that the run must end with. */
 export function presentError(error: unknown, options: PresentOptions): Exit {
-  const shown = asInitwrapError(error);
+  const shown = asInitwrapError(error, options.command);
   if (shown === undefined) return presentBug(error, options);
   if (options.json) {
     process.stdout.write(`${JSON.stringify(errorDocument(shown), undefined, 2)}\n`);
@@ -86,8 +88,14 @@ function headOf(code: string, whole: string, where: string | undefined, paint: P
 }
 
 function tailOf({ excerpt, hint }: InitwrapError, paint: Paint): readonly string[] {
-  return [...(excerpt ? [excerpt] : []), ...(hint ? [`${paint("cyan", "hint")}: ${hint}`] : [])];
+  return [
+    ...(excerpt ? [excerpt] : []),
+    ...(hint ? [`${paint("cyan", "hint")}: ${hint.replaceAll("\n", HANGING)}`] : []),
+  ];
 }
+
+/** A line of a hint below its first stands where that one begins. */
+const HANGING = `\n${" ".repeat("hint: ".length)}`;
 
 /** The place, unless the message says it. */
 function placeBefore(where: string | undefined, message: string): string {
@@ -116,71 +124,7 @@ function presentBug(error: unknown, options: PresentOptions): Exit {
 }
 
 /** Our own errors as they are; oclif's complaints about the command line as a usage error; anything else is a bug. */
-function asInitwrapError(error: unknown): InitwrapError | undefined {
+function asInitwrapError(error: unknown, command: string | undefined): InitwrapError | undefined {
   if (error instanceof InitwrapError) return error;
-  if (!(error instanceof Error) || !("oclif" in error)) return undefined;
-  // oclif colours a few of its messages itself.
-  const message = error.message.replace(/\x1b\[[\d;]*m/g, "");
-  const lines = message.split("\n").filter((line) => line.trim() !== "" && !line.startsWith("See more help"));
-  const missing = /^Missing \d+ required args?:$/.test(lines[0] ?? "") ? lines.slice(1) : [];
-  if (missing.length > 0) {
-    // A table of names and descriptions, and advice that suits other calls.
-    const names = missing.filter((line) => !/^(?:Note:|Alternatively,)/.test(line)).map((line) => line.trim());
-    return new InitwrapError("USAGE", `there is no ${names.map((line) => line.split(/\s/)[0]).join(" and no ")}`, {
-      hint: `${names.map((line) => line.replace(/\s{2,}/, ": ")).join("\n")}\ninitwrap help, or the command with --help, lists what it takes`,
-      cause: error,
-    });
-  }
-  // oclif announces what is in the next lines; a message has to say it itself.
-  if (/^The following errors? occurred:$/.test(lines[0] ?? "") && lines.length > 1) lines.shift();
-  const [first = "", ...rest] = lines.map((line) => line.trim());
-  const guess = flagMeant(error) ?? valueMeant(first);
-  const detail = [...rest, ...(guess === undefined ? [] : [`did you mean ${guess}?`])].join("\n");
-  return new InitwrapError("USAGE", flagsTogether(first.replace(/\.$/, "")), {
-    hint: `${detail === "" ? "" : `${detail}\n`}initwrap help, or the command with --help, lists what it takes`,
-    cause: error,
-  });
-}
-
-/** What oclif says of two flags in the words of the flags. */
-function flagsTogether(message: string): string {
-  const excluded = /^(--[\w-]+)(?:=.*)? cannot also be provided when using (--[\w-]+)/s.exec(message);
-  if (excluded !== null) return `${excluded[2]} and ${excluded[1]} exclude each other`;
-  const needed = /^All of the following must be provided when using (--[\w-]+): (--[\w-]+)$/.exec(message);
-  return needed === null ? message : `${needed[1]} needs ${needed[2]}`;
-}
-
-/** The flag that an unknown one is most like. Undefined for any other complaint. */
-function flagMeant(error: Error): string | undefined {
-  const { flags, parse } = error as { flags?: unknown; parse?: { input?: { flags?: object } } };
-  const known = parse?.input?.flags;
-  if (!Array.isArray(flags) || typeof flags[0] !== "string" || known === undefined) return undefined;
-  const name = nearest(flags[0].replace(/^-+/, "").split("=", 1)[0] as string, Object.keys(known));
-  return name === undefined ? undefined : `--${name}`;
-}
-
-/** The value that a wrong one of an argument or flag is most like, by what oclif says of it. */
-function valueMeant(message: string): string | undefined {
-  const [, value, options] = /^Expected (?:--\S+?=)?(\S+) to be one of: (.+)$/.exec(message) ?? [];
-  return value === undefined ? undefined : nearest(value, (options as string).split(", "));
-}
-
-/** What is thrown for a command that is none of `commands`. */
-export function unknownCommand(name: string, commands: readonly string[]): InitwrapError {
-  const guess = nearest(name, commands);
-  const question = guess === undefined ? `there are ${commands.join(", ")}` : `did you mean initwrap ${guess}?`;
-  return new InitwrapError("USAGE", `there is no command ${name}`, {
-    hint: `${question}\ninitwrap help, or the command with --help, lists what it takes`,
-  });
-}
-
-/** What is thrown for a flag where the command should be. */
-export function flagFirst(argv: readonly string[], commands: readonly string[]): InitwrapError {
-  const [flag = ""] = argv;
-  const at = argv.findIndex((word) => commands.includes(word));
-  const meant = at < 0 ? undefined : [argv[at], ...argv.slice(at + 1), ...argv.slice(0, at)].join(" ");
-  return new InitwrapError("USAGE", `${flag} stands where the command should be`, {
-    hint: `${meant === undefined ? `there are ${commands.join(", ")}` : `did you mean initwrap ${meant}?`}
-initwrap help, or the command with --help, lists what it takes`,
-  });
+  return error instanceof Error && "oclif" in error ? usageError(error, command) : undefined;
 }
