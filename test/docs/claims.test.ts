@@ -22,6 +22,15 @@ describe("the documentation", () => {
     expect(await page("docs/init.md")).toContain("one static file without a libc, for eleven architectures");
   });
 
+  it("says of the picture of probe what it shows", async () => {
+    const picture = await page("docs/images/probe.svg");
+    const [, before = "", after = ""] = /As it is: ([\d.]+ s), exit code 137\. With the init: ([\d.]+ s), exit code 143/.exec(picture) ?? [];
+    const alt = `${before} and exit code 137 become ${after} and 143`;
+    expect(await page("README.md")).toContain(alt);
+    expect(await page("docs/probe.md")).toContain(`![${alt}; five of six lost signals and twenty zombies become none]`);
+    expect(await page("docs/probe.md")).toMatch(new RegExp(`^Stop by SIGTERM +${before}, killed +${after}$`, "m"));
+  });
+
   it("is right that the classic builder and buildah ignore a frontend, and build the image without an init", async (context) => {
     expect(await page("docs/ways.md")).toContain(
       "| classic builder, buildah | yes | `--inject context` | **no: they ignore it** |",
