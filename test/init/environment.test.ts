@@ -66,3 +66,18 @@ test("INITWRAP_PDEATHSIG is --pdeathsig", async () => {
   const outcome = await run(command, { init: null, env: { INITWRAP_PDEATHSIG: "USR1" } });
   expect(outcome.stdout).toBe("ready\n10 -1\n");
 });
+
+// INVOCATION_ID is systemd's.
+test("a variable that begins as the init's own do maps no page more", async () => {
+  const mapped = async (name: string) => {
+    const running = start(child("signals"), { env: { INVOCATION_ID: undefined, [name]: "x" } });
+    await running.output("ready\n");
+    const [, size] = /^RssFile:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${await running.pid}/status`, "utf8")) ?? [];
+    await running.send(64);
+    await running.ended;
+    return Number(size);
+  };
+  const usual = await mapped("A");
+  expect(usual).toBeGreaterThan(0);
+  expect(await mapped("INVOCATION_ID")).toBe(usual);
+});

@@ -250,7 +250,8 @@ static void parse_variable(struct options *options, const char *variable)
 		}
 		return;
 	}
-	for (const char *row = peers_variables; *row; row += text_length(row) + 1) {
+	/* The table is on a page that an ordinary run does without. */
+	for (const char *row = peers_variables; options->personality != INITWRAP && *row; row += text_length(row) + 1) {
 		uint8_t action = (uint8_t)*row++;
 		value = text_after(variable, row);
 		if (!value || *row != "ITDC"[options->personality])
