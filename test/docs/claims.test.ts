@@ -22,9 +22,18 @@ describe("the documentation", () => {
     expect(await page("docs/init.md")).toContain("one static file without a libc, for eleven architectures");
   });
 
+  it("says of the picture of the terminal what it shows", async () => {
+    const texts = [...(await page("docs/assets/demo.svg")).matchAll(/<text[^>]*>([^<]*)<\/text>/g)].map(
+      ([, text]) => text,
+    );
+    const [before, after] = texts.filter((_, at) => texts[at + 1] === "seconds");
+    expect(await page("docs/index.md")).toContain(`before and after initwrap image: ${before} seconds, then ${after}]`);
+  });
+
   it("says of the picture of probe what it shows", async () => {
     const picture = await page("docs/images/probe.svg");
-    const [, before = "", after = ""] = /As it is: ([\d.]+ s), exit code 137\. With the init: ([\d.]+ s), exit code 143/.exec(picture) ?? [];
+    const [, before = "", after = ""] =
+      /As it is: ([\d.]+ s), exit code 137\. With the init: ([\d.]+ s), exit code 143/.exec(picture) ?? [];
     const alt = `${before} and exit code 137 become ${after} and 143`;
     expect(await page("README.md")).toContain(alt);
     expect(await page("docs/probe.md")).toContain(`![${alt}; five of six lost signals and twenty zombies become none]`);

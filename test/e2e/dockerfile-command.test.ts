@@ -72,6 +72,12 @@ describe("stdout", () => {
     expect(onTerminal("--diff").status).toBe(0);
   });
 
+  it("is left empty by --write, which names the inits by their folder", async () => {
+    const { status, stdout, stderr } = await run("-w", "--platform", "linux/amd64,linux/arm64");
+    expect([status, stdout.toString()]).toEqual([0, ""]);
+    expect(stderr).toBe("wrote .initwrap/, Dockerfile (init for linux/amd64, linux/arm64)\n");
+  });
+
   it("given back to initwrap it is left as it is, and undone it is the original", async () => {
     const wrapped = (await run()).stdout;
     const again = await initwrapOk(["dockerfile", "-"], { cwd: folder, input: wrapped });

@@ -1,8 +1,10 @@
 /** What the shipped files and the running init do not have: anything an attacker could write to and execute. */
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { beforeEach, describe, expect, test } from "vitest";
 import { initFor, initPlatforms } from "../../packages/init-core/lib/index.ts";
-import { child, eventually, requireInit, sleep, start } from "./harness.ts";
+import { requireCapability } from "../support/capability.ts";
+import { child, eventually, INIT, requireInit, run, scratch, sleep, start, which } from "./harness.ts";
 
 interface Segment {
   readonly type: number;
@@ -141,4 +143,24 @@ describe("as PID 1", () => {
     await running.send(15);
     await running.ended;
   });
+});
+
+test("it opens the terminal, and a command's file that the kernel cannot execute, and nothing else", async (context) => {
+  requireCapability(context, "strace", which("strace") !== undefined);
+  const folder = scratch();
+  const script = join(folder, "script");
+  writeFileSync(script, "exit 3\n", { mode: 0o755 });
+  const opened = async (command: string[]) => {
+    const log = join(folder, "log");
+    const strace = ["-qq", "-f", "-e", "trace=open,openat,execve", "-o", log, INIT, "--", ...command];
+    await run(strace, { init: which("strace") ?? "", bare: true });
+    const calls = readFileSync(log, "utf8").split("\n");
+    const ours = calls.slice(
+      0,
+      calls.findLastIndex((call) => /execve\(.*= 0$/.test(call)),
+    );
+    return ours.flatMap((call) => /open(?:at)?\([^"]*"([^"]*)"/.exec(call)?.[1] ?? []);
+  };
+  expect(await opened(child("exit", 0))).toEqual(["/dev/tty"]);
+  expect(await opened([script])).toEqual(["/dev/tty", script]);
 });

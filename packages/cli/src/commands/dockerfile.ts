@@ -9,6 +9,7 @@ import { paintFor } from "../terminal/colour.ts";
 import { errorDocument, presentErrors } from "../terminal/present-error.ts";
 import { registryFlags } from "../terminal/registry-flags.ts";
 import { standardInput } from "../terminal/streams.ts";
+import { writtenFiles } from "../terminal/written-files.ts";
 import type { BaseLock } from "../wrap/base-lock.ts";
 import type { DockerfileRun } from "../wrap/dockerfile-run.ts";
 import type { SubjectResult } from "../wrap/dockerfile-subjects.ts";
@@ -303,5 +304,5 @@ function nameOf(input: string): string {
 function summary(file: string, run: DockerfileRun): string {
   if (run.written.length === 0) return `${file}: nothing to do`;
   const platforms = run.outcome?.platforms.map(formatPlatform).join(", ");
-  return `wrote ${run.written.join(", ")}${platforms === undefined ? "" : ` (init for ${platforms})`}`;
+  return `wrote ${writtenFiles(run.written)}${platforms === undefined ? "" : ` (init for ${platforms})`}`;
 }

@@ -3,6 +3,7 @@ import { string as stringArg } from "@oclif/core/args";
 import { boolean, integer, string } from "@oclif/core/flags";
 import { BaseCommand } from "../terminal/base-command.ts";
 import { registryFlags } from "../terminal/registry-flags.ts";
+import { writtenFiles } from "../terminal/written-files.ts";
 import { type GenerateRun, generateDocument, generateLines, runGenerate } from "../wrap/generate.ts";
 
 export default class Generate extends BaseCommand {
@@ -97,6 +98,6 @@ java-gradle, dotnet, ruby, php, static.`;
     for (const line of generateLines(run).filter((line) => !line.startsWith("file"))) this.say(line);
     const written = run.files.filter(({ state }) => state === "written").map(({ path }) => path);
     const kept = run.files.filter(({ state }) => state === "kept").map(({ path }) => path);
-    this.say(`wrote ${written.join(", ")}${kept.length === 0 ? "" : `; kept ${kept.join(", ")}`}`);
+    this.say(`wrote ${writtenFiles(written)}${kept.length === 0 ? "" : `; kept ${kept.join(", ")}`}`);
   }
 }

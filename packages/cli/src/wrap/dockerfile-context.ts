@@ -9,7 +9,7 @@ import { hiddenBy, parseIgnore } from "../dockerfile/ignore.ts";
 import { CONTEXT_FOLDER, contextPath, newerLevels } from "../dockerfile/injection.ts";
 import { InitwrapError } from "../model/errors.ts";
 import type { Platform } from "../model/platform.ts";
-import { writeAtomically } from "./dockerfile-file.ts";
+import { notWritten, writeAtomically } from "./dockerfile-file.ts";
 import { initBytes } from "./dockerfile-inits.ts";
 
 /** A file that a build context must hold; `path` is from the context's root, with `/`. */
@@ -100,8 +100,7 @@ export async function writeContextFiles(
     try {
       await mkdir(dirname(target), { recursive: true });
     } catch (error) {
-      const { code } = error as NodeJS.ErrnoException;
-      throw new InitwrapError("OUTPUT_NOT_WRITTEN", `${dirname(target)} could not be made (${code})`, { cause: error });
+      throw notWritten(target, error);
     }
     await writeAtomically(target, bytes, { mode: 0o755, ...(signal ? { signal } : {}) });
   }

@@ -66,14 +66,18 @@ export async function writeAtomically(path: string, bytes: Uint8Array, options: 
     await replace(path, bytes, options);
   } catch (error) {
     options.signal?.throwIfAborted();
-    const { code, message } = error as NodeJS.ErrnoException;
-    const reason = REASONS[code ?? ""] ?? code ?? message;
-    throw new InitwrapError("OUTPUT_NOT_WRITTEN", `${path} was not written: ${reason}`, {
-      where: path,
-      hint: "what was there before is unchanged",
-      cause: error,
-    });
+    throw notWritten(path, error);
   }
+}
+
+/** What is thrown for a file that could not be written, or for want of its folder. */
+export function notWritten(path: string, error: unknown): InitwrapError {
+  const { code, message } = error as NodeJS.ErrnoException;
+  return new InitwrapError("OUTPUT_NOT_WRITTEN", `${path} was not written: ${REASONS[code ?? ""] ?? code ?? message}`, {
+    where: path,
+    hint: "what was there before is unchanged",
+    cause: error,
+  });
 }
 
 async function replace(path: string, bytes: Uint8Array, options: WriteOptions): Promise<void> {
