@@ -1,5 +1,5 @@
 /** Figures and verdicts of the documentation that no other test holds. */
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
@@ -20,6 +20,13 @@ describe("the documentation", () => {
     const names = new Set(initPlatforms().map((one) => JSON.stringify(one)));
     expect(names.size).toBe(11);
     expect(await page("docs/init.md")).toContain("one static file without a libc, for eleven architectures");
+  });
+
+  it("says of every command whom it asks", async () => {
+    const [, table = ""] = /## What leaves the machine\n([^#]*)/.exec(await page("docs/security.md")) ?? [];
+    const named = [...table.matchAll(/^\| (`.*?) \|/gm)].flatMap(([, cell = ""]) => cell.match(/[\w-]+/g) ?? []);
+    const commands = (await readdir(join(ROOT, "packages/cli/src/commands"))).map((file) => file.replace(/\.ts$/, ""));
+    expect(named.toSorted()).toEqual(commands.toSorted());
   });
 
   it("says of the picture of the terminal what it shows", async () => {
