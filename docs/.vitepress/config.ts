@@ -4,6 +4,7 @@ import { type DefaultTheme, defineConfig } from "vitepress";
 import { literalBraces, slug } from "./as-on-github.ts";
 import { notRun } from "./not-run.ts";
 import { copyLinkedFiles, repositoryLinks } from "./repository-links.ts";
+import { wholeWords } from "./whole-words.ts";
 
 const DOCS = join(import.meta.dirname, "..");
 
@@ -55,6 +56,7 @@ export default defineConfig({
       literalBraces(md);
       repositoryLinks(md);
       notRun(md);
+      wholeWords(md);
     },
   },
   themeConfig: {

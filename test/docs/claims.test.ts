@@ -3,6 +3,7 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { lookUpBase } from "../../packages/cli/src/wrap/base-table.ts";
 import { initFor, initPlatforms } from "../../packages/init-core/lib/index.ts";
 import { requireCapability } from "../support/capability.ts";
 import { requireEngine } from "../support/engine.ts";
@@ -45,6 +46,23 @@ describe("the documentation", () => {
     expect(await page("README.md")).toContain(alt);
     expect(await page("docs/probe.md")).toContain(`![${alt}; five of six lost signals and twenty zombies become none]`);
     expect(await page("docs/probe.md")).toMatch(new RegExp(`^Stop by SIGTERM +${before}, killed +${after}$`, "m"));
+  });
+
+  it("has the stop signals of the official images that it names", async () => {
+    const text = await page("docs/recipes/nginx.md");
+    const images = {
+      Apache: ["httpd:2.4", "php:8.4-apache"],
+      "php-fpm": ["php:8.4-fpm"],
+      HAProxy: ["haproxy:3.2"],
+      PostgreSQL: ["postgres:17"],
+    };
+    const rows = [...text.matchAll(/^\| (\S+) \| `(SIG\w+)` \| `STOPSIGNAL` of its image \|$/gm)];
+    expect(rows.map(([, program]) => program)).toEqual(Object.keys(images));
+    for (const [, program = "", signal] of rows) {
+      for (const image of images[program as keyof typeof images]) {
+        expect([image, (await lookUpBase(image))?.stopSignal]).toEqual([image, signal]);
+      }
+    }
   });
 
   it("is right that the classic builder and buildah ignore a frontend, and build the image without an init", async (context) => {

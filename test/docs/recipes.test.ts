@@ -149,6 +149,7 @@ describe("Compose: docker compose", () => {
         both: { ...parse(own).services.web, image: wrapped },
         entrypoint: { ...parse(entrypoint).services.worker, image: wrapped },
         bare: { ...parse(entrypoint).services.worker, image: wrapped, entrypoint: ["/app"] },
+        alone: { image: wrapped, entrypoint: ["/app"] },
         command: { image: wrapped, command: ["--worker"] },
         signal: { image: wrapped, stop_signal: "SIGINT", stop_grace_period: "5s" },
       };
@@ -166,6 +167,7 @@ describe("Compose: docker compose", () => {
         both: "/sbin/docker-init -- /initwrap -- /app --web",
         entrypoint: "/initwrap -- /app --worker",
         bare: "/app --worker",
+        alone: "/app",
         command: "/initwrap -- /app --worker",
         signal: "/initwrap -- /app --web",
       });
@@ -180,6 +182,41 @@ describe("Compose: docker compose", () => {
     }
   });
 });
+
+/**
+ * Runs a program as PID 1 of a PID namespace, whose end is everything's, and sends it TERM when it has said "ready". Gives what
+ * it said after that, and the exit code.
+ */
+async function stopped(line: readonly string[], cwd: string): Promise<string> {
+  const child = spawn("unshare", ["--pid", "--fork", "--kill-child", "--", ...line], {
+    cwd,
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const ended = new Promise<number | null>((resolve) => child.on("close", resolve));
+  let output = "";
+  await new Promise<void>((resolve, reject) => {
+    child.stdout.setEncoding("utf8").on("data", (text: string) => {
+      output += text;
+      if (output.includes("ready\n")) resolve();
+    });
+    ended.then((code) => reject(new Error(`${line.join(" ")} ended with ${code}:\n${output}`)));
+  });
+  const pid = await readFile(`/proc/${child.pid}/task/${child.pid}/children`, "utf8");
+  process.kill(Number(pid), "SIGTERM");
+  const code = await ended;
+  return `${output.split("ready\n")[1]?.replace("\n", " ")}${code}`;
+}
+
+/** Stops each, all at the same time. */
+async function allStopped(
+  lines: Readonly<Record<string, readonly string[]>>,
+  cwd: string,
+): Promise<Readonly<Record<string, string>>> {
+  const found = await Promise.all(
+    Object.entries(lines).map(async ([name, line]) => [name, await stopped(line, cwd)] as const),
+  );
+  return Object.fromEntries(found);
+}
 
 describe("Java: a JVM", () => {
   const PROGRAM = `public class App {
@@ -200,28 +237,10 @@ describe("Java: a JVM", () => {
     requireCapability(context, "java", which("java") !== undefined);
     requireCapability(context, "unshare as root", process.getuid?.() === 0);
     const folder = await mkdtemp(join(tmpdir(), "initwrap-java-"));
-    const file = join(folder, "App.java");
-    await writeFile(file, PROGRAM);
-    /** Runs it as PID 1's business in a PID namespace, whose end is everything's; gives its output and exit code. */
-    const run = async (...line: string[]): Promise<string> => {
-      const child = spawn("unshare", ["--pid", "--fork", "--kill-child", "--", ...line], {
-        stdio: ["ignore", "pipe", "inherit"],
-      });
-      const ended = new Promise<number | null>((resolve) => child.on("close", resolve));
-      let output = "";
-      await new Promise<void>((resolve) =>
-        child.stdout.setEncoding("utf8").on("data", (text: string) => {
-          output += text;
-          if (output.includes("ready\n")) resolve();
-        }),
-      );
-      const pid = await readFile(`/proc/${child.pid}/task/${child.pid}/children`, "utf8");
-      process.kill(Number(pid), "SIGTERM");
-      const code = await ended;
-      return `${output.replace("ready\n", "").replace("\n", " ")}${code}`;
-    };
+    await writeFile(join(folder, "App.java"), PROGRAM);
     try {
-      const java = `java -XX:TieredStopAtLevel=1 -XX:-UsePerfData ${file}`;
+      // One JVM's file of figures is in the other's way, for all have the same process ID.
+      const java = "java -XX:TieredStopAtLevel=1 -XX:-UsePerfData App.java";
       const shell = ["sh", "-c", `${java}; exit`];
       const lines = {
         alone: java.split(" "),
@@ -231,8 +250,7 @@ describe("Java: a JVM", () => {
         grace: [INIT, "--grace=30s", "--", ...shell],
         mapped: [INIT, "--exit-map=143", "--", ...java.split(" ")],
       };
-      const found = await Promise.all(Object.entries(lines).map(async ([name, line]) => [name, await run(...line)]));
-      expect(Object.fromEntries(found)).toEqual({
+      expect(await allStopped(lines, folder)).toEqual({
         alone: "stopped 143",
         behind: "stopped 143",
         shell: "143",
@@ -240,6 +258,32 @@ describe("Java: a JVM", () => {
         grace: "stopped 143",
         mapped: "stopped 0",
       });
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  });
+});
+
+describe("Node.js: npm start", () => {
+  it("is over before the program has finished, but for --grace; the program by itself finishes", {
+    timeout: 180_000,
+  }, async (context) => {
+    requireInit(context);
+    requireCapability(context, "unshare as root", process.getuid?.() === 0);
+    const folder = await mkdtemp(join(tmpdir(), "initwrap-npm-"));
+    const finish = 'setTimeout(() => { console.log("stopped"); process.exit(0); }, 500)';
+    await writeFile(
+      join(folder, "server.js"),
+      `process.once("SIGTERM", () => ${finish});\nsetInterval(() => {}, 1000);\nconsole.log("ready");\n`,
+    );
+    await writeFile(join(folder, "package.json"), '{ "scripts": { "start": "node server.js" } }\n');
+    try {
+      const lines = {
+        npm: [INIT, "--", "npm", "start"],
+        grace: [INIT, "--grace=10s", "--", "npm", "start"],
+        named: [INIT, "--", "node", "server.js"],
+      };
+      expect(await allStopped(lines, folder)).toEqual({ npm: "143", grace: "stopped 143", named: "stopped 0" });
     } finally {
       await rm(folder, { recursive: true });
     }

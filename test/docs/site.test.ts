@@ -125,10 +125,12 @@ describe("the site", () => {
       expect(await readFile(join(folder, name), "utf8")).not.toMatch(/url\(["']?(https?:)?\/\//);
   });
 
-  it("opens every page without an error, and from no other host", { timeout: 180_000 }, async (context) => {
+  it("opens every page without an error and from no other host, none of them wider than a phone", {
+    timeout: 180_000,
+  }, async (context) => {
     requireCapability(context, "Chromium", browser !== undefined);
     const problems: string[] = [];
-    const visit = await openPage(browser as Browser, `${origin}${BASE}`);
+    const visit = await openPage(browser as Browser, `${origin}${BASE}`, { width: 390, height: 844 });
     visit.page.on("request", (request) => {
       if (!request.url().startsWith(origin) && !request.url().startsWith("data:")) problems.push(request.url());
     });
@@ -136,6 +138,8 @@ describe("the site", () => {
       await visit.page.goto(`${origin}${BASE}${page}`, { waitUntil: "load" });
       // The page is there and alive: its scripts have made the search's button.
       await visit.page.waitForSelector("button.DocSearch-Button", { timeout: 10_000 });
+      const beside = await overflow(visit.page);
+      if (beside !== 0) problems.push(`${page} is ${beside} wider than a phone`);
     }
     problems.push(...visit.problems);
     await visit.close();
@@ -161,13 +165,36 @@ describe("the site", () => {
     });
   }
 
-  it("is no wider than a phone", { timeout: 120_000 }, async (context) => {
+  it("has pictures whose words can be read on a phone, in dark colours too", async (context) => {
     requireCapability(context, "Chromium", browser !== undefined);
-    for (const page of KINDS) {
-      const visit = await openPage(browser as Browser, `${origin}${BASE}${page}`, { width: 390, height: 844 });
-      expect([page, await overflow(visit.page)]).toEqual([page, 0]);
+    const shown: string[] = [];
+    for (const colorScheme of ["light", "dark"] as const) {
+      const visit = await openPage(browser as Browser, `${origin}${BASE}pid-1.html`, {
+        width: 390,
+        height: 844,
+        colorScheme,
+      });
+      const pictures = await visit.page.$$eval(".vp-doc img", (all) =>
+        all.map((one) => ({ src: one.getAttribute("src") ?? "", scale: one.clientWidth / one.naturalWidth })),
+      );
+      for (const { src, scale } of pictures) {
+        // Small files are part of the page.
+        const svg = await (await fetch(new URL(src, origin))).text();
+        const sizes = [...svg.matchAll(/font-size="(\d+)"/g)].map(([, size]) => Number(size) * scale);
+        expect(Math.min(...sizes), src).toBeGreaterThan(10);
+        // By itself, as it is when it is drawn as an image: the colour of its paper is that of the reader's scheme.
+        await visit.page.setContent(svg);
+        const paper = await visit.page.evaluate("getComputedStyle(document.querySelector('.paper')).fill");
+        shown.push(`${colorScheme} ${paper}`);
+      }
       await visit.close();
     }
+    expect(shown).toEqual([
+      "light rgb(246, 248, 250)",
+      "light rgb(246, 248, 250)",
+      "dark rgb(22, 27, 34)",
+      "dark rgb(22, 27, 34)",
+    ]);
   });
 
   it.for([

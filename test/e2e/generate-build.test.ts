@@ -158,6 +158,31 @@ describe("a generated Dockerfile", () => {
     expect(stopped.milliseconds).toBeLessThan(1000);
   });
 
+  it("of a static site finishes what it was asked on QUIT, its image's signal, and cuts it off on TERM", async (context) => {
+    const engine = requireStandIns(context);
+    const image = await buildFixture(engine, "static");
+    // Two requests are begun; after the signal the first is completed, while the second still keeps nginx.
+    const script = `
+import os, signal, socket, sys, time
+def begin():
+    one = socket.create_connection(("127.0.0.1", 8080)); one.sendall(b"GET / HTTP/1.1\\r\\nHost: shop\\r\\n"); return one
+first, second = begin(), begin()
+time.sleep(0.3)
+os.kill(1, getattr(signal, sys.argv[1]))
+time.sleep(0.3)
+first.sendall(b"Connection: close\\r\\n\\r\\n")
+print(first.recv(12).decode(), flush=True)
+time.sleep(0.3)
+`;
+    const answered = async (signal: string): Promise<string> => {
+      const id = (await engine.docker(["run", "--detach", "--network=none", image])).stdout.trim();
+      containers.push(id);
+      await fetchInside(engine, id, 8080);
+      return (await engine.docker(["exec", id, "python3", "-c", script, signal], { check: false })).stdout;
+    };
+    expect(await Promise.all(["SIGQUIT", "SIGTERM"].map(answered))).toEqual(["HTTP/1.1 200\n", ""]);
+  });
+
   it("of Go runs in an image with nothing but the program, its time zones, certificates and /tmp", async (context) => {
     const engine = requireStandIns(context);
     const image = await buildFixture(engine, "go", {
