@@ -32,3 +32,15 @@ test("the delay comes before the plan, and the child's end cuts both short", asy
   await short.send(15);
   expect((await short.ended).code).toBe(0);
 });
+
+test("a stop signal other than TERM is held back when it is made one, and the plan gives the command its own", async () => {
+  const options = ["--rewrite", "QUIT:TERM", "--stop-plan", "QUIT", "--stop-delay", "200ms"];
+  const running = start(child("signals"), { options });
+  await running.output("ready\n");
+  const before = Date.now();
+  await running.send(3);
+  await running.output("\n3 -1\n");
+  expect(Date.now() - before).toBeGreaterThanOrEqual(195);
+  await running.send(64);
+  expect((await running.ended).stdout).toBe("ready\n3 -1\n64 -1\n");
+});
