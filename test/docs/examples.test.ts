@@ -25,7 +25,6 @@ const NOT_RUN: readonly string[] = [
   "docs/diagnostics/SIGNATURE_STALE.md: cosign signs with keys and services of one's own",
   "docs/frontend.md: test/e2e/frontend-build.test.ts builds the frontend's image and uses it",
   "docs/frontend.md: needs Node.js and its libraries for both architectures",
-  "docs/generate.md: its base image is on Docker Hub",
   "docs/install.md: test/e2e/release.test.ts runs the program of a release",
   "docs/install.md: test/e2e/release.test.ts installs the package of a release",
   "docs/install.md: Homebrew is not to be had here",

@@ -1,6 +1,8 @@
 /** What a reader of the documentation has before the first example, each a piece of bash. `<!-- given: WHAT NAME -->` asks for it. */
-import { copyFile, link, mkdir, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { execFile } from "node:child_process";
+import { copyFile, cp, link, mkdir, realpath, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { promisify } from "node:util";
 import { ROOT } from "../support/programs.ts";
 import type { Machine } from "./machine.ts";
 
@@ -109,9 +111,10 @@ function probes(): Readonly<Record<string, string>> {
   };
 }
 
-/** The official images whose programs the examples run: one Debian with Node.js and Python, under their names and with their commands. */
+/** The official images whose programs the examples run: one Debian with Node.js, npm and Python, under their names and with their commands. */
 const IMAGES: Readonly<Record<string, readonly string[]>> = {
   "node:22-slim": ['ENTRYPOINT ["docker-entrypoint.sh"]', 'CMD ["node"]'],
+  "node:24-trixie-slim": ['ENTRYPOINT ["docker-entrypoint.sh"]', 'CMD ["node"]'],
   "python:3.13-slim": ['CMD ["python3"]'],
 };
 
@@ -123,8 +126,11 @@ export async function provideImages(machine: Machine, tarball: string): Promise<
   await link(process.execPath, join(folder, "node")).catch(() => copyFile(process.execPath, join(folder, "node")));
   await copyFile("/usr/lib/x86_64-linux-gnu/libstdc++.so.6", join(folder, "libstdc++.so.6"));
   await writeFile(join(folder, "docker-entrypoint.sh"), '#!/bin/sh\nset -e\nexec "$@"\n', { mode: 0o755 });
+  const npm = (await promisify(execFile)("which", ["npm"])).stdout.trim();
+  await cp(dirname(dirname(await realpath(npm))), join(folder, "npm"), { recursive: true });
+  const stageOf = (name: string): string => name.replace(/\W/g, "-");
   const stages = Object.entries(IMAGES).map(
-    ([name, config]) => `FROM stand-in AS ${name.split(":")[0]}\n${config.join("\n")}\n`,
+    ([name, config]) => `FROM stand-in AS ${stageOf(name)}\n${config.join("\n")}\n`,
   );
   await writeFile(
     join(folder, "Dockerfile"),
@@ -133,12 +139,13 @@ ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 ADD debian.tar /
 COPY node docker-entrypoint.sh /usr/local/bin/
 COPY libstdc++.so.6 /usr/lib/x86_64-linux-gnu/
-RUN ln -s /usr/bin/python3 /usr/local/bin/python && echo node:x:1000:1000::/tmp:/bin/sh >>/etc/passwd
+COPY npm /usr/local/lib/node_modules/npm
+RUN ln -s ../lib/node_modules/npm/bin/npm-cli.js /usr/local/bin/npm && ln -s /usr/bin/python3 /usr/local/bin/python && echo node:x:1000:1000::/tmp:/bin/sh >>/etc/passwd
 ${stages.join("")}`,
   );
   const builds = Object.keys(IMAGES).map(
     (name) =>
-      `docker build -q --provenance=false --target ${name.split(":")[0]} --output type=image,name=docker.io/library/${name},unpack=true,compression=uncompressed .`,
+      `docker build -q --provenance=false --target ${stageOf(name)} --output type=image,name=docker.io/library/${name},unpack=true,compression=uncompressed .`,
   );
   await machine.bash(builds.join(" && "), folder);
 }
