@@ -198,6 +198,7 @@ describe("existing inits", () => {
     [["env", "-u", "A", "B=1", "/init"], "s6-overlay"],
     [["/usr/local/bin/entrypoint", "/sbin/init"], "systemd or another system init"],
     [["/docker-entrypoint.sh", "/init"], "s6-overlay"],
+    [["/bin/bash", "/docker-entrypoint.sh", "/init"], "s6-overlay"],
     [["/usr/bin/supervisord", "-n"], "supervisord"],
     [["/usr/bin/python3", "/usr/bin/supervisord"], "supervisord"],
     [["/bin/sh", "-c", "exec supervisord -n"], "supervisord"],
@@ -215,6 +216,8 @@ describe("existing inits", () => {
     [["gosu", "tini", "app"]],
     [["/entrypoint.sh", "tini", "--", "app"]],
     [["/entrypoint.sh", "run", "/init"]],
+    [["sh", "/entrypoint.sh", "run", "/init"]],
+    [["sh", "-x", "/entrypoint.sh"]],
     [["python3", "app.py", "/sbin/my_init"]],
   ])("%j is no init", (entrypoint) => {
     expect(composeEntrypoint({ entrypoint, cmd: null }, plain).kind).toBe("composed");
