@@ -474,7 +474,7 @@ describe("the tree", () => {
    ├─ initwrap     would put its init in front
    │               ENTRYPOINT ["/initwrap","--"]
    │               CMD ["/bin/sh","-c","npm start; true"]
-   └─ findings     note: line 3: CMD in shell form leaves a shell in front of the program; signals are sent to the whole group (SHELL_FORM_NO_EXEC)
+   └─ findings     note: line 3: CMD in shell form leaves a shell in front of the program: when a stop ends the shell, the container is over (SHELL_FORM_NO_EXEC)
 `);
     const page = await readFile(join(ROOT, "docs/inspect.md"), "utf8");
     expect(page).toContain(`$ initwrap inspect Dockerfile\n${text.replace("FILE", "Dockerfile")}\`\`\`\n`);

@@ -245,6 +245,16 @@ describe("findings", () => {
     ]);
     expect(diagnostics.find((finding) => finding.code === code)?.range?.line).toBe(2);
   });
+
+  it.each([
+    [["/docker-entrypoint.sh"], ["SHELL_FORM_NO_EXEC"]],
+    [["docker-php-entrypoint"], ["SHELL_FORM_NO_EXEC"]],
+    [["/app"], []],
+    [["/docker-entrypoint.sh", "serve"], []],
+  ])("a CMD in shell form behind the base's %j: %j", (entrypoint, codes) => {
+    const { diagnostics } = planned("FROM a\nCMD c\n", { base: () => ({ entrypoint }) });
+    expect(diagnostics.map(({ code }) => code).filter((code) => code.startsWith("SHELL"))).toEqual(codes);
+  });
 });
 
 describe("another init in front", () => {

@@ -1,5 +1,6 @@
 /** What a reader should know about a stage that is wrapped. Findings only; none of them changes the plan. */
 import type { Diagnostic } from "../model/diagnostics.ts";
+import { isScript } from "../model/pid-one.ts";
 import { unhandledSignal } from "../model/stop-signal.ts";
 import type { Stage } from "./evaluate.ts";
 import { downloadFindings, triggerFindings } from "./findings-inits.ts";
@@ -35,8 +36,11 @@ function commandFinding(instruction: Instruction, stage: Stage): Diagnostic | un
   if (keyword === "CMD" && exec && noEntrypoint && words[0]?.startsWith("-")) {
     return { code: "CMD_LIKE_FLAG", severity: "warning", args: { word: decode(words[0]) } };
   }
-  // A CMD behind an ENTRYPOINT is that program's argument; only what runs as a shell is meant.
-  const runs = keyword === "ENTRYPOINT" || noEntrypoint;
+  // A CMD behind an ENTRYPOINT is that program's argument; only what runs as a shell is meant. A script alone, such as official
+  // images have, ends by executing what it is given.
+  const [entrypoint, ...more] = stage.unknown.has("entrypoint") ? [] : (stage.config.entrypoint ?? []);
+  const behindScript = entrypoint !== undefined && more.length === 0 && isScript(entrypoint);
+  const runs = keyword === "ENTRYPOINT" || noEntrypoint || behindScript;
   if (!exec && runs && !/^exec\s/.test(argument)) {
     return { code: "SHELL_FORM_NO_EXEC", severity: "note", args: { instruction: keyword } };
   }

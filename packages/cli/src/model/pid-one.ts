@@ -70,7 +70,8 @@ export function isShell(program: string): boolean {
   return /^(?:ba|da|a|z|k)?sh$/.test(baseName(program));
 }
 
-function isScript(program: string): boolean {
+/** By its name: `docker-entrypoint.sh`, `docker-php-entrypoint`... */
+export function isScript(program: string): boolean {
   return /\.(?:ba|z|k)?sh$|entrypoint/i.test(baseName(program));
 }
 

@@ -23,7 +23,7 @@ const MESSAGES: Readonly<Record<DiagnosticCode, (args: Args) => string>> = {
   COMMAND_EMPTY: (a) =>
     `${a["instruction"]} without anything is an empty shell command to BuildKit, and nothing to others`,
   SHELL_FORM_NO_EXEC: (a) =>
-    `${a["instruction"]} in shell form leaves a shell in front of the program; signals are sent to the whole group`,
+    `${a["instruction"]} in shell form leaves a shell in front of the program: when a stop ends the shell, the container is over`,
   CMD_LIKE_FLAG: (a) => `CMD starts with ${a["word"]} but there is no ENTRYPOINT to take it`,
   STAGE_IS_PARENT: (a) => `other stages are built from ${a["stage"]}: they inherit the init with its entrypoint`,
   STOPSIGNAL_KILL: (a) =>
