@@ -17,7 +17,7 @@ set -euo pipefail
 name=${1:?usage: up.sh modern|modern-graph|classic|newest|registry}
 work=${INITWRAP_ENGINES:-/var/tmp/initwrap-engines}
 mkdir -p "$work"
-exec 9>"$work/lock"
+exec 9>"$work/$name.lock"
 flock 9
 
 case $name in
@@ -54,6 +54,9 @@ root=$work/rootfs-$suite sock=$run/docker.sock bridge=iwt-$octet
 mkdir -p "$run/data" "$run/config/cli-plugins" "$run/bin"
 answers() { curl -fs --max-time 5 --unix-socket "$sock" http://engine/_ping >/dev/null 2>&1; }
 
+# Two engines may have one root file system, and be started at the same time.
+exec 8>"$root.lock"
+flock 8
 if [ ! -e "$root/.complete" ]; then
   rm -rf "$root"
   packages=ca-certificates,docker.io,containerd,runc
@@ -62,7 +65,8 @@ if [ ! -e "$root/.complete" ]; then
   # With ps, by which `docker top` lists processes; the engines of the other suites have none.
   [ "$suite" != trixie ] || packages=$packages,procps
   mmdebstrap --quiet --variant=minbase --mode=root --include="$packages" \
-    --aptopt='APT::Install-Recommends "false"' --aptopt='Acquire::Check-Valid-Until "false"' "$suite" "$root" >&2
+    --aptopt='APT::Install-Recommends "false"' --aptopt='Acquire::Check-Valid-Until "false"' \
+    --dpkgopt=force-unsafe-io "$suite" "$root" >&2
   touch "$root/.complete"
 fi
 
@@ -70,6 +74,7 @@ fi
 add() { { chroot "$root" apt-get -q update && chroot "$root" apt-get -qy install --no-install-recommends "$1"; } >&2; }
 [ "$suite" != sid ] || [ -e "$root/usr/libexec/docker/cli-plugins/docker-compose" ] || add docker-compose
 [ "$suite" != trixie ] || [ -e "$root/usr/bin/ps" ] || add procps
+exec 8>&-
 
 # The client and its plugins, each behind a two-line wrapper that runs it with the loader and libraries it was linked with.
 loader=$(find "$root"/lib64/ "$root"/lib/ -maxdepth 1 -name 'ld-linux*.so.*' | head -1)
