@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { configDefaults, defineConfig } from "vitest/config";
+import LongestFirst from "./test/support/longest-first.ts";
 
 /** Tests whose engines, networks and containers are shared with everything else that runs on the machine. */
 const WITH_ENGINES = [
@@ -18,8 +19,7 @@ export default defineConfig({
   test: {
     testTimeout: 60_000,
     hookTimeout: 300_000,
-    // Engines, signals and loop devices are shared by the whole machine: more workers than this disturb each other.
-    maxWorkers: 2,
+    sequence: { sequencer: LongestFirst },
     projects: [
       {
         extends: true,
@@ -27,12 +27,23 @@ export default defineConfig({
           name: "alone",
           include: ["test/**/*.test.ts"],
           exclude: [...configDefaults.exclude, ...NIGHTLY, ...WITH_ENGINES],
+          // Signals and moments are what they are about: more workers than processors disturb each other.
+          maxWorkers: 2,
+          sequence: { groupOrder: 0 },
         },
       },
       {
         extends: true,
-        // An engine that was late once is asked once more, and test/support/retried.ts names each test that needed it.
-        test: { name: "engines", include: WITH_ENGINES, exclude: [...configDefaults.exclude, ...NIGHTLY], retry: 1 },
+        test: {
+          name: "engines",
+          include: WITH_ENGINES,
+          exclude: [...configDefaults.exclude, ...NIGHTLY],
+          // An engine that was late once is asked once more, and test/support/retried.ts names each test that needed it.
+          retry: 1,
+          // These wait for an engine much of their time: one more than there are processors.
+          maxWorkers: 3,
+          sequence: { groupOrder: 1 },
+        },
       },
     ],
   },
