@@ -11,7 +11,7 @@ import { which } from "./harness.ts";
 const CORE = join(import.meta.dirname, "../../packages/init-core");
 const checks = (name: string) => join(CORE, "checks", name);
 const MINUTE = 60_000;
-const SECONDS = 30;
+const SECONDS = 10;
 
 /** What a script prints, of its stdout and stderr, also when it fails. */
 async function output(file: string, args: readonly string[] = [], cwd = tmpdir()): Promise<string> {
