@@ -96,10 +96,13 @@ function standInTag(name: string): string {
 
 /** Makes every stand-in on these foundations that the engine does not have yet; the first time takes minutes. */
 export async function provideStandIns(engine: Engine, foundations: readonly Foundation[]): Promise<void> {
-  for (const foundation of foundations) {
-    await provideFoundation(engine, foundation);
-    provided.add(foundation);
-  }
+  // At the same time, for each waits for its downloads.
+  await Promise.all(
+    foundations.map(async (foundation) => {
+      await provideFoundation(engine, foundation);
+      provided.add(foundation);
+    }),
+  );
   const wanted = Object.entries(STAND_INS).filter(([, { foundation }]) => foundations.includes(foundation));
   await Promise.all(
     wanted.map(([name, { foundation, config }]) =>
