@@ -8,10 +8,19 @@ const WITH_ENGINES = [
   "test/init/{docker-init-path,peers-suites,podman,replaced-init}.test.ts",
 ];
 
+/** Of these, those that go by milliseconds: they run beside the ones that leave the engines alone. */
+const TIMED = ["test/contract/registry-faults.test.ts", "test/e2e/{behaviour,probe}.test.ts"];
+
 /** Minutes of work for what few changes touch: `.ci/nightly` runs them, and whoever sets the variable. */
 const NIGHTLY = process.env["INITWRAP_NIGHTLY"]
   ? []
   : ["test/bench/image.test.ts", "test/e2e/generate-{compilers,installers}.test.ts"];
+
+/** Signals and moments are what these are about: more workers than processors disturb each other. */
+const UNDISTURBED = { maxWorkers: 2, sequence: { groupOrder: 0 } };
+
+/** An engine that was late once is asked once more, and test/support/retried.ts names each test that needed it. */
+const RETRIES = 1;
 
 export default defineConfig({
   // The tests read the sources; what is built is tried by the end-to-end tests, through the CLI's own process.
@@ -27,19 +36,17 @@ export default defineConfig({
           name: "alone",
           include: ["test/**/*.test.ts"],
           exclude: [...configDefaults.exclude, ...NIGHTLY, ...WITH_ENGINES],
-          // Signals and moments are what they are about: more workers than processors disturb each other.
-          maxWorkers: 2,
-          sequence: { groupOrder: 0 },
+          ...UNDISTURBED,
         },
       },
+      { extends: true, test: { name: "timed", include: TIMED, retry: RETRIES, ...UNDISTURBED } },
       {
         extends: true,
         test: {
           name: "engines",
           include: WITH_ENGINES,
-          exclude: [...configDefaults.exclude, ...NIGHTLY],
-          // An engine that was late once is asked once more, and test/support/retried.ts names each test that needed it.
-          retry: 1,
+          exclude: [...configDefaults.exclude, ...NIGHTLY, ...TIMED],
+          retry: RETRIES,
           // These wait for an engine much of their time: one more than there are processors.
           maxWorkers: 3,
           sequence: { groupOrder: 1 },

@@ -28,6 +28,7 @@ const LONGEST = [
   "unit/frontend/build",
   "e2e/ci",
   "e2e/frontend-farm",
+  "e2e/behaviour",
 ];
 
 export default class LongestFirst extends BaseSequencer {
