@@ -17,18 +17,25 @@ const PACKAGES = readFileSync(join(ROOT, "test/support/debian-packages.txt"), "u
   .split("\n")
   .map((line) => line.replace(/#.*/, "").trim())
   .filter(Boolean);
+/** What the engines' scripts call. */
+const FOR_ENGINES = ["curl", "ca-certificates", "iproute2", "util-linux", "mmdebstrap", "docker-registry"];
 const ENGINES = ["modern", "modern-graph", "classic", "newest", "registry"];
 
 /** Gives the variables that name each engine's socket and client, and names what could not be had; with CI=true, that fails. */
 export async function prepareMachine() {
   if (!existsSync("/usr/bin/apt-get") || process.getuid?.() !== 0) return { variables: {}, missing: [] };
-  const missing = installPackages();
-  const engines = await startEngines();
+  const wanted = wantedPackages();
+  const isForEngines = (entry) => FOR_ENGINES.includes(entry);
+  const missing = installPackages(wanted.filter(isForEngines));
+  // Each is a process of its own, which goes on while apt-get brings the rest.
+  const starting = startEngines();
+  missing.push(...installPackages(wanted.filter((entry) => !isForEngines(entry))));
+  const engines = await starting;
   return { variables: engines.variables, missing: [...missing, ...engines.missing] };
 }
 
 /** Debian's packages that are not there yet. `NAME/SUITE` is one that Debian 12 has too old, and takes from that suite. */
-function installPackages() {
+function wantedPackages() {
   const format = "${Package} ${db:Status-Status} ${Version}\n";
   const names = PACKAGES.map((entry) => entry.split("/")[0]);
   const { stdout } = spawnSync("dpkg-query", ["-W", "-f", format, ...names], { encoding: "utf8" });
@@ -39,12 +46,18 @@ function installPackages() {
       .filter(([, status]) => status === "installed")
       .map(([name, , version]) => [name, version]),
   );
-  const old = codename() === "bookworm";
-  const wanted = PACKAGES.filter((entry) => {
+  return PACKAGES.filter((entry) => {
     const [name, suite] = entry.split("/");
-    return !versions.has(name) || (suite && old && !versions.get(name).includes("~bpo"));
+    return !versions.has(name) || (suite && isOld() && !versions.get(name).includes("~bpo"));
   });
+}
+
+const isOld = () => codename() === "bookworm";
+
+/** Gives what could not be installed. */
+function installPackages(wanted) {
   if (wanted.length === 0) return [];
+  const old = isOld();
   say(`installing ${wanted.join(" ")}`);
   const sources = mkdtempSync(join(tmpdir(), "initwrap-apt-"));
   cpSync("/etc/apt/sources.list.d", sources, { recursive: true });
