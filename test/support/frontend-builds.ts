@@ -57,9 +57,9 @@ export function useFrontend(engines: readonly EngineName[]): FrontendBuilds {
     await buildFrontendImage(builds.modules, ["--push", builds.reference, "--platform", "linux/amd64"]);
   });
   afterAll(async () => {
-    for (const name of engines) {
-      await findEngine(name)?.docker(["rmi", "-f", ...builds.tags, builds.reference], { check: false });
-    }
+    const words = ["rmi", "-f", ...builds.tags, builds.reference];
+    // An engine collects its garbage for each of them.
+    await Promise.all(engines.map((name) => findEngine(name)?.docker(words, { check: false, timeoutMs: 280_000 })));
     await builds.registry?.stop();
     await Promise.all(builds.contexts.map(removeContext));
     if (builds.modules !== undefined) await rm(builds.modules, { recursive: true, force: true });
