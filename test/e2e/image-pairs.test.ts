@@ -181,6 +181,9 @@ async function wrap(from: string, to: string): Promise<{ digest: string; place: 
   return { digest: "", place };
 }
 
+/** The result in a Docker engine, as that engine saved it for the first that reads it. */
+const savedArchive = (): string => join(folder, "saved.tar");
+
 /** The config as skopeo reads it: directly where it can, else from what the engine saves. */
 async function configBySkopeo(to: string, place: string): Promise<Buffer> {
   const inspect = async (name: string, ...options: string[]): Promise<Buffer> => {
@@ -198,9 +201,8 @@ async function configBySkopeo(to: string, place: string): Promise<Buffer> {
     return inspect(`docker-archive:${plain}`);
   }
   if (!DOCKERS[to]) return inspect(to === "-" ? `docker-archive:${place}` : place);
-  const saved = join(folder, "saved.tar");
-  await findEngine(DOCKERS[to])!.docker(["save", "--output", saved, TAG]);
-  return inspect(`docker-archive:${saved}`);
+  await findEngine(DOCKERS[to])!.docker(["save", "--output", savedArchive(), TAG]);
+  return inspect(`docker-archive:${savedArchive()}`);
 }
 
 /**
@@ -238,7 +240,7 @@ async function readByOthers(to: string, place: string, id: string): Promise<void
   const file = place.replace(/^[\w-]+:/, "");
   const read = join(folder, "read.tar");
   await rm(read, { force: true });
-  if (DOCKERS[to]) await findEngine(DOCKERS[to])!.docker(["save", "--output", read, TAG]);
+  if (DOCKERS[to]) await copyFile(savedArchive(), read);
   else if (to === "podman" || to === "containers-storage") {
     await podman.podman(["save", "--quiet", "--output", read, `docker.io/${TAG}`]);
   } else if (to === "gzip" || to === "zstd") await run("sh", ["-c", `${to} -dc '${file}' >'${read}'`]);
@@ -333,7 +335,7 @@ const KEEPS_NO_MANIFEST = new Set(["docker, graph driver", "docker 20.10", "podm
 describe.each(KINDS)("from %s", (from) => {
   // One run has one engine behind docker:.
   const sinks = KINDS.filter((to) => !DOCKERS[from] || !DOCKERS[to] || from === to);
-  it.each(sinks)("to %s: runs behind the init, and nothing else differs", async (to) => {
+  it.each(sinks)("to %s: runs behind the init, and nothing else differs", { timeout: 180_000 }, async (to) => {
     const context = { skip: (): void => undefined };
     const engines = Object.values(DOCKERS).every((name) => findEngine(name));
     requireCapability(context, "every container engine", engines);
@@ -444,6 +446,24 @@ describe("initwrap image", () => {
 });
 
 describe("an interrupted run", () => {
+  let archiveMade: Promise<string> | undefined;
+  /** An image of 150 MB that cannot be compressed, made once. */
+  const bigArchive = (from: Engine): Promise<string> => (archiveMade ??= makeBigArchive(from));
+  async function makeBigArchive(from: Engine): Promise<string> {
+    const place = await mkdtemp(join(folder, "big-"));
+    const [noise, made] = [join(place, "noise"), join(place, "big.tar")];
+    await run("sh", ["-c", `head -c 150000000 /dev/urandom > ${noise}`]);
+    const context = await buildContext('FROM scratch\nCOPY noise /noise\nCMD ["/noise"]\n', [noise]);
+    const tag = freshTag("big");
+    await from.docker(["build", "--quiet", "--provenance=false", "--tag", tag, context], {
+      env: { DOCKER_BUILDKIT: "1" },
+    });
+    await removeContext(context);
+    await from.docker(["save", "--output", made, tag]);
+    await from.docker(["rmi", "--force", tag], { check: false });
+    return made;
+  }
+
   it.each(["SIGINT", "SIGTERM"] as const)(
     "by %s ends the service that it started for containers-storage",
     async (signal) => {
@@ -474,24 +494,12 @@ describe("an interrupted run", () => {
   it.each([
     ["SIGINT", 130],
     ["SIGTERM", 143],
-  ] as const)("by %s leaves neither half a file nor a temporary one", async (signal, status) => {
+  ] as const)("by %s leaves neither half a file nor a temporary one", { timeout: 180_000 }, async (signal, status) => {
     if (!engine) return;
-    const place = join(folder, `interrupted-${signal}`);
-    await run("mkdir", [place]);
-    const big = join(place, "big.tar.gz");
     // A slow way on purpose: compressing gives the signal time to arrive in the middle.
-    await run("sh", ["-c", `head -c 150000000 /dev/urandom > ${place}/noise`]);
-    const context = await buildContext('FROM scratch\nCOPY noise /noise\nCMD ["/noise"]\n', [join(place, "noise")]);
-    const tag = freshTag("big");
-    await engine.docker(["build", "--quiet", "--provenance=false", "--tag", tag, context], {
-      env: { DOCKER_BUILDKIT: "1" },
-    });
-    await removeContext(context);
-    await run("rm", [join(place, "noise")]);
-    const source = join(folder, `big-${signal}.tar`);
-    await engine.docker(["save", "--output", source, tag]);
-    await engine.docker(["rmi", "--force", tag], { check: false });
-
+    const source = await bigArchive(engine);
+    const place = await mkdtemp(join(folder, "interrupted-"));
+    const big = join(place, "big.tar.gz");
     const child = spawn(process.execPath, [CLI, "image", source, "-o", big], { stdio: ["ignore", "pipe", "pipe"] });
     const ended = new Promise<number | null>((resolve) => child.once("exit", resolve));
     for (let waited = 0; waited < 10_000 && (await readdir(place)).length === 0; waited += 10) {
@@ -501,6 +509,5 @@ describe("an interrupted run", () => {
     child.kill(signal);
     expect(await ended).toBe(status);
     expect(await readdir(place)).toEqual([]);
-    await rm(source);
   });
 });
