@@ -164,15 +164,25 @@ export class ArchiveSource implements Source {
     }
   }
 
-  /** Opens an archive that arrives as a stream, through a temporary file. `label` stands for its path in messages. */
+  /**
+   * Opens an archive that arrives as a stream, through a temporary file. `failure` names what the stream fails with, and `label`
+   * stands for its path in messages.
+   */
   static async fromStream(
     content: Readable,
+    failure: (cause: unknown) => unknown,
     label: string,
     wanted: string | undefined,
     options: SourceOptions,
   ): Promise<ArchiveSource> {
-    const brokenOff = (cause: unknown): InitwrapError =>
-      new InitwrapError("DAEMON_FAILED", `the image broke off: ${(cause as Error).message}`, { where: label, cause });
+    const brokenOff = (cause: unknown): unknown => {
+      const known = failure(cause);
+      if (known instanceof InitwrapError) return withPlace(known, label);
+      return new InitwrapError("DAEMON_FAILED", `the image broke off: ${(cause as Error).message}`, {
+        where: label,
+        cause,
+      });
+    };
     const spooled = await newSpool();
     try {
       await spoolStream(readUntil(content, options.signal, brokenOff), spooled.file);

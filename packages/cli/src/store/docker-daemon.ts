@@ -10,7 +10,7 @@ import { familiarReference, formatReference, isImageId, parseReference } from ".
 import { ArchiveSource } from "./archive.ts";
 import type { Medium, SinkOptions, Source, SourceOptions, StoreContext } from "./contract.ts";
 import { engineEndpoint } from "./docker-endpoint.ts";
-import { answerOf, collect, DockerEngine, type EngineFacts } from "./docker-engine.ts";
+import { brokenAnswer, collect, DockerEngine, type EngineFacts } from "./docker-engine.ts";
 import {
   type Documents,
   descriptorOf,
@@ -84,7 +84,7 @@ async function openSource(location: string, options: SourceOptions): Promise<Sou
   if (response.statusCode !== 200) {
     throw engine.failure("/images/get", response.statusCode ?? 0, await collect(response, 1 << 20));
   }
-  const saved = await ArchiveSource.fromStream(answerOf(response), `docker:${location}`, undefined, options);
+  const saved = await ArchiveSource.fromStream(response, brokenAnswer, `docker:${location}`, undefined, options);
   const { descriptor } = await saved.root();
   return new EngineSource(engine, { descriptor, names, synthesized: !facts.keepsManifests }, new Map(), saved);
 }

@@ -388,17 +388,22 @@ function queryString(query: EngineRequest["query"] = {}): string {
   return text === "" ? "" : `?${text}`;
 }
 
-/** An answer's body as it comes. Throws DAEMON_UNREACHABLE when the connection breaks in the middle of it. */
+/** An answer's body as it comes. Throws what `brokenAnswer` says. */
 export async function* answerOf(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   try {
     yield* body;
   } catch (cause) {
-    if ((cause as { code?: string }).code !== "ECONNRESET") throw cause;
-    throw new InitwrapError("DAEMON_UNREACHABLE", "the connection to the engine broke in the middle of an answer", {
-      hint: "Is the engine running and healthy?",
-      cause,
-    });
+    throw brokenAnswer(cause);
   }
+}
+
+/** What reading an answer's body failed with: DAEMON_UNREACHABLE where the connection broke in the middle of it. */
+export function brokenAnswer(cause: unknown): unknown {
+  if ((cause as { code?: string }).code !== "ECONNRESET") return cause;
+  return new InitwrapError("DAEMON_UNREACHABLE", "the connection to the engine broke in the middle of an answer", {
+    hint: "Is the engine running and healthy?",
+    cause,
+  });
 }
 
 /** Reads a body whole. Throws DAEMON_FAILED when it is larger than `limit` bytes, and as `answerOf` does. */

@@ -15,7 +15,7 @@ import { formatReference, parseReference } from "../model/reference.ts";
 import { ArchiveSource } from "./archive.ts";
 import { startCaptureRegistry } from "./capture-registry.ts";
 import type { Medium, Sink, SinkOptions, Source, SourceOptions, StoreContext } from "./contract.ts";
-import { answerOf, collect } from "./docker-engine.ts";
+import { brokenAnswer, collect } from "./docker-engine.ts";
 import { splitEngineLocation } from "./engine-location.ts";
 import { EngineSink, engineNames } from "./engine-sink.ts";
 import { EngineSource } from "./engine-source.ts";
@@ -94,7 +94,7 @@ async function openSource(engine: PodmanEngine, location: string, options: Sourc
   if (response.statusCode !== 200) {
     throw engine.failure(path, response.statusCode ?? 0, await collect(response, 1 << 20));
   }
-  const saved = await ArchiveSource.fromStream(answerOf(response), `podman:${location}`, undefined, options);
+  const saved = await ArchiveSource.fromStream(response, brokenAnswer, `podman:${location}`, undefined, options);
   try {
     const { config, layers } = JSON.parse(Buffer.from(await saved.read((await saved.root()).descriptor)).toString());
     if (config.digest !== image.Id) {
