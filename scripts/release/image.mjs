@@ -26,8 +26,8 @@ const LIBRARIES = ["gcc-12-base", "libc6"];
 
 /**
  * Writes the image as an OCI archive to `output`, and gives its digest. `programs` has the path of each architecture's program,
- * `licenses` is the text of those of what is in a program, `repository` is the address of the sources, `date` when they are from, in seconds since 1970. Ends this process when a library is
- * missing.
+ * `licenses` is the text of those of what is in a program, `repository` is the address of the sources, `date` when they are
+ * from, in seconds since 1970. Ends this process when a library is missing.
  */
 export async function buildImage({ version, programs, licenses, output, repository, date }) {
   const { RUNTIMES, runtimeLibraries } = await import("../../packages/cli/src/wrap/frontend-image.ts");

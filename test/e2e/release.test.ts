@@ -473,7 +473,7 @@ describe("the image", () => {
     expect(await readFile(join(documents, "initwrap/LICENSE.third-party"), "utf8")).toMatch(
       /^== Node\.js ==\n.*^== handlebars /ms,
     );
-    expect(await readFile(join(documents, "libc6/copyright"), "utf8")).toContain("GNU Lesser General Public License");
+    expect(await readFile(join(documents, "libc6/copyright"), "utf8")).toMatch(/GNU Lesser General Public\s+License/);
     expect(await readFile(join(documents, "gcc-12-base/copyright"), "utf8")).toContain("Runtime Library Exception");
     await requireProgram(context, "qemu-aarch64");
     // Its loader and libraries are those of the image.
