@@ -85,6 +85,28 @@ describe("a registry without the referrers API", () => {
     expect(await wrapped(place, "--undo")).toMatchObject({ attachments: [], diagnostics: [] });
   });
 
+  it("is not asked what is attached when nobody would be told, and is for the document of a quiet run", async () => {
+    const place = await repository();
+    await putImage(`${place}:${tag}.sig`, signature, session);
+    const proxy = await startFaultProxy(registry.host);
+    const asked = () => proxy.requests.filter((line) => /\/(?:referrers|manifests)\/sha256[:-]/.test(line)).length;
+    try {
+      proxy.arm(0, undefined);
+      const here = place.replace(registry.host, proxy.host);
+      const args = ["image", `registry:${here}:1`, "-t", `${here}:quiet`, "--quiet"];
+      const { status, stdout, stderr } = await initwrap(args, { env });
+      expect([status, stderr]).toEqual([0, ""]);
+      expect(stdout.toString()).toContain(`${here}:quiet`);
+      expect(asked()).toBe(0);
+      const told = await wrapped(here, "--quiet");
+      expect(told.attachments).toEqual([{ digest: signature.root.digest, kind: "cosign signature" }]);
+      expect(told.diagnostics.map(({ code }) => code)).toEqual(["SIGNATURE_STALE"]);
+      expect(asked()).toBe(5);
+    } finally {
+      await proxy.stop();
+    }
+  });
+
   it("has several images in one repository: its tags are listed once, and what is attached is named all the same", async () => {
     const place = await repository();
     const others = [1, 2, 3, 4, 5].map((at) => sampleImage({ layers: [`other ${at}\n`] }));

@@ -265,6 +265,8 @@ the others; a run that is started again passes over what is there already.`;
       insecureRegistries: flags["insecure-registry"] ?? [],
       signal: this.signal,
       verifyPath: flags["verify-path"],
+      // Findings go to stderr and into the document of --json; no file has them, and no exit code.
+      askAttachments: flags.json || !this.silent,
       platforms: (flags.platform ?? []).map(platformFlag),
       initOptions: flags["init-arg"] ?? [],
       replaceInit: flags["replace-init"],

@@ -53,6 +53,8 @@ export interface WrapImageRequest {
   readonly session?: StoreContext["session"];
   /** Look into every layer for a file where the init goes, also where that means to fetch and inflate them. */
   readonly verifyPath?: boolean;
+  /** False: nobody will be told what names the old digest, so that it is not asked for. */
+  readonly askAttachments?: boolean;
   /** Ask the registry first whether the names have the result already; then nothing is written. One request a name. */
   readonly skipPresent?: boolean;
 }
@@ -61,7 +63,7 @@ export interface WrapImageResult {
   readonly plan: ImagePlan;
   /** The plan's findings, and what was found around it. */
   readonly diagnostics: readonly Diagnostic[];
-  /** What names the old digest beside a changed image; null when that cannot be known. */
+  /** What names the old digest beside a changed image; null when that cannot be known, or was not asked for. */
   readonly attachments: readonly Attachment[] | null;
   /** The digest by which the result is, or will be, known where it goes. */
   readonly digest: string;
@@ -179,9 +181,11 @@ async function wrapOne(request: WrapImageRequest): Promise<WrapImageResult> {
     const carried = into && !isDone ? carryOut(plan, source, into, context) : Promise.resolve(undefined);
     // Asked while the blobs are on their way, and after them: a notice should cost no time.
     const attached =
-      plan.changed && !planned.present
-        ? soon().then(() => attachmentsOf(source, root, plan, sink, names, context))
-        : Promise.resolve([]);
+      request.askAttachments === false
+        ? Promise.resolve(undefined)
+        : plan.changed && !planned.present
+          ? soon().then(() => attachmentsOf(source, root, plan, sink, names, context))
+          : Promise.resolve([]);
     const [receipt, attachments] = await Promise.all([carried, attached]);
     const result = {
       ...planned,
