@@ -164,18 +164,18 @@ async function program(cli, core, folder, noted) {
     outExtension: { ".js": ".cjs" },
     plugins: [noted],
   });
-  const minified = async (name, define) => {
+  const minified = async (name, define, { outfile = name, plugins = [] } = {}) => {
     const { outputFiles } = await bundle({
       ...shared,
       minify: false,
       write: false,
       entryPoints: [join(cli, `src/${name}.ts`)],
-      outfile: join(folder, `${name}.cjs`),
+      outfile: join(folder, `${outfile}.cjs`),
       // Its files are found from its package; see below.
       alias: { "@initwrap/init-core": join(core, "lib/index.ts") },
       define: { "process.env.NODE_ENV": '"production"', "import.meta.url": "moduleUrl", ...define },
       supported: { "dynamic-import": false },
-      plugins: [precompiledSnippets(cli), oclifParser, ownPlace, filesBeside, noted],
+      plugins: [...plugins, precompiledSnippets(cli), oclifParser, ownPlace, filesBeside, noted],
     });
     const [{ path, text }] = outputFiles;
     const late = text.replace(LATE_REQUIRE, "$1late($2);");
@@ -190,8 +190,30 @@ async function program(cli, core, folder, noted) {
     writeFileSync(path, code);
     return code;
   };
-  const digest = createHash("sha256").update(await minified("main", {}));
-  await minified("start", { PROGRAM_DIGEST: JSON.stringify(digest.digest("hex")) });
+  const sha256 = (code) => createHash("sha256").update(code).digest("hex");
+  const digests = { main: sha256(await minified("main", {})) };
+  for (const name of OWN_PROGRAMS) {
+    digests[name] = sha256(await minified("main", {}, { outfile: name, plugins: [onlyCommand(name)] }));
+  }
+  await minified("start", { PROGRAM_DIGESTS: JSON.stringify(digests) });
+}
+
+/**
+ * Commands that have the program without the other commands, in a file of their own: V8 reads all of a file, and keeps something of
+ * each function in it, called or not. The start of `image` is the one that shows beside the work.
+ */
+const OWN_PROGRAMS = ["image"];
+
+/** Leaves the other commands out: a process runs one, and such a program is never asked for another. */
+function onlyCommand(name) {
+  return {
+    name: "only-command",
+    setup({ onResolve }) {
+      onResolve({ filter: /^\.\/commands\// }, ({ path }) =>
+        path === `./commands/${name}.ts` ? undefined : { path: path.replace(/\.ts$/, ".cjs"), external: true },
+      );
+    },
+  };
 }
 
 /** By the name of the file that each becomes: packages, and modules of the CLI. */

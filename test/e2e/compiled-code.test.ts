@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { requireCapability } from "../support/capability.ts";
-import { initwrap } from "../support/cli.ts";
+import { CLI, initwrap } from "../support/cli.ts";
 
 let home: string;
 const kept = () => join(home, ".cache/initwrap");
@@ -70,6 +70,19 @@ describe("compiled code", () => {
     await run(["--help"]);
     await run(["image", "--help"]);
     expect(await files()).toEqual([]);
+  });
+
+  it("is of a program without the other commands for image", async () => {
+    const dist = join(CLI, "../../dist");
+    const [all, own] = await Promise.all(["main.cjs", "image.cjs"].map((name) => readFile(join(dist, name), "latin1")));
+    expect(own!.length).toBeLessThan(0.6 * all!.length);
+    for (const [summary, isThere] of [
+      ["Put an init in front of what an image runs.", true],
+      ["Put an init in front of what a Dockerfile", false],
+    ] as const) {
+      expect(all).toContain(summary);
+      expect(own!.includes(summary)).toBe(isThere);
+    }
   });
 
   it("is kept for each medium of its own", async () => {

@@ -1,7 +1,8 @@
 /**
- * Stands in for run-command.ts in the npm package's start: loads the program, main.cjs beside this file, with the code that V8
- * compiled for it in an earlier run of the same command. Node's own compile cache keeps what is compiled when a file is loaded;
- * most of a run is compiled later, function by function, and would be so again in every run.
+ * Stands in for run-command.ts in the npm package's start: loads the program, which is main.cjs beside this file or one that holds
+ * the command alone, with the code that V8 compiled for it in an earlier run of the same command. Node's own compile cache keeps
+ * what is compiled when a file is loaded; most of a run is compiled later, function by function, and would be so again in every
+ * run.
  *
  * V8 takes its code only from the same version with the same flags, for a source of the same length. That the source is the very
  * same is in the file's name, by its digest. V8 does not ask whether the code is whole, and dies of code that is not: a file
@@ -15,8 +16,8 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Script } from "node:vm";
 
-/** The SHA-256 of main.cjs, in hexadecimal; the build knows it. */
-declare const PROGRAM_DIGEST: string;
+/** The SHA-256, in hexadecimal, of main.cjs and of the programs that hold one command alone, by name; the build knows them. */
+declare const PROGRAM_DIGESTS: Readonly<Record<string, string>>;
 
 type Program = typeof import("./main.ts");
 
@@ -26,7 +27,8 @@ export function runCommand(argv: readonly string[], entry: string): Promise<void
 }
 
 function load(command: string, argv: readonly string[]): Program {
-  const file = fileURLToPath(new URL("main.cjs", import.meta.url));
+  const program = Object.hasOwn(PROGRAM_DIGESTS, command) ? command : "main";
+  const file = fileURLToPath(new URL(`${program}.cjs`, import.meta.url));
   const require = createRequire(file);
   const folder = codeFolder();
   // It ends where nothing of ours is called any more, and what it does itself is little.
@@ -35,7 +37,9 @@ function load(command: string, argv: readonly string[]): Program {
     return require(file) as Program;
   }
   const kept =
-    folder === undefined || !/^[a-z-]+$/.test(command) ? undefined : keptCode(folder, `${command}${mediumIn(argv)}`);
+    folder === undefined || !/^[a-z-]+$/.test(command)
+      ? undefined
+      : keptCode(folder, program, `${command}${mediumIn(argv)}`);
   const cachedData = kept && readCode(kept);
   // It is ASCII, as esbuild writes it: V8 keeps one byte a character.
   const source = `(function (exports, require, module, __filename, __dirname) {${readFileSync(file, "latin1")}\n})`;
@@ -84,8 +88,8 @@ function codeFolder(): string | undefined {
   }
 }
 
-function keptCode(folder: string, command: string): string {
-  return join(folder, `${PROGRAM_DIGEST.slice(0, 16)}-${process.version}-${process.arch}-${command}`);
+function keptCode(folder: string, program: string, command: string): string {
+  return join(folder, `${PROGRAM_DIGESTS[program]!.slice(0, 16)}-${process.version}-${process.arch}-${command}`);
 }
 
 /** Undefined when there is none, or when its two copies differ. */
