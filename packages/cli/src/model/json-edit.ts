@@ -51,8 +51,16 @@ export function decodeJson(bytes: Uint8Array, what: string): string {
   }
 }
 
+/** What was read last: an edit looks at one text several times, to see what is there and to change it. */
+let latest: { readonly text: string; readonly root: JsonNode } | undefined;
+
 /** Reads JSON with ranges. Throws IMAGE_INVALID with the place for anything that is not JSON, or has a key twice. */
 export function parseJson(text: string, what = "the document"): JsonNode {
+  if (latest?.text !== text) latest = { text, root: readJson(text, what) };
+  return latest.root;
+}
+
+function readJson(text: string, what: string): JsonNode {
   let at = 0;
   const fail = (problem: string): never => {
     throw new InitwrapError("IMAGE_INVALID", `${what} is not valid JSON: ${problem} at offset ${at}`);
@@ -64,7 +72,13 @@ export function parseJson(text: string, what = "the document"): JsonNode {
       at++;
     }
   };
-  const string = (): void => {
+  /** True when the string has no escape, so that its text is its value. */
+  const string = (): boolean => {
+    const quote = text.indexOf('"', at + 1);
+    if (quote !== -1 && !SPECIAL.test(text.slice(at + 1, quote))) {
+      at = quote + 1;
+      return true;
+    }
     // By hand: a regular expression for it backtracks without bound on a string that never ends.
     for (at++; ; at++) {
       const c = text.charCodeAt(at);
@@ -76,6 +90,7 @@ export function parseJson(text: string, what = "the document"): JsonNode {
       at = ESCAPE.lastIndex - 1;
     }
     at++;
+    return false;
   };
   const value = (depth: number): JsonNode => {
     if (depth > MAX_DEPTH) fail(`nesting deeper than ${MAX_DEPTH}`);
@@ -92,9 +107,11 @@ export function parseJson(text: string, what = "the document"): JsonNode {
           space();
           const keyStart = at;
           if (text[at] !== '"') fail("a member without a name");
-          string();
+          const isPlain = string();
           const keyEnd = at;
-          const key = JSON.parse(text.slice(keyStart, keyEnd)) as string;
+          const key = isPlain
+            ? text.slice(keyStart + 1, keyEnd - 1)
+            : (JSON.parse(text.slice(keyStart, keyEnd)) as string);
           if (seen.has(key)) fail(`the key ${JSON.stringify(key)} occurs twice`);
           seen.add(key);
           space();
@@ -146,6 +163,8 @@ export function parseJson(text: string, what = "the document"): JsonNode {
   return root;
 }
 
+/** What may not stand in a string as it is: a backslash, and what comes before the space. */
+const SPECIAL = /[^ -[\]-\uffff]/;
 const ESCAPE = /\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})/y;
 const SCALAR = /true|false|null|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
 
