@@ -311,14 +311,21 @@ export function directPlace(url: URL): RequestOptions {
 /** The answer; an end without one is a failure, whatever kind of end it is. */
 function answerTo(message: ClientRequest): Promise<IncomingMessage> {
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
-  message.once("response", resolve);
+  let isAnswered = false;
+  message.once("response", (response) => {
+    isAnswered = true;
+    resolve(response);
+  });
   message.once("error", reject);
   // Without a listener Node closes the connection and says nothing.
   message.once("upgrade", (_response, socket) => {
     socket.destroy();
     reject(new ExchangeError("it switches to another protocol", { retryable: false }));
   });
-  message.once("close", () => reject(new ExchangeError("the connection was closed", { retryable: true })));
+  message.once("close", () => {
+    // Every exchange ends so, and an error takes long to make.
+    if (!isAnswered) reject(new ExchangeError("the connection was closed", { retryable: true }));
+  });
   promise.catch(() => {});
   return promise;
 }
