@@ -252,7 +252,17 @@ const ownPlace = {
 const PROGRAM_START = `"use strict";
   const { pathToFileURL } = require("node:url");
   const moduleUrl = pathToFileURL(__filename).href;
-  const initCoreUrl = () => pathToFileURL(require.resolve("@initwrap/init-core/package.json")).href;
+  const initCoreUrl = () => pathToFileURL(initCoreManifest()).href;
+  // As Node finds a package, which takes more than a millisecond to do so: it also reads what the package exports.
+  const initCoreManifest = () => {
+    const { existsSync, realpathSync } = require("node:fs");
+    const { dirname, join } = require("node:path");
+    for (let folder = __dirname, above; folder !== above; above = folder, folder = dirname(folder)) {
+      const found = join(folder, "node_modules/@initwrap/init-core/package.json");
+      if (existsSync(found)) return realpathSync.native(found);
+    }
+    return require.resolve("@initwrap/init-core/package.json");
+  };
   const late = (name) => {
     let loaded;
     return new Proxy({}, { get: (_, key) => (loaded ??= require(name))[key] });
