@@ -107,6 +107,9 @@ describe("initwrap ci", () => {
     expect(await readFile(file, "utf8")).toBe(await ci("github"));
     const impossible = await initwrap(["ci", "github", "-o", join(file, "below")]);
     expect([impossible.status, impossible.stderr]).toEqual([7, expect.stringContaining("OUTPUT_NOT_WRITTEN")]);
+    // Nobody can make a folder there, which Node's own recursive mkdir does not notice.
+    const nowhere = await initwrap(["ci", "github", "-o", "/proc/self/made/up/image.yml"]);
+    expect([nowhere.status, nowhere.stderr]).toEqual([7, expect.stringContaining("OUTPUT_NOT_WRITTEN")]);
   });
 
   it("prints with --json a document of its schema, whether it writes the file or not", async () => {

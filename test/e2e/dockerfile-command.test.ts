@@ -20,6 +20,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { writeContextFiles } from "../../packages/cli/src/wrap/dockerfile-context.ts";
 import { requireCapability } from "../support/capability.ts";
 import { CLI, initwrap, initwrapOk } from "../support/cli.ts";
 import { ROOT } from "../support/programs.ts";
@@ -364,6 +365,15 @@ describe("a full disk", () => {
       ).toEqual(["Dockerfile"]);
     },
   );
+});
+
+it("says of a build context in which no folder can be made that it was not written", async () => {
+  // Under /proc Node's own recursive mkdir would never end.
+  const files = [{ path: ".initwrap/amd64", bytes: Buffer.from("init") }];
+  await expect(writeContextFiles("/proc/self/made/up", files)).rejects.toMatchObject({
+    code: "OUTPUT_NOT_WRITTEN",
+    where: "/proc/self/made/up/.initwrap/amd64",
+  });
 });
 
 describe("SIGINT and SIGTERM in the middle", () => {

@@ -31,7 +31,16 @@ import { attachmentsInIndex } from "./index-attachments.ts";
 import { fullName, splitLocation } from "./location.ts";
 import { type Chosen, chooseFromIndex, replaceInIndex } from "./oci-index.ts";
 import { spent } from "./spent-memory.ts";
-import { type FileState, fileState, isHalfWritten, recoverTail, spliceTail } from "./splice.ts";
+import {
+  type FileState,
+  fileState,
+  isBeingWritten,
+  isHalfWritten,
+  recoverTail,
+  settledState,
+  spliceTail,
+  writtenMeanwhile,
+} from "./splice.ts";
 import { newSpool, type Spool, spoolArchive, spoolStream } from "./spool.ts";
 import { synthesizeManifest } from "./synthesized-manifest.ts";
 import {
@@ -95,6 +104,7 @@ export class ArchiveSource implements Source {
     options: SourceOptions,
     wanted: string | undefined,
     spool?: Spool & { readonly codec?: Codec | undefined },
+    state: FileState = fileState(fd),
   ) {
     this.path = path;
     this.fd = fd;
@@ -102,7 +112,7 @@ export class ArchiveSource implements Source {
     this.#spool = spool;
     this.#options = options;
     this.wanted = wanted;
-    this.state = fileState(fd);
+    this.state = state;
     this.window = new Window(fd, fstatSync(fd).size);
     this.index = indexTar(this.window);
     const index = this.#document("index.json");
@@ -122,6 +132,7 @@ export class ArchiveSource implements Source {
     if (path !== "-" && options.inPlace) await recoverTail(path, options.signal);
     /** What is open, and to be closed again. */
     let fd: number | undefined;
+    let state: FileState | undefined;
     let spooled: Spool | undefined;
     let pipe: Readable | undefined;
     try {
@@ -144,7 +155,10 @@ export class ArchiveSource implements Source {
       if (isPipe) pipe = (await import("./named-pipe.ts")).pipeForReading(path === "-" ? 0 : path);
       else if (path !== "-") fd = openSync(path, "r");
       const codec = isFile ? codecOfFile(fd ?? 0) : undefined;
-      if (isFile && !codec) return new ArchiveSource(path, fd ?? 0, options, wanted);
+      if (isFile && !codec) {
+        state = options.inPlace && fd !== undefined ? await settledState(fd) : fileState(fd ?? 0);
+        return new ArchiveSource(path, fd ?? 0, options, wanted, undefined, state);
+      }
       const limit = new ExpansionLimit(options.env);
       spooled = await newSpool();
       const whole = { fd: fd ?? 0, autoClose: false, highWaterMark: CHUNK, ...(isFile ? { start: 0 } : {}) };
@@ -155,9 +169,12 @@ export class ArchiveSource implements Source {
       fd = openSync(spooled.file, "r");
       return new ArchiveSource(path, fd, options, wanted, { ...spooled, codec: found });
     } catch (cause) {
+      const read = fd !== undefined && state !== undefined ? { fd, state } : undefined;
+      const failure = readFailure(cause, label);
+      const told = spooled ? failure : halfWritten(failure, path, read, options.inPlace);
       if (fd !== undefined) closeSync(fd);
       await spooled?.remove();
-      throw withPlace(spooled ? readFailure(cause, label) : halfWritten(readFailure(cause, label), path), label);
+      throw withPlace(told, label);
     } finally {
       // Who writes into a pipe is told that nobody reads any more.
       pipe?.destroy();
@@ -203,7 +220,7 @@ export class ArchiveSource implements Source {
     try {
       return await this.#findRoot();
     } catch (cause) {
-      throw halfWritten(cause, this.path, this);
+      throw halfWritten(cause, this.path, this, this.#options.inPlace);
     }
   }
 
@@ -266,7 +283,7 @@ export class ArchiveSource implements Source {
     try {
       return verifiedBytes(descriptor, this.#content(blob));
     } catch (cause) {
-      throw halfWritten(cause, this.path, this);
+      throw halfWritten(cause, this.path, this, this.#options.inPlace);
     }
   }
 
@@ -828,15 +845,23 @@ export function refuseInPlace(path: string): void {
   }
 }
 
-/** The failure of reading a file, with another hint where it is being rewritten, or where that was broken off. */
-function halfWritten(cause: unknown, path: string, read?: { readonly fd: number; readonly state: FileState }): unknown {
+/**
+ * The failure of reading a file: a WrittenMeanwhile where another process wrote to it since, or is at it; with another hint where
+ * that was broken off. `read` is the file, and its state before it was read.
+ */
+function halfWritten(
+  cause: unknown,
+  path: string,
+  read: { readonly fd: number; readonly state: FileState } | undefined,
+  inPlace = false,
+): unknown {
   if (!(cause instanceof InitwrapError) || cause.exit !== EXIT.input || path === "-") return cause;
-  if (isHalfWritten(path)) {
-    const hint = `A run that changes it in place is not done, or was killed: initwrap image ${path} then brings it back.`;
-    return changed(cause, { hint });
-  }
-  const isOther = read !== undefined && fileState(read.fd) !== read.state;
-  return isOther ? changed(cause, { hint: "Another process wrote to it while it was read. Try again." }) : cause;
+  if (read !== undefined && fileState(read.fd) !== read.state) return writtenMeanwhile(path, cause);
+  if (!isHalfWritten(path)) return cause;
+  // What was killed is brought back before anything is read in place: this one has begun since.
+  if (inPlace || isBeingWritten(path)) return writtenMeanwhile(path, cause);
+  const hint = `A run that changes it in place was killed: initwrap image ${path} brings it back.`;
+  return changed(cause, { hint });
 }
 
 /** What a stream gives, until the signal ends it. Its failure is thrown in the words of `failure`. */

@@ -8,7 +8,8 @@
  * A run that finds a sidecar of a process that has ended restores the old state first. The sidecar says how the file began and
  * what stood just before the tail, so that one which was left beside another file of the same name is never applied to it.
  *
- * A new tail was made from what the file was when it was read: where it is no longer that, it is left alone.
+ * A new tail was made from what the file was when it was read: where it is no longer that, it is left alone, and whoever made
+ * the tail is told by a WrittenMeanwhile: read it again, and make another one.
  */
 import {
   closeSync,
@@ -27,7 +28,7 @@ import {
 } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { digestOf } from "../model/digest.ts";
-import { InitwrapError } from "../model/errors.ts";
+import { changed, InitwrapError } from "../model/errors.ts";
 import { whileLocked } from "./lock-file.ts";
 import { writeFailure } from "./verify.ts";
 
@@ -45,13 +46,63 @@ interface SidecarHeader {
 
 const PROBE = 4096;
 
-/** Which file something is, and in which state: another one after every write. */
+/** How long one waits for another process that is rewriting the file. Milliseconds; a rewrite takes some ten. */
+export const PATIENCE = 20_000;
+const PAUSE = 20;
+/** File systems note the time of a write to the tick of a clock: two in one tick are not told apart. Milliseconds. */
+const TICK = 20;
+
+/** Another process wrote to the file while it was read, or is at it: what was read is not what it is. OUTPUT_NOT_WRITTEN. */
+export class WrittenMeanwhile extends InitwrapError {}
+
+/** Which file something is, and in which state: another one after every write that comes later than a tick after the last. */
 export type FileState = string;
 
 /** The state of an open file. */
 export function fileState(fd: number): FileState {
   const { dev, ino, size, mtimeNs } = fstatSync(fd, { bigint: true });
   return [dev, ino, size, mtimeNs].join(":");
+}
+
+/** The state of an open file, when the last write is so long ago that another one would give it another state. */
+export async function settledState(fd: number): Promise<FileState> {
+  for (;;) {
+    const state = fileState(fd);
+    const age = Date.now() - fstatSync(fd).mtimeMs;
+    // The clock of another machine may be ahead.
+    if (age < 0 || age > TICK) return state;
+    await pause(TICK - age + 1);
+  }
+}
+
+/**
+ * Runs `work`, and again as long as another process writes to what it reads. What it throws at last comes through.
+ */
+export async function whileUndisturbed<T>(work: () => Promise<T>, patience = PATIENCE): Promise<T> {
+  let since: number | undefined;
+  for (;;) {
+    try {
+      return await work();
+    } catch (cause) {
+      if (!(cause instanceof WrittenMeanwhile)) throw cause;
+      since ??= performance.now();
+      if (performance.now() - since > patience) throw cause;
+      // Of several that begin anew at the same moment one is first.
+      await pause(PAUSE * (1 + Math.random()));
+    }
+  }
+}
+
+export function writtenMeanwhile(path: string, cause?: unknown): WrittenMeanwhile {
+  return new WrittenMeanwhile("OUTPUT_NOT_WRITTEN", `${path} was changed while it was read`, {
+    where: path,
+    hint: "Another process wrote to it. Try again.",
+    ...(cause === undefined ? {} : { cause }),
+  });
+}
+
+function pause(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }
 
 /** Where the sidecar of `path` stands: beside the file itself, by whichever link it is reached. */
@@ -72,9 +123,21 @@ export function isHalfWritten(path: string): boolean {
   }
 }
 
+/** True where a run is changing the file in place that has not ended. */
+export function isBeingWritten(path: string): boolean {
+  try {
+    const content = readFileSync(sidecarOf(path));
+    const header = parseHeader(content.toString("utf8", 0, Math.max(0, content.indexOf(0x0a))));
+    return header !== undefined && isOurs(header.pid);
+  } catch {
+    return false;
+  }
+}
+
 /**
  * Cuts `path` at `tailStart`, a place in bytes, and writes `tail` there. `seen` is the state in which it was read. Gives back
- * how many bytes were written. Throws OUTPUT_NOT_WRITTEN, with the old state restored.
+ * how many bytes were written. Throws OUTPUT_NOT_WRITTEN, with the old state restored; as a WrittenMeanwhile where another process
+ * is at it, or was since.
  */
 export function spliceTail(path: string, seen: FileState, tailStart: number, tail: readonly Uint8Array[]): number {
   let fd: number;
@@ -102,10 +165,7 @@ export function spliceTail(path: string, seen: FileState, tailStart: number, tai
     // From here on no other run writes to it.
     if (fileState(fd) !== seen) {
       removeSidecar(sidecar);
-      throw new InitwrapError("OUTPUT_NOT_WRITTEN", `${path} was changed while it was read`, {
-        where: path,
-        hint: "Another process wrote to it. Try again.",
-      });
+      throw writtenMeanwhile(path);
     }
     written += content.length;
     try {
@@ -148,28 +208,35 @@ function claim(path: string, sidecar: string, content: Uint8Array): void {
   }
 }
 
-function busy(path: string, pid?: number): InitwrapError {
+function busy(path: string, pid?: number): WrittenMeanwhile {
   const who = pid === undefined ? "another initwrap" : `another initwrap (process ${pid})`;
-  return new InitwrapError("OUTPUT_NOT_WRITTEN", `${who} is rewriting ${path}`, {
+  return new WrittenMeanwhile("OUTPUT_NOT_WRITTEN", `${who} is rewriting ${path}`, {
     where: path,
     hint: "Wait until it has ended.",
   });
 }
 
 /**
- * Brings back the state before a splice that was killed. True when it did so.
- * Throws OUTPUT_NOT_WRITTEN when another process is at it, or when the sidecar belongs to another file.
+ * Brings back the state before a splice that was killed. True when it did so. Waits while another process is at it.
+ * Throws OUTPUT_NOT_WRITTEN when that one has not ended after `patience` milliseconds (not as a WrittenMeanwhile), or when the sidecar
+ * belongs to another file.
  */
-export async function recoverTail(path: string, signal?: AbortSignal): Promise<boolean> {
+export async function recoverTail(path: string, signal?: AbortSignal, patience = PATIENCE): Promise<boolean> {
   if (!isHalfWritten(path)) return false;
   const sidecar = sidecarOf(path);
   let isRecovered = false;
   try {
-    // Of two runs that find it one restores, and the other one must not begin while the first goes on to its own work.
-    await whileLocked(`${sidecar}-lock`, signal, async () => {
-      isRecovered = recover(path, sidecar);
-    });
+    await whileUndisturbed(async () => {
+      signal?.throwIfAborted();
+      if (!isHalfWritten(path)) return;
+      // Of two runs that find it one restores, and the other one must not begin while the first goes on to its own work.
+      await whileLocked(`${sidecar}-lock`, signal, async () => {
+        isRecovered = recover(path, sidecar);
+      });
+    }, patience);
   } catch (cause) {
+    // Who asks has waited long enough.
+    if (cause instanceof WrittenMeanwhile) throw changed(cause, {});
     throw writeFailure(cause, sidecar);
   }
   return isRecovered;

@@ -117,6 +117,8 @@ async function writeHoled(
       unchecked = 0;
       await requireRoom(file);
     }
+    // What is small was never much of the room.
+    if (unchecked > 0 && at >= STEP) await requireRoom(file);
     await handle.truncate(at).catch(failed);
   } finally {
     await handle.close();

@@ -4,10 +4,11 @@
  * All of them have one shell script in common, `wrap-image.hbs`. It takes its settings from variables, so that no value is
  * ever part of the script, and each file has around it only what its system needs to hand the result on.
  */
-import { mkdir, readFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { InitwrapError } from "../model/errors.ts";
 import { formatPlatform, parsePlatform } from "../model/platform.ts";
+import { makeFolder } from "../store/make-folder.ts";
 import { writeFailure } from "../store/verify.ts";
 import { PROVIDERS, type Provider, type ProviderName } from "./ci-providers.ts";
 import { writeWhole } from "./image-files.ts";
@@ -88,7 +89,7 @@ export async function writeCi(path: string, text: string, force: boolean): Promi
     });
   }
   try {
-    await mkdir(dirname(path), { recursive: true });
+    await makeFolder(dirname(path));
   } catch (cause) {
     throw writeFailure(cause, path);
   }

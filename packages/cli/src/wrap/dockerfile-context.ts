@@ -3,12 +3,13 @@
  *
  * `<Dockerfile>.dockerignore` counts before the context's own, as BuildKit has it.
  */
-import { mkdir, readFile, stat } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { hiddenBy, parseIgnore } from "../dockerfile/ignore.ts";
 import { CONTEXT_FOLDER, contextPath, newerLevels } from "../dockerfile/injection.ts";
 import { InitwrapError } from "../model/errors.ts";
 import type { Platform } from "../model/platform.ts";
+import { makeFolder } from "../store/make-folder.ts";
 import { notWritten, writeAtomically } from "./dockerfile-file.ts";
 import { initBytes } from "./dockerfile-inits.ts";
 
@@ -98,7 +99,7 @@ export async function writeContextFiles(
   for (const { path, bytes } of files) {
     const target = join(context, path);
     try {
-      await mkdir(dirname(target), { recursive: true });
+      await makeFolder(dirname(target));
     } catch (error) {
       throw notWritten(target, error);
     }
