@@ -236,14 +236,10 @@ describe("a name", () => {
 });
 
 describe("runs at the same time", () => {
-  it("on one archive in place: each is done or told to wait, and the file is one of the results", async () => {
+  it("on one archive in place: each is done, one after the other, and the file is the last one's result", async () => {
     const names = Array.from({ length: 6 }, (_, index) => `${"long-".repeat(index * 5)}name-${index}:1`);
     const results = await Promise.all(names.map((name) => call("good.tar", "-t", name)));
-    for (const { status, stderr } of results) {
-      if (status === 0) continue;
-      expect([status, stderr]).toEqual([7, expect.stringMatching(/^error\[OUTPUT_NOT_WRITTEN\]: .*\nhint: /m)]);
-    }
-    expect(results.map(({ status }) => status)).toContain(0);
+    expect(results.map(({ status, stderr }) => (status === 0 ? 0 : stderr))).toEqual(names.map(() => 0));
     await initwrapOk(["verify", "good.tar"], { cwd: folder, env });
     const { stdout } = await run("skopeo", ["inspect", "--raw", "docker-archive:good.tar"], { cwd: folder });
     expect(stdout).toContain("config");

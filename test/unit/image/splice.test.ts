@@ -1,8 +1,9 @@
 /** In-place rewriting: killed at any moment, the file is old or new, or becomes old on the next run; of several runs at once too. */
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import {
   closeSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   openSync,
@@ -11,6 +12,7 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  utimesSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
@@ -25,6 +27,9 @@ import {
   sidecarOf,
   spliceTail,
 } from "../../../packages/cli/src/store/splice.ts";
+import { WrittenMeanwhile } from "../../../packages/cli/src/store/written-meanwhile.ts";
+import { wrapImage } from "../../../packages/cli/src/wrap/image.ts";
+import { legacyArchive, sampleImage, tarOf } from "../../contract/sample-image.ts";
 import { ROOT } from "../../support/programs.ts";
 
 let folder: string;
@@ -68,6 +73,23 @@ const KILLED = `
   const { fileState, spliceTail } = await import(process.argv[2]);
   const path = process.argv[1];
   spliceTail(path, fileState(fs.openSync(path)), ${HEAD.length}, [Buffer.alloc(${100 << 10}, "n")]);`;
+
+describe("runs on one archive in place", () => {
+  it("are each done, one after the other, when they read the same state", async () => {
+    const path = join(folder, "runs.tar");
+    const tars = [tarOf([["file-0", "hello\n"]]), tarOf([["file-1", "world\n"]])];
+    writeFileSync(path, legacyArchive(sampleImage(), ["first:1"], tars));
+    const names = ["second:1", "third:1", "fourth:1"];
+    const done = await Promise.all(names.map((name) => wrapImage({ source: path, names: [name], env: {} })));
+    // One has wrapped it, and the others have given the wrapped one another name.
+    expect(done.filter(({ plan }) => plan.changed)).toHaveLength(1);
+    expect(new Set(done.map(({ digest }) => digest)).size).toBe(1);
+    const source = await ArchiveSource.open(path, undefined, { env: {}, layers: false });
+    expect(names.map((name) => [`docker.io/library/${name}`])).toContainEqual((await source.root()).names);
+    await source.close();
+    expect(readdirSync(folder).filter((name) => name.startsWith("runs.tar"))).toEqual(["runs.tar"]);
+  });
+});
 
 describe("spliceTail", () => {
   it("replaces the tail, longer or shorter, and leaves no sidecar", () => {
@@ -151,11 +173,40 @@ describe("spliceTail", () => {
     expect(() => spliceTail(path, stateOf(path), HEAD.length, [Buffer.from("late")])).toThrow(
       expect.objectContaining(busy),
     );
-    await expect(recoverTail(path)).rejects.toMatchObject(busy);
+    await expect(recoverTail(path, undefined, 100)).rejects.toMatchObject(busy);
+    // What is read meanwhile is half of it: one who changes it in place is told to wait, one who reads it to try again.
+    const disturbed = { message: expect.stringContaining("was changed while it was read") };
+    const options = { env: {}, layers: false };
+    await expect(ArchiveSource.open(path, undefined, options)).rejects.toThrow(WrittenMeanwhile);
+    await expect(ArchiveSource.open(path, undefined, options)).rejects.toMatchObject({ ...disturbed, exit: 3 });
+    const waiting = recoverTail(path);
     child.kill("SIGCONT");
     expect(await once(child, "exit")).toEqual([0, null]);
+    expect(await waiting).toBe(false);
     expect(readFileSync(path).equals(NEW)).toBe(true);
     expect(readdirSync(folder).filter((name) => name.startsWith("together"))).toEqual(["together"]);
+  });
+
+  it("removes what killed runs left beside the file, and nothing else", () => {
+    const path = join(folder, "left");
+    writeFileSync(path, OLD);
+    const [ended, justEnded] = [spawnSync("true").pid, spawnSync("true").pid];
+    const old = `${sidecarOf(path)}.${ended}.new`;
+    // A process that is at it may be stopped for a while.
+    const stopped = spawn(process.execPath, ["-e", "setInterval(() => {}, 1000)"]);
+    const living = `${sidecarOf(path)}.${stopped.pid}.new`;
+    const young = `${sidecarOf(path)}.${justEnded}.new`;
+    const others = [`${path}.initwrap-recovery.old`, join(folder, `left-too.initwrap-recovery.${ended}.new`)];
+    const left = [old, `${sidecarOf(path)}-lock`, `${sidecarOf(path)}-lock-${ended}-abc`];
+    for (const file of [...left, living, young, ...others]) writeFileSync(file, "");
+    const past = new Date(Date.now() - 120_000);
+    for (const file of [...left, ...others, living]) utimesSync(file, past, past);
+    spliceTail(path, stateOf(path), HEAD.length, [TAIL]);
+    expect(left.filter((file) => existsSync(file))).toEqual([]);
+    const kept = [living, young, ...others];
+    expect(kept.filter((file) => existsSync(file))).toEqual(kept);
+    stopped.kill("SIGKILL");
+    for (const file of kept) rmSync(file);
   });
 
   it("recovers the file by its own name when it was reached by a link", async () => {

@@ -39,7 +39,6 @@ import {
   recoverTail,
   settledState,
   spliceTail,
-  writtenMeanwhile,
 } from "./splice.ts";
 import { newSpool, type Spool, spoolArchive, spoolStream } from "./spool.ts";
 import { synthesizeManifest } from "./synthesized-manifest.ts";
@@ -55,6 +54,7 @@ import {
   Window,
 } from "./tar.ts";
 import { MAX_DOCUMENT, readFailure, verified, verifiedBytes, writeFailure } from "./verify.ts";
+import { TRY_AGAIN, WrittenMeanwhile } from "./written-meanwhile.ts";
 
 /** Small files behind the metadata that are carried over in memory; more than this is no tail. */
 const MAX_TAIL = 16 << 20;
@@ -216,11 +216,15 @@ export class ArchiveSource implements Source {
     }
   }
 
+  failure(cause: unknown): unknown {
+    return this.#closed || this.#spool ? cause : halfWritten(cause, this.path, this, this.#options.inPlace);
+  }
+
   async root(): Promise<Root> {
     try {
       return await this.#findRoot();
     } catch (cause) {
-      throw halfWritten(cause, this.path, this, this.#options.inPlace);
+      throw this.failure(cause);
     }
   }
 
@@ -283,7 +287,7 @@ export class ArchiveSource implements Source {
     try {
       return verifiedBytes(descriptor, this.#content(blob));
     } catch (cause) {
-      throw halfWritten(cause, this.path, this, this.#options.inPlace);
+      throw this.failure(cause);
     }
   }
 
@@ -856,10 +860,15 @@ function halfWritten(
   inPlace = false,
 ): unknown {
   if (!(cause instanceof InitwrapError) || cause.exit !== EXIT.input || path === "-") return cause;
-  if (read !== undefined && fileState(read.fd) !== read.state) return writtenMeanwhile(path, cause);
-  if (!isHalfWritten(path)) return cause;
+  if (cause instanceof WrittenMeanwhile) return cause;
+  const isOther = read !== undefined && fileState(read.fd) !== read.state;
+  if (!isOther && !isHalfWritten(path)) return cause;
   // What was killed is brought back before anything is read in place: this one has begun since.
-  if (inPlace || isBeingWritten(path)) return writtenMeanwhile(path, cause);
+  if (isOther || inPlace || isBeingWritten(path)) {
+    const code = inPlace ? "OUTPUT_NOT_WRITTEN" : cause.code;
+    const message = `${path} was changed while it was read`;
+    return new WrittenMeanwhile(code, message, { where: path, hint: TRY_AGAIN, cause });
+  }
   const hint = `A run that changes it in place was killed: initwrap image ${path} brings it back.`;
   return changed(cause, { hint });
 }

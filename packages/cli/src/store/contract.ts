@@ -44,6 +44,8 @@ export interface Source {
   attachments?(): Promise<readonly Attachment[] | undefined>;
   /** Where a blob lies in a local file; undefined when it does not. The caller closes it. */
   region?(descriptor: Descriptor): Promise<Region | undefined>;
+  /** What a failure of reading it, or of what was made of that, comes from: another process that writes to it. Else the same one. */
+  failure?(cause: unknown): unknown;
   close(): Promise<void>;
 }
 

@@ -19,6 +19,7 @@ import {
   linkSync,
   lstatSync,
   openSync,
+  readdirSync,
   readFileSync,
   readSync,
   realpathSync,
@@ -31,6 +32,7 @@ import { digestOf } from "../model/digest.ts";
 import { changed, InitwrapError } from "../model/errors.ts";
 import { whileLocked } from "./lock-file.ts";
 import { writeFailure } from "./verify.ts";
+import { PATIENCE, TRY_AGAIN, WrittenMeanwhile, whileUndisturbed } from "./written-meanwhile.ts";
 
 interface SidecarHeader {
   readonly initwrapSidecar: 1;
@@ -46,14 +48,11 @@ interface SidecarHeader {
 
 const PROBE = 4096;
 
-/** How long one waits for another process that is rewriting the file. Milliseconds; a rewrite takes some ten. */
-export const PATIENCE = 20_000;
-const PAUSE = 20;
 /** File systems note the time of a write to the tick of a clock: two in one tick are not told apart. Milliseconds. */
 const TICK = 20;
 
-/** Another process wrote to the file while it was read, or is at it: what was read is not what it is. OUTPUT_NOT_WRITTEN. */
-export class WrittenMeanwhile extends InitwrapError {}
+/** What has been there for longer than this, and is there for moments only, is nobody's. Milliseconds. */
+const LEFT = 60_000;
 
 /** Which file something is, and in which state: another one after every write that comes later than a tick after the last. */
 export type FileState = string;
@@ -71,38 +70,8 @@ export async function settledState(fd: number): Promise<FileState> {
     const age = Date.now() - fstatSync(fd).mtimeMs;
     // The clock of another machine may be ahead.
     if (age < 0 || age > TICK) return state;
-    await pause(TICK - age + 1);
+    await new Promise((resolve) => setTimeout(resolve, TICK - age + 1));
   }
-}
-
-/**
- * Runs `work`, and again as long as another process writes to what it reads. What it throws at last comes through.
- */
-export async function whileUndisturbed<T>(work: () => Promise<T>, patience = PATIENCE): Promise<T> {
-  let since: number | undefined;
-  for (;;) {
-    try {
-      return await work();
-    } catch (cause) {
-      if (!(cause instanceof WrittenMeanwhile)) throw cause;
-      since ??= performance.now();
-      if (performance.now() - since > patience) throw cause;
-      // Of several that begin anew at the same moment one is first.
-      await pause(PAUSE * (1 + Math.random()));
-    }
-  }
-}
-
-export function writtenMeanwhile(path: string, cause?: unknown): WrittenMeanwhile {
-  return new WrittenMeanwhile("OUTPUT_NOT_WRITTEN", `${path} was changed while it was read`, {
-    where: path,
-    hint: "Another process wrote to it. Try again.",
-    ...(cause === undefined ? {} : { cause }),
-  });
-}
-
-function pause(milliseconds: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }
 
 /** Where the sidecar of `path` stands: beside the file itself, by whichever link it is reached. */
@@ -165,7 +134,10 @@ export function spliceTail(path: string, seen: FileState, tailStart: number, tai
     // From here on no other run writes to it.
     if (fileState(fd) !== seen) {
       removeSidecar(sidecar);
-      throw writtenMeanwhile(path);
+      throw new WrittenMeanwhile("OUTPUT_NOT_WRITTEN", `${path} was changed while it was read`, {
+        where: path,
+        hint: TRY_AGAIN,
+      });
     }
     written += content.length;
     try {
@@ -181,6 +153,7 @@ export function spliceTail(path: string, seen: FileState, tailStart: number, tai
       throw cause;
     }
     removeSidecar(sidecar);
+    removeLeft(sidecar);
     return written;
   } catch (cause) {
     throw writeFailure(cause, path);
@@ -316,6 +289,25 @@ function isOurs(pid: number): boolean {
 function removeSidecar(sidecar: string): void {
   rmSync(sidecar, { force: true });
   syncFolder(sidecar);
+}
+
+/**
+ * Removes what killed runs left beside the sidecar: one that had no name yet, and a lock. Both are there for moments; another
+ * machine or container, whose processes are not to be seen from here, may be in one of them.
+ */
+function removeLeft(sidecar: string): void {
+  const folder = dirname(sidecar);
+  const begin = basename(sidecar);
+  try {
+    for (const name of readdirSync(folder)) {
+      const end = name.startsWith(begin) ? /^(?:\.(\d{1,10})\.new|-lock[-\w]*)$/.exec(name.slice(begin.length)) : null;
+      if (!end || (end[1] !== undefined && isOurs(Number(end[1])))) continue;
+      const path = join(folder, name);
+      if (Date.now() - lstatSync(path).mtimeMs > LEFT) rmSync(path, { force: true });
+    }
+  } catch {
+    // The work is done; the next run comes by here again.
+  }
 }
 
 function writeDurably(path: string, content: Uint8Array): void {

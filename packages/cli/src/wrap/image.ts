@@ -19,6 +19,7 @@ import { isSameFile, splitLocation } from "../store/location.ts";
 import { type Locator, parseLocator, withSchemeHint } from "../store/locator.ts";
 import { mediumOf } from "../store/media.ts";
 import { type Cargo, type TransferOutcome, transfer } from "../store/transfer.ts";
+import { whileUndisturbed } from "../store/written-meanwhile.ts";
 import { checkCarried } from "./carried-blobs.ts";
 import { isLikelyNew, loadWhileWaiting } from "./early-work.ts";
 import { ENGINES, PATH_SCHEMES } from "./image-moves.ts";
@@ -99,7 +100,8 @@ export async function wrapImage(request: WrapImageRequest): Promise<WrapImageRes
   checkInitOptions(request.initOptions ?? []);
   checkNames(request.names ?? []);
   try {
-    return await wrapOne(request);
+    // Of an archive in place another run may be at work.
+    return await whileUndisturbed(() => wrapOne(request));
   } catch (cause) {
     throw withPlace(cause, request.source);
   }
@@ -195,6 +197,8 @@ async function wrapOne(request: WrapImageRequest): Promise<WrapImageResult> {
     return receipt
       ? { ...result, receipt, digest: receipt.digest, names: receipt.names }
       : { ...result, digest: await futureDigest(plan, root, opened.locator, sink, context) };
+  } catch (cause) {
+    throw source.failure?.(cause) ?? cause;
   } finally {
     await early?.close();
     await source.close();

@@ -3,6 +3,7 @@ import { InitwrapError, withPlace } from "../model/errors.ts";
 import type { Root, Source, StoreContext } from "../store/contract.ts";
 import { type Locator, parseLocator, withSchemeHint } from "../store/locator.ts";
 import { mediumOf } from "../store/media.ts";
+import { whileUndisturbed } from "../store/written-meanwhile.ts";
 
 export interface OpenImage {
   /** Where it was found. */
@@ -50,18 +51,23 @@ async function openGiven(given: Locator, context: StoreContext): Promise<OpenIma
   }
 }
 
-/** Runs `work` on an image that was opened, and closes it. What `work` throws has the image for its place. */
-export async function withImage<T>(
+/**
+ * Runs `work` on an image that was opened, and closes it; anew where another process wrote to it meanwhile. What `work` throws has
+ * the image for its place.
+ */
+export function withImage<T>(
   subject: string,
   context: StoreContext,
   work: (opened: OpenImage) => Promise<T>,
 ): Promise<T> {
-  const opened = await openImage(subject, context);
-  try {
-    return await work(opened);
-  } catch (cause) {
-    throw withPlace(cause, subject);
-  } finally {
-    await opened.source.close();
-  }
+  return whileUndisturbed(async () => {
+    const opened = await openImage(subject, context);
+    try {
+      return await work(opened);
+    } catch (cause) {
+      throw withPlace(opened.source.failure?.(cause) ?? cause, subject);
+    } finally {
+      await opened.source.close();
+    }
+  });
 }
