@@ -238,8 +238,16 @@ describe("a name", () => {
 describe("runs at the same time", () => {
   it("on one archive in place: each is done, one after the other, and the file is the last one's result", async () => {
     const names = Array.from({ length: 6 }, (_, index) => `${"long-".repeat(index * 5)}name-${index}:1`);
-    const results = await Promise.all(names.map((name) => call("good.tar", "-t", name)));
-    expect(results.map(({ status, stderr }) => (status === 0 ? 0 : stderr))).toEqual(names.map(() => 0));
+    const readers = [
+      ["inspect", "good.tar"],
+      ["image", "good.tar", "-o", "copy.tar"],
+    ];
+    const results = await Promise.all([
+      ...names.map((name) => call("good.tar", "-t", name)),
+      ...readers.map((args) => initwrap(args, { cwd: folder, env })),
+    ]);
+    expect(results.map(({ status, stderr }) => (status === 0 ? 0 : stderr))).toEqual(results.map(() => 0));
+    await initwrapOk(["verify", "copy.tar"], { cwd: folder, env });
     await initwrapOk(["verify", "good.tar"], { cwd: folder, env });
     const { stdout } = await run("skopeo", ["inspect", "--raw", "docker-archive:good.tar"], { cwd: folder });
     expect(stdout).toContain("config");

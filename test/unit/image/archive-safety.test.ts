@@ -5,6 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { digestOf } from "../../../packages/cli/src/model/digest.ts";
+import { OCI_INDEX } from "../../../packages/cli/src/model/media-types.ts";
 import { ArchiveSource } from "../../../packages/cli/src/store/archive.ts";
 import { END_OF_ARCHIVE, padding, tarHeader } from "../../../packages/cli/src/store/tar.ts";
 import { wrapImage } from "../../../packages/cli/src/wrap/image.ts";
@@ -52,6 +54,43 @@ function record(key: string, value: string): string {
   let length = key.length + value.length + 3;
   while (`${length} ${key}=${value}\n`.length !== length) length = `${length} ${key}=${value}\n`.length;
   return `${length} ${key}=${value}\n`;
+}
+
+function globally(records: string): Buffer {
+  const body = Buffer.from(records);
+  return Buffer.concat([header("g", body.length, type("g")), body, padding(body.length)]);
+}
+
+const folderAt = (name: string): Buffer => header(name, 0, type("5"));
+
+/** An archive of the older layout without its end, and with its layers listed under these names. */
+function legacy(layers: readonly string[]): Buffer {
+  const config = sampleImage().blobs.find((blob) => blob.descriptor.mediaType.includes("config"))!;
+  return tarOf([
+    ["0/layer.tar", tars[0]!],
+    ["1/layer.tar", tars[1]!],
+    ["config.json", config.bytes],
+    ["manifest.json", JSON.stringify([{ Config: "config.json", RepoTags: ["sample:1"], Layers: layers }])],
+  ]);
+}
+
+/** An archive with an image under so many indexes; or under one that lists its own digest, of which none can know it. */
+function nested(depth: number, inItself = false): Buffer {
+  const image = sampleImage();
+  const files = image.blobs.map(
+    ({ descriptor, bytes }) => [`blobs/sha256/${descriptor.digest.slice(7)}`, bytes as string | Uint8Array] as const,
+  );
+  let { root } = image;
+  for (let level = 0; level < depth; level++) {
+    const bytes = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: OCI_INDEX, manifests: [root] }));
+    root = { mediaType: OCI_INDEX, digest: digestOf(bytes), size: bytes.length };
+    const listed = inItself
+      ? Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: OCI_INDEX, manifests: [root] }))
+      : bytes;
+    root = { ...root, size: listed.length };
+    files.push([`blobs/sha256/${root.digest.slice(7)}`, listed]);
+  }
+  return tarOf([...files, ["index.json", JSON.stringify({ schemaVersion: 2, manifests: [root] })]]);
 }
 
 function linked(letter: string, name: string, target: string): Buffer {
@@ -222,6 +261,87 @@ const HOSTILE: readonly (readonly [what: string, bytes: () => Uint8Array, code: 
       ]),
     "ARCHIVE_INVALID",
   ],
+  [
+    "a global header that resizes",
+    () => before(globally(record("size", "0")), header("s", 512), Buffer.alloc(512, 1)),
+    "ARCHIVE_INVALID",
+  ],
+  ["a global header that links", () => before(globally(record("linkpath", "x"))), "ARCHIVE_INVALID"],
+  [
+    "a global header between an entry and its own",
+    () => before(pax(record("path", "a")), globally(record("comment", "c")), header("s", 0)),
+    "ARCHIVE_INVALID",
+  ],
+  ["a global header of gigabytes", () => before(header("g", 2 ** 31, type("g"))), "ARCHIVE_INVALID"],
+  [
+    "two long names of GNU",
+    () => before(longName("a".repeat(120)), longName("b".repeat(120)), header("s", 0)),
+    "ARCHIVE_INVALID",
+  ],
+  [
+    "a long name of GNU and another one in pax",
+    () => before(pax(record("path", "a")), longName("b"), header("s", 0)),
+    "ARCHIVE_INVALID",
+  ],
+  [
+    "a name of 100,000 bytes",
+    () => before(pax(record("path", "n".repeat(100_000))), header("s", 0)),
+    "ARCHIVE_INVALID",
+  ],
+  [
+    "a link to a name of 100,000 bytes",
+    () => before(pax(record("linkpath", "n".repeat(100_000))), header("s", 0, type("2"))),
+    "ARCHIVE_INVALID",
+  ],
+  ["a tower of folders", () => before(pax(record("path", `${"d/".repeat(100)}f`)), header("s", 0)), "ARCHIVE_INVALID"],
+  ["a folder manifest.json", () => Buffer.concat([folderAt("manifest.json/"), END_OF_ARCHIVE]), "ARCHIVE_INVALID"],
+  ["a folder manifest.json beside the file", () => before(folderAt("manifest.json/")), "ARCHIVE_INVALID"],
+  [
+    "a file that stands where a folder is",
+    () => before(tarOf([["a/b", ""]]).subarray(0, 512), header("a", 0)),
+    "ARCHIVE_INVALID",
+  ],
+  [
+    "files below a link, which one reader follows and another does not",
+    () => before(linked("2", "blobs", "elsewhere"), header("blobs/sha256", 0)),
+    "ARCHIVE_INVALID",
+  ],
+  [
+    "a file with content whose name is a folder's",
+    () => before(header("old/", 512), Buffer.alloc(512, 1)),
+    "ARCHIVE_INVALID",
+  ],
+  [
+    "names of no charset that are read alike",
+    () =>
+      before(
+        header("a", 0, (b) => b.fill(0xe9, 0, 1)),
+        header("b", 0, (b) => b.fill(0xe8, 0, 1)),
+      ),
+    "ARCHIVE_INVALID",
+  ],
+  [
+    "links that end in one another's folder",
+    () => Buffer.concat([linked("2", "manifest.json", "a/b"), linked("2", "a/b", "../manifest.json"), END_OF_ARCHIVE]),
+    "ARCHIVE_INVALID",
+  ],
+  [
+    "a hard link to itself",
+    () => Buffer.concat([linked("1", "manifest.json", "manifest.json"), END_OF_ARCHIVE]),
+    "ARCHIVE_INVALID",
+  ],
+  ["a layer at an absolute path", () => legacy(["/etc/passwd", "1/layer.tar"]), "ARCHIVE_INVALID"],
+  ["a layer outside", () => legacy(["../../etc/passwd", "1/layer.tar"]), "ARCHIVE_INVALID"],
+  ["a layer by the name of a folder's", () => legacy(["0", "1/layer.tar"]), "ARCHIVE_INVALID"],
+  [
+    "a layer that is a link out of the archive",
+    () =>
+      Buffer.concat([linked("2", "out/layer.tar", "../../../etc/passwd"), legacy(["out/layer.tar", "1/layer.tar"])]),
+    "ARCHIVE_INVALID",
+  ],
+  ["a manifest.json nested without end", () => tarOf([["manifest.json", "[".repeat(4 << 20)]]), "IMAGE_INVALID"],
+  ["an index that lists itself", () => nested(1, true), "BLOB_CORRUPT"],
+  ["indexes in indexes", () => nested(40), "UNSUPPORTED_IMAGE"],
 ];
 
 describe("an archive from a stranger", () => {
@@ -277,6 +397,64 @@ describe("an archive from a stranger", () => {
     await wrapImage({ source: `${path}.sym`, env: {} });
     expect(readFileSync(path).equals(good)).toBe(false);
     expect(readFileSync(`${path}.sym`).equals(readFileSync(path))).toBe(true);
+  });
+});
+
+/** Archives that are odd, and mean one thing to everybody. */
+const ODD: readonly (readonly [what: string, bytes: () => Uint8Array])[] = [
+  ["names that differ by case alone", () => before(header("Manifest.json", 0), header("MANIFEST.JSON", 0))],
+  ["a name that is no UTF-8", () => before(header("a", 0, (b) => b.fill(0xe9, 0, 1)))],
+  ["a layer that is listed twice", () => twice(["0/layer.tar", "0/layer.tar"], [0, 0])],
+  [
+    "a layer that is a link to another one, as docker save has written it",
+    () => Buffer.concat([linked("2", "2/layer.tar", "../0/layer.tar"), twice(["0/layer.tar", "2/layer.tar"], [0, 0])]),
+  ],
+  [
+    "a layer that is a hard link to another one",
+    () => Buffer.concat([linked("1", "2/layer.tar", "0/layer.tar"), twice(["0/layer.tar", "2/layer.tar"], [0, 0])]),
+  ],
+  ["names with ./ in front, in manifest.json too", () => twice(["./0/layer.tar", "./1/layer.tar"], [0, 1], "./")],
+  ["a global header with a comment", () => before(globally(record("comment", "made by a tool")))],
+  ["folders before what is in them", () => before(folderAt("0/"), header("1/", 0))],
+  [
+    "a manifest.json that is a link to another file",
+    () => {
+      const list = JSON.stringify([
+        { Config: "config.json", RepoTags: ["sample:1"], Layers: ["0/layer.tar", "1/layer.tar"] },
+      ]);
+      const files = legacy([]).subarray(0, -1024 - 1024);
+      return Buffer.concat([files, linked("2", "manifest.json", "list.json"), tarOf([["list.json", list]])]);
+    },
+  ],
+];
+
+/** An archive of the older layout of these layers, by their places in `tars`. */
+function twice(names: readonly string[], places: readonly number[], prefix = ""): Buffer {
+  const diffIds = places.map((place) => digestOf(tars[place]!));
+  const config = {
+    architecture: "amd64",
+    os: "linux",
+    config: { Cmd: ["/app"] },
+    rootfs: { type: "layers", diff_ids: diffIds },
+  };
+  return tarOf([
+    [`${prefix}0/layer.tar`, tars[0]!],
+    [`${prefix}1/layer.tar`, tars[1]!],
+    [`${prefix}config.json`, JSON.stringify(config)],
+    ["manifest.json", JSON.stringify([{ Config: `${prefix}config.json`, RepoTags: ["sample:1"], Layers: names }])],
+  ]);
+}
+
+describe("an odd archive", () => {
+  it.each(ODD)("is wrapped in place, and undone, with %s", async (_, bytes) => {
+    const path = file(bytes());
+    const plan = await wrapImage({ source: path, env: {}, apply: false });
+    const done = await wrapImage({ source: path, env: {}, verifyPath: true });
+    expect(done.plan.changed).toBe(true);
+    expect(done.digest).toBe(plan.digest);
+    expect((await wrapImage({ source: path, env: {} })).plan.changed).toBe(false);
+    const undone = await wrapImage({ source: path, env: {}, action: "undo" });
+    expect(undone.digest).toBe(plan.plan.platforms[0]!.before.config);
   });
 });
 

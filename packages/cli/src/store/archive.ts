@@ -90,6 +90,8 @@ export class ArchiveSource implements Source {
   readonly metadata: { readonly index?: Buffer; readonly manifest?: Buffer };
   /** Content by digest: where it lies in the file, or bytes that were made up. */
   readonly #blobs = new Map<Digest, TarEntry | Uint8Array>();
+  /** Digests of files that were hashed: a list may name one file a hundred thousand times. */
+  readonly #hashed = new Map<TarEntry, Digest>();
   /** What chose the image among several. */
   readonly wanted: string | undefined;
   readonly #options: SourceOptions;
@@ -398,8 +400,7 @@ export class ArchiveSource implements Source {
     };
     visit(this.metadata.index!, 0);
     for (const entry of this.#dockerEntries(manifest)) {
-      const config = this.#config(entry);
-      if (!reachable.has(digestOf(config))) {
+      if (!reachable.has(this.#configDigest(entry))) {
         throw new InitwrapError("ARCHIVE_INVALID", "manifest.json and index.json show different images", {
           where: this.path,
           hint: "Two readers would load two images from it; save it again.",
@@ -412,15 +413,22 @@ export class ArchiveSource implements Source {
   dockerPlaces(): ReadonlyMap<string, number> {
     if (!this.metadata.manifest) return new Map();
     const entries = this.#dockerEntries(this.metadata.manifest);
-    return new Map(entries.map((entry) => [digestOf(this.#config(entry)), entry.place]));
+    return new Map(entries.map((entry) => [this.#configDigest(entry), entry.place]));
   }
 
-  #config(entry: DockerEntry): Buffer {
-    const found = resolveEntry(this.index, entry.config);
-    if (found) return this.#content(found);
+  #config(entry: DockerEntry): TarEntry {
+    const found = resolveEntry(this.index, normal(entry.config));
+    if (found) return found;
     throw new InitwrapError("ARCHIVE_INVALID", `manifest.json names the config ${entry.config}, which is missing`, {
       where: this.path,
     });
+  }
+
+  #configDigest(entry: DockerEntry): Digest {
+    const found = this.#config(entry);
+    const known = this.#hashed.get(found) ?? digestOf(this.#content(found));
+    this.#hashed.set(found, known);
+    return known;
   }
 
   #dockerEntries(bytes: Buffer): readonly DockerEntry[] {
@@ -443,9 +451,9 @@ export class ArchiveSource implements Source {
 
   async #synthesize(manifest: Buffer): Promise<Root> {
     const entry = this.#chooseDocker(this.#dockerEntries(manifest));
-    const config = this.#config(entry);
-    const configDigest = digestOf(config);
-    this.#blobs.set(configDigest, resolveEntry(this.index, entry.config)!);
+    const configEntry = this.#config(entry);
+    const config = this.#content(configEntry);
+    this.#blobs.set(digestOf(config), configEntry);
     const { rootfs } = recordIn(config, "the config");
     const diffIds = (isRecord(rootfs) ? rootfs["diff_ids"] : undefined) ?? [];
     if (!Array.isArray(diffIds) || !diffIds.every(isDigest)) {
@@ -484,12 +492,16 @@ export class ArchiveSource implements Source {
   }
 
   async #hash(entry: TarEntry): Promise<Digest> {
+    const known = this.#hashed.get(entry);
+    if (known !== undefined) return known;
     const hash = createHash("sha256");
     for await (const chunk of this.#stream(entry.data, entry.size)) {
       hash.update(chunk);
       spent(chunk.length);
     }
-    return `sha256:${hash.digest("hex")}`;
+    const digest: Digest = `sha256:${hash.digest("hex")}`;
+    this.#hashed.set(entry, digest);
+    return digest;
   }
 
   #chooseDocker(entries: readonly DockerEntry[]): DockerEntry {

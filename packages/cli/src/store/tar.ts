@@ -3,7 +3,8 @@
  *
  * A reader that is laxer than another is how one archive becomes two images. So this one refuses what readers disagree
  * on: bad checksums, a size on an entry that can have none, names that leave the archive, sparse files, a second entry of
- * the same name, anything but zeros behind the end. Memory is bounded by the number of entries and the size of headers.
+ * the same name or one below it, a name given in two ways, anything but zeros behind the end. Memory is bounded by the number of
+ * entries and the length of all names.
  *
  * Sources: POSIX.1-2024 pax, "ustar Interchange Format" and "pax Extended Header"; GNU tar manual, "Basic Tar Format".
  */
@@ -14,6 +15,10 @@ export const BLOCK = 512;
 const MAX_ENTRIES = 200_000;
 const MAX_PAX = 1 << 20;
 const MAX_LONG_NAME = 4096;
+/** Of all names and links together, in characters. Those of an image's files are some hundred long. */
+const MAX_NAMES = 32 << 20;
+/** How many folders may be around a file. */
+const MAX_DEPTH = 64;
 
 /** One entry. `start` is the offset of its first header block, extended headers included; `data` of its content. */
 export interface TarEntry {
@@ -86,6 +91,8 @@ export function indexTar(file: Window): TarIndex {
   let longName: string | undefined;
   let longLink: string | undefined;
   let count = 0;
+  let named = 0;
+  const folders = new Set<string>();
   if (file.size === 0) throw invalid("the file is empty", 0);
   for (;;) {
     if (at + BLOCK > file.size) {
@@ -111,6 +118,8 @@ export function indexTar(file: Window): TarIndex {
         if (kind === "x") {
           if (Object.keys(pax).length > 0) throw invalid("two extended headers for one entry", at);
           pax = records;
+        } else if (Object.keys(pax).length > 0 || longName !== undefined || longLink !== undefined) {
+          throw invalid("a global header between an entry and its own", at);
         } else if (records.path !== undefined || records.linkpath !== undefined || records.size !== undefined) {
           throw invalid("a global header that renames or resizes entries", at);
         }
@@ -121,21 +130,40 @@ export function indexTar(file: Window): TarIndex {
       case "K": {
         if (size > MAX_LONG_NAME) throw invalid(`a name longer than ${MAX_LONG_NAME} bytes`, at);
         const text = cString(file.copy(data, size));
+        if ((kind === "L" ? longName : longLink) !== undefined) throw invalid("two long names for one entry", at);
         if (kind === "L") longName = text;
         else longLink = text;
         at = data + padded(size);
         continue;
       }
     }
-    const type = TYPES[kind];
-    if (type === undefined) throw invalid(`an entry of type ${JSON.stringify(kind)}`, at);
+    if ((pax.path !== undefined && longName !== undefined) || (pax.linkpath !== undefined && longLink !== undefined)) {
+      throw invalid("a name in an extended header and in a long one of GNU", at);
+    }
     const rawName = pax.path ?? longName ?? nameIn(header);
+    // Before there was a type for folders their names ended with a slash.
+    const type = TYPES[kind] === "file" && rawName.endsWith("/") ? "directory" : TYPES[kind];
+    if (type === undefined) throw invalid(`an entry of type ${JSON.stringify(kind)}`, at);
     const link = pax.linkpath ?? longLink ?? cString(header.subarray(157, 257));
     const realSize = pax.size ?? size;
     if (type !== "file" && realSize !== 0) throw invalid(`an entry of type ${JSON.stringify(kind)} with content`, at);
     const name = safeName(rawName, at);
+    named += name.length + link.length;
+    if (Math.max(name.length, link.length) > MAX_LONG_NAME)
+      throw invalid(`a name longer than ${MAX_LONG_NAME} bytes`, at);
+    if (named > MAX_NAMES) throw invalid("names of more than 32 MiB in all", at);
     if (data + realSize > file.size) throw truncated(at);
-    if (type !== "directory") {
+    for (const folder of foldersAround(name, at)) {
+      if (entries.has(folder))
+        throw invalid(`${JSON.stringify(name)} is below ${JSON.stringify(folder)}, which is no folder`, at);
+      folders.add(folder);
+    }
+    if (folders.size > MAX_ENTRIES) throw invalid(`more than ${MAX_ENTRIES} folders`, at);
+    if (type === "directory") {
+      if (entries.has(name)) throw invalid(`${JSON.stringify(name)} is a folder and something else`, at);
+      folders.add(name);
+    } else {
+      if (folders.has(name)) throw invalid(`${JSON.stringify(name)} is a folder and something else`, at);
       if (entries.has(name)) throw invalid(`two entries are named ${JSON.stringify(name)}`, at);
       entries.set(name, { name, type, link, start, data, size: realSize });
     }
@@ -316,6 +344,16 @@ function safeName(name: string, at: number): string {
   const joined = name.startsWith("/") ? undefined : join([], name);
   if (joined === undefined) throw invalid(`the name ${JSON.stringify(name)} leaves the archive`, at);
   return joined;
+}
+
+/** The names of the folders that an entry lies in. */
+function foldersAround(name: string, at: number): readonly string[] {
+  const folders: string[] = [];
+  for (let slash = name.indexOf("/"); slash >= 0; slash = name.indexOf("/", slash + 1)) {
+    folders.push(name.slice(0, slash));
+    if (folders.length > MAX_DEPTH) throw invalid(`an entry in more than ${MAX_DEPTH} folders`, at);
+  }
+  return folders;
 }
 
 /** Joins lexically; undefined when the result is above the root. */
