@@ -340,6 +340,28 @@ const HOSTILE: readonly (readonly [what: string, bytes: () => Uint8Array, code: 
     "ARCHIVE_INVALID",
   ],
   ["a manifest.json nested without end", () => tarOf([["manifest.json", "[".repeat(4 << 20)]]), "IMAGE_INVALID"],
+  [
+    "a manifest.json of 10,000 images",
+    () => {
+      const config = Buffer.alloc(1 << 20, 32);
+      return tarOf([
+        ["c", config],
+        ["manifest.json", JSON.stringify(Array(10_000).fill({ Config: "c", Layers: [] }))],
+      ]);
+    },
+    "ARCHIVE_INVALID",
+  ],
+  [
+    "names of more than all images have together",
+    () =>
+      before(
+        ...Array.from({ length: 2200 }, (_, at) => [
+          pax(record("path", `${at}-`.padEnd(4000, "n"))),
+          header("s", 0),
+        ]).flat(),
+      ),
+    "ARCHIVE_INVALID",
+  ],
   ["an index that lists itself", () => nested(1, true), "BLOB_CORRUPT"],
   ["indexes in indexes", () => nested(40), "UNSUPPORTED_IMAGE"],
 ];
@@ -459,6 +481,24 @@ describe("an odd archive", () => {
 });
 
 describe("an archive of the older layout", () => {
+  it("in which two entries show the image that is chosen has it changed in both", async () => {
+    const config = sampleImage().blobs.find((blob) => blob.descriptor.mediaType.includes("config"))!;
+    const entry = { Config: "config.json", Layers: ["0/layer.tar", "1/layer.tar"] };
+    const path = file(
+      tarOf([
+        ["0/layer.tar", tars[0]!],
+        ["1/layer.tar", tars[1]!],
+        ["config.json", config.bytes],
+        ["manifest.json", JSON.stringify(["one:1", "two:1"].map((tag) => ({ ...entry, RepoTags: [tag] })))],
+      ]),
+    );
+    const { digest } = await wrapImage({ source: `${path}:one:1`, env: {} });
+    for (const name of ["one:1", "two:1"]) {
+      const { plan, digest: now } = await wrapImage({ source: `${path}:${name}`, env: {}, apply: false });
+      expect([plan.changed, now]).toEqual([false, digest]);
+    }
+  });
+
   it("is wrapped and undone in place; its image ID is what names it", async () => {
     const path = file(good);
     const plan = await wrapImage({ source: path, env: {}, apply: false });

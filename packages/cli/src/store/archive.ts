@@ -59,6 +59,8 @@ import { TRY_AGAIN, WrittenMeanwhile } from "./written-meanwhile.ts";
 /** Small files behind the metadata that are carried over in memory; more than this is no tail. */
 const MAX_TAIL = 16 << 20;
 const CHUNK = 256 << 10;
+/** More images than this are in no archive: as many as an index may list. */
+const MAX_IMAGES = 2000;
 
 const TAIL_NAMES = new Set(["manifest.json", "index.json", "repositories", "oci-layout"]);
 
@@ -409,11 +411,10 @@ export class ArchiveSource implements Source {
     }
   }
 
-  /** The entries of manifest.json that belong to configs of these digests: digest to place. */
-  dockerPlaces(): ReadonlyMap<string, number> {
-    if (!this.metadata.manifest) return new Map();
-    const entries = this.#dockerEntries(this.metadata.manifest);
-    return new Map(entries.map((entry) => [this.#configDigest(entry), entry.place]));
+  /** The entries of manifest.json: the digest of the config, and the place in the list. Several may show one image. */
+  dockerPlaces(): readonly (readonly [config: Digest, place: number])[] {
+    if (!this.metadata.manifest) return [];
+    return this.#dockerEntries(this.metadata.manifest).map((entry) => [this.#configDigest(entry), entry.place]);
   }
 
   #config(entry: DockerEntry): TarEntry {
@@ -437,6 +438,10 @@ export class ArchiveSource implements Source {
     const list = JSON.parse(text) as unknown;
     if (!Array.isArray(list))
       throw new InitwrapError("ARCHIVE_INVALID", "manifest.json is no list", { where: this.path });
+    if (list.length > MAX_IMAGES) {
+      const message = `manifest.json lists ${list.length} images: more than ${MAX_IMAGES}`;
+      throw new InitwrapError("ARCHIVE_INVALID", message, { where: this.path });
+    }
     return list.map((item: { Config?: unknown; RepoTags?: unknown; Layers?: unknown } | null, place) => {
       const layers = item?.Layers ?? [];
       const tags = item?.RepoTags ?? [];

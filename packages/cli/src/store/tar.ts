@@ -15,8 +15,8 @@ export const BLOCK = 512;
 const MAX_ENTRIES = 200_000;
 const MAX_PAX = 1 << 20;
 const MAX_LONG_NAME = 4096;
-/** Of all names and links together, in characters. Those of an image's files are some hundred long. */
-const MAX_NAMES = 32 << 20;
+/** Of all names and links together, in characters. Those of a blob are 77 long. */
+const MAX_NAMES = 8 << 20;
 /** How many folders may be around a file. */
 const MAX_DEPTH = 64;
 
@@ -151,7 +151,7 @@ export function indexTar(file: Window): TarIndex {
     named += name.length + link.length;
     if (Math.max(name.length, link.length) > MAX_LONG_NAME)
       throw invalid(`a name longer than ${MAX_LONG_NAME} bytes`, at);
-    if (named > MAX_NAMES) throw invalid("names of more than 32 MiB in all", at);
+    if (named > MAX_NAMES) throw invalid("names of more than 8 MiB in all", at);
     if (data + realSize > file.size) throw truncated(at);
     for (const folder of foldersAround(name, at)) {
       if (entries.has(folder))
