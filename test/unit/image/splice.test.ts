@@ -190,20 +190,22 @@ describe("spliceTail", () => {
   it("removes what killed runs left beside the file, and nothing else", () => {
     const path = join(folder, "left");
     writeFileSync(path, OLD);
-    const [ended, justEnded] = [spawnSync("true").pid, spawnSync("true").pid];
-    const old = `${sidecarOf(path)}.${ended}.new`;
+    const ended = spawnSync("true").pid;
     // A process that is at it may be stopped for a while.
     const stopped = spawn(process.execPath, ["-e", "setInterval(() => {}, 1000)"]);
-    const living = `${sidecarOf(path)}.${stopped.pid}.new`;
-    const young = `${sidecarOf(path)}.${justEnded}.new`;
-    const others = [`${path}.initwrap-recovery.old`, join(folder, `left-too.initwrap-recovery.${ended}.new`)];
-    const left = [old, `${sidecarOf(path)}-lock`, `${sidecarOf(path)}-lock-${ended}-abc`];
-    for (const file of [...left, living, young, ...others]) writeFileSync(file, "");
+    const sidecar = sidecarOf(path);
+    const left = [`${sidecar}.${ended}.new`, `${sidecar}-lock-${ended}-abc`];
+    const kept = [
+      `${sidecar}.${stopped.pid}.new`,
+      `${sidecar}-lock-${ended}-def`,
+      `${sidecar}.old`,
+      join(folder, `left-too.initwrap-recovery.${ended}.new`),
+    ];
+    for (const file of [...left, ...kept]) writeFileSync(file, "");
     const past = new Date(Date.now() - 120_000);
-    for (const file of [...left, ...others, living]) utimesSync(file, past, past);
+    for (const file of [left[1]!, kept[0]!, kept[2]!]) utimesSync(file, past, past);
     spliceTail(path, stateOf(path), HEAD.length, [TAIL]);
     expect(left.filter((file) => existsSync(file))).toEqual([]);
-    const kept = [living, young, ...others];
     expect(kept.filter((file) => existsSync(file))).toEqual(kept);
     stopped.kill("SIGKILL");
     for (const file of kept) rmSync(file);

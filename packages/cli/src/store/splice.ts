@@ -51,7 +51,7 @@ const PROBE = 4096;
 /** File systems note the time of a write to the tick of a clock: two in one tick are not told apart. Milliseconds. */
 const TICK = 20;
 
-/** What has been there for longer than this, and is there for moments only, is nobody's. Milliseconds. */
+/** A lock that has been there for longer than this is nobody's. Milliseconds. */
 const LEFT = 60_000;
 
 /** Which file something is, and in which state: another one after every write that comes later than a tick after the last. */
@@ -65,11 +65,11 @@ export function fileState(fd: number): FileState {
 
 /** The state of an open file, when the last write is so long ago that another one would give it another state. */
 export async function settledState(fd: number): Promise<FileState> {
-  for (;;) {
+  for (let turn = 0; ; turn++) {
     const state = fileState(fd);
     const age = Date.now() - fstatSync(fd).mtimeMs;
-    // The clock of another machine may be ahead.
-    if (age < 0 || age > TICK) return state;
+    // The clock of another machine may be ahead. What is written to all the time will be seen to be another one.
+    if (age < 0 || age > TICK || turn === 20) return state;
     await new Promise((resolve) => setTimeout(resolve, TICK - age + 1));
   }
 }
@@ -170,7 +170,10 @@ function claim(path: string, sidecar: string, content: Uint8Array): void {
     try {
       linkSync(temporary, sidecar);
     } catch (cause) {
-      if ((cause as { code?: string }).code === "EEXIST") throw busy(path);
+      const { code } = cause as { code?: string };
+      if (code === "EEXIST") throw busy(path);
+      // A run that cannot see this process took the temporary file for one that was left.
+      if (code === "ENOENT") throw busy(path);
       // A file system without links, FAT for instance. Two that look at the same moment are not told apart there.
       if (lstatSync(sidecar, { throwIfNoEntry: false })) throw busy(path);
       renameSync(temporary, sidecar);
@@ -292,8 +295,8 @@ function removeSidecar(sidecar: string): void {
 }
 
 /**
- * Removes what killed runs left beside the sidecar: one that had no name yet, and a lock. Both are there for moments; another
- * machine or container, whose processes are not to be seen from here, may be in one of them.
+ * Removes what killed runs left beside the sidecar: one that had no name yet, and a lock. A process in another container is not
+ * to be seen from here: one whose file is taken away begins anew.
  */
 function removeLeft(sidecar: string): void {
   const folder = dirname(sidecar);
@@ -303,7 +306,7 @@ function removeLeft(sidecar: string): void {
       const end = name.startsWith(begin) ? /^(?:\.(\d{1,10})\.new|-lock[-\w]*)$/.exec(name.slice(begin.length)) : null;
       if (!end || (end[1] !== undefined && isOurs(Number(end[1])))) continue;
       const path = join(folder, name);
-      if (Date.now() - lstatSync(path).mtimeMs > LEFT) rmSync(path, { force: true });
+      if (end[1] !== undefined || Date.now() - lstatSync(path).mtimeMs > LEFT) rmSync(path, { force: true });
     }
   } catch {
     // The work is done; the next run comes by here again.
