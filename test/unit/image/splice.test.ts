@@ -211,6 +211,30 @@ describe("spliceTail", () => {
     for (const file of kept) rmSync(file);
   });
 
+  it("writes nothing, and asks to try again, when its sidecar is taken away before it has its name", async () => {
+    const path = join(folder, "taken");
+    writeFileSync(path, OLD);
+    const script = `
+      import fs from "node:fs";
+      import { syncBuiltinESMExports } from "node:module";
+      const { linkSync } = fs;
+      fs.linkSync = (from, to) => {
+        fs.rmSync(from);
+        linkSync(from, to);
+      };
+      syncBuiltinESMExports();
+      const { fileState, spliceTail } = await import(process.argv[2]);
+      const path = process.argv[1];
+      try {
+        spliceTail(path, fileState(fs.openSync(path)), ${HEAD.length}, [Buffer.alloc(10)]);
+      } catch ({ message }) {
+        process.exit(/another initwrap is rewriting/.test(message) ? 42 : 1);
+      }`;
+    expect(await run(script, path)).toBe(42);
+    expect(readFileSync(path).equals(OLD)).toBe(true);
+    expect(readdirSync(folder).filter((name) => name.startsWith("taken"))).toEqual(["taken"]);
+  });
+
   it("recovers the file by its own name when it was reached by a link", async () => {
     mkdirSync(join(folder, "links"));
     const path = join(folder, "linked");

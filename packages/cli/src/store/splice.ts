@@ -171,9 +171,8 @@ function claim(path: string, sidecar: string, content: Uint8Array): void {
       linkSync(temporary, sidecar);
     } catch (cause) {
       const { code } = cause as { code?: string };
-      if (code === "EEXIST") throw busy(path);
-      // A run that cannot see this process took the temporary file for one that was left.
-      if (code === "ENOENT") throw busy(path);
+      // Where nothing is to be linked, a run that cannot see this process took that for something left.
+      if (code === "EEXIST" || code === "ENOENT") throw busy(path);
       // A file system without links, FAT for instance. Two that look at the same moment are not told apart there.
       if (lstatSync(sidecar, { throwIfNoEntry: false })) throw busy(path);
       renameSync(temporary, sidecar);
