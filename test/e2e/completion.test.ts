@@ -185,7 +185,7 @@ it("knows every scheme that there is, as the help of image has it", async () => 
 describe("initwrap completion", () => {
   it("knows three shells", async () => {
     const { status, stderr } = await initwrap(["completion", "fihs"]);
-    expect([status, stderr]).toEqual([2, expect.stringContaining("did you mean fish?")]);
+    expect([status, stderr]).toEqual([2, expect.stringContaining("Did you mean fish?")]);
     expect(JSON.parse((await initwrapOk(["completion", "zsh", "--json"])).stdout.toString())).toMatchObject({
       version: 1,
       shell: "zsh",

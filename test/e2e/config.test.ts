@@ -181,23 +181,23 @@ describe("the file", () => {
   });
 
   it.each([
-    [["reporter: githb"], "1:11", "reporter: githb is none of its values", "did you mean github?"],
-    [["quiet: true", "dockerfil:", "  write: true"], "2:1", "there is no dockerfil", "did you mean dockerfile?"],
+    [["reporter: githb"], "1:11", "reporter: githb is none of its values", "Did you mean github?"],
+    [["quiet: true", "dockerfil:", "  write: true"], "2:1", "there is no dockerfil", "Did you mean dockerfile?"],
     [
       ["dockerfile:", "  inject: inline", "  injct: x"],
       "3:3",
       "there is no injct in dockerfile",
-      "did you mean inject?",
+      "Did you mean inject?",
     ],
-    [["Quiet: true"], "1:1", "there is no Quiet", "did you mean quiet?"],
-    [["replace_init: true"], "1:1", "there is no replace_init", "did you mean replace-init?"],
+    [["Quiet: true"], "1:1", "there is no Quiet", "Did you mean quiet?"],
+    [["replace_init: true"], "1:1", "there is no replace_init", "Did you mean replace-init?"],
     [["write: true"], "1:1", "there is no write", "write it under dockerfile:"],
     [["grace: 10s"], "1:1", "there is no grace", "write it under init: or probe:"],
     [["dockerfile: { grace: 10s }"], "1:15", "there is no grace in dockerfile", "write it under init:"],
     [["run: { grace: 10s }"], "1:1", "there is no run", "initwrap run has no settings: write the init's options under"],
     [["completion: {}"], "1:1", "there is no completion", "initwrap completion has no settings"],
     [["no-config: true"], "1:1", "there is no no-config", "which file counts is said by --config"],
-    [["init:", "  graec: 3"], "2:3", "there is no graec in init", "did you mean grace?"],
+    [["init:", "  graec: 3"], "2:3", "there is no graec in init", "Did you mean grace?"],
     [["init: { verbose: true }", "init-arg: -g"], "2:1", "init and init-arg are both here", "use one of them"],
     [["- quiet"], "1:1", "the file is expected to be a map", ""],
     [["quiet"], "1:1", "the file is expected to be a map", ""],
@@ -210,7 +210,12 @@ describe("the file", () => {
     [["platform:", "  - linux/amd64", "  - a/b/c/d"], "3:5", "platform: a/b/c/d is no platform", "linux/amd64"],
     [["platform: [linux/amd64, [linux/arm64]]"], "1:25", "platform takes words, and here is a list", ""],
     [["init: { rewrite: { TERM: QUIT } }"], "1:18", "init.rewrite takes words, and here is a map", ""],
-    [["image:", "  undo: maybe"], "2:9", "image.undo is neither true nor false", "write true or false, without quotes"],
+    [
+      ["image:", "  undo: maybe"],
+      "2:9",
+      "image.undo is neither true nor false",
+      "Write true or false, without quotes.",
+    ],
     [["quiet: yes"], "1:8", "quiet is neither true nor false", ""],
     [['quiet: "true"'], "1:8", "quiet is neither true nor false", ""],
     [["platform:"], "1:10", "platform has no value", ""],
@@ -220,14 +225,14 @@ describe("the file", () => {
       "--replace-init and --undo (.initwrap.yaml:2:3) exclude each other",
       "",
     ],
-    [["quiet: true", "quiet: false"], "2:1", "quiet is here a second time", "keep one of them"],
+    [["quiet: true", "quiet: false"], "2:1", "quiet is here a second time", "Keep one of them."],
     [["image:", "  jobs: 1", "  jobs: 1"], "3:3", "jobs is here a second time", ""],
-    [["dockerfile:", "\tinject: inline"], "2:1", "not YAML: a tab in the indentation", "indent with spaces"],
+    [["dockerfile:", "\tinject: inline"], "2:1", "not YAML: a tab in the indentation", "Indent with spaces."],
     [["reporter: [github"], "2:1", "not YAML: ", ""],
     [["reporter: !upper github"], "1:11", "not YAML: Unresolved tag", ""],
     [["quiet: true", "---", "quiet: false"], "2:1", "one document is expected", ""],
-    [["offline: &a true", "quiet: *a"], "2:8", "references to other places", "write the value"],
-    [["dockerfile: &a { force: true }", "image:", "  <<: *a"], "3:7", "references to other places", "write the value"],
+    [["offline: &a true", "quiet: *a"], "2:8", "references to other places", "Write the value."],
+    [["dockerfile: &a { force: true }", "image:", "  <<: *a"], "3:7", "references to other places", "Write the value."],
   ])("refuses %j by its place", async (lines, place_, message, hint) => {
     await place(".initwrap.yaml", ...lines);
     const { status, stdout } = await call(["image", "app.tar", "--dry-run", "--json"]);
@@ -300,16 +305,16 @@ describe("the file", () => {
     await place(".initwrap.yml", "offline: true");
     const { status, stderr } = await call(["inspect"]);
     expect([status, stderr]).toEqual([3, expect.stringContaining("the configuration file is called .initwrap.yaml")]);
-    expect(stderr).toContain("hint: rename it");
+    expect(stderr).toContain("hint: Rename it");
     await place(".initwrap.yaml", "offline: true");
-    expect((await call(["inspect"])).stderr).toContain("hint: there is one beside it: put both into it");
+    expect((await call(["inspect"])).stderr).toContain("hint: There is one beside it: put both into it.");
   });
 
   it("is told of to people by the line, before anything is looked at", async () => {
     await place(".initwrap.yaml", "quiet: false", "offlin: true");
     const { status, stdout, stderr } = await call(["image", "app.tar"]);
     expect([status, stdout.length]).toEqual([3, 0]);
-    expect(stderr).toBe("error[CONFIG_INVALID]: .initwrap.yaml:2:1: there is no offlin\nhint: did you mean offline?\n");
+    expect(stderr).toBe("error[CONFIG_INVALID]: .initwrap.yaml:2:1: there is no offlin\nhint: Did you mean offline?\n");
   });
 
   it("may be empty, or hold comments only", async () => {
@@ -394,7 +399,7 @@ describe("variables", () => {
     [
       { INITWRAP_DOCKERFILE_INJECT: "inlin" },
       "INITWRAP_DOCKERFILE_INJECT: --inject: inlin is none of its values",
-      "did you mean inline?",
+      "Did you mean inline?",
     ],
     [{ INITWRAP_OFFLINE: "perhaps" }, "INITWRAP_OFFLINE: perhaps is neither yes nor no", "true or false"],
     [{ INITWRAP_GENERATE_PORT: "http" }, "INITWRAP_GENERATE_PORT: --port: http is no whole number above 0", ""],
@@ -592,7 +597,7 @@ describe("initwrap config", () => {
   });
 
   it("names a command that has settings, or says that there is none", async () => {
-    expect((await call(["config", "imge"])).stderr).toContain("did you mean initwrap image?");
+    expect((await call(["config", "imge"])).stderr).toContain("Did you mean initwrap image?");
     expect((await call(["config", "run"])).status).toBe(2);
     expect((await call(["config", "image", "--nope"])).stderr).toContain("there is no flag --nope");
   });

@@ -65,7 +65,7 @@ describe("stdout", () => {
     const binary = onTerminal();
     expect([binary.status, binary.stdout]).toEqual([
       7,
-      expect.stringMatching(/^error\[OUTPUT_NOT_WRITTEN\]: .*\r\nhint: pipe/),
+      expect.stringMatching(/^error\[OUTPUT_NOT_WRITTEN\]: .*\r\nhint: Pipe/),
     ]);
     expect(binary.stdout).not.toContain("\0");
     const text = onTerminal("--inject", "image", "--init-image", `registry.example/init@sha256:${"0".repeat(64)}`);
@@ -121,7 +121,7 @@ describe("stdout", () => {
     const checked = await run("--check");
     expect([checked.status, checked.stderr]).toEqual([5, refused.stderr]);
     const looked = await run("--dry-run");
-    expect([looked.status, looked.stderr]).toEqual([0, expect.stringContaining("hint: say --amend-dockerignore")]);
+    expect([looked.status, looked.stderr]).toEqual([0, expect.stringContaining("hint: Say --amend-dockerignore")]);
     const amended = await run("--write", "--amend-dockerignore");
     expect([amended.status, amended.stderr]).toEqual([0, expect.stringMatching(/^wrote \.dockerignore[^\n]*\n$/)]);
     expect(await readFile(join(folder, ".dockerignore"), "utf8")).toBe("*\n!app\n!.initwrap\n");

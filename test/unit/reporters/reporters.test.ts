@@ -62,7 +62,7 @@ describe("pretty", () => {
         "  1 |     FROM debian",
         "  2 | >>> STOPSIGNAL KILL",
         "  3 |     CMD ['sh']",
-        "  hint: remove STOPSIGNAL, or name the signal on which the program ends in good order",
+        "  hint: Remove STOPSIGNAL, or name the signal on which the program ends in good order.",
         "  help: https://unpkg.com/initwrap/docs/diagnostics/STOPSIGNAL_KILL.md",
       ].join("\n"),
     );

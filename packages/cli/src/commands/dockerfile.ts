@@ -160,7 +160,9 @@ anything is written: the container runs what it ran, behind the init. What is no
     const look = flags.check || flags["dry-run"] || ((flags.diff || flags.json) && sink.kind === "none");
     const described = (flags.compose ?? flags.bake)?.[0];
     if (described !== undefined && argv.length > 0) {
-      throw new InitwrapError("USAGE", "a file is named beside --compose or --bake", { hint: "leave one of them out" });
+      throw new InitwrapError("USAGE", "a file is named beside --compose or --bake", {
+        hint: "Leave one of them out.",
+      });
     }
     const inputs = argv.length > 0 ? (argv as string[]) : ["Dockerfile"];
     const product = flags.json || flags.diff || flags["dry-run"] || (!flags.check && sink.kind === "none");
@@ -178,7 +180,7 @@ anything is written: the container runs what it ran, behind the init. What is no
     });
     if (subjects.length > 1 && !look && sink.kind !== "in-place") {
       throw new InitwrapError("USAGE", `${subjects.length} Dockerfiles are meant, and there is one output`, {
-        hint: "say --check, --diff, --dry-run, --json or --write",
+        hint: "Say --check, --diff, --dry-run, --json or --write.",
       });
     }
     const lock = flags.undo ? undefined : await this.openLock(flags);
@@ -262,8 +264,8 @@ anything is written: the container runs what it ran, behind the init. What is no
   private async productUnlessBinary(result: Uint8Array): Promise<void> {
     if (process.stdout.isTTY && result.includes(0)) {
       throw new InitwrapError("OUTPUT_NOT_WRITTEN", "standard output is a terminal, and the result carries a program", {
-        hint: `pipe it into docker build -f - ., or name a file with -o; -w writes in place
---diff shows what changes, --inject context keeps the program in a file of its own`,
+        hint: `Pipe it into docker build -f - ., or name a file with -o; -w writes in place.
+--diff shows what changes, --inject context keeps the program in a file of its own.`,
       });
     }
     await this.product(result);

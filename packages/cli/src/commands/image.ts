@@ -136,7 +136,7 @@ the others; a run that is started again passes over what is there already.`;
     if ((args.locator === undefined) === (flags.from === undefined)) {
       throw args.locator === undefined
         ? new InitwrapError("USAGE", "LOCATOR is missing", {
-            hint: "Name an image, or a list of them with --from.\ninitwrap image --help lists what it takes",
+            hint: "Name an image, or a list of them with --from.\ninitwrap image --help lists what it takes.",
           })
         : new InitwrapError("USAGE", "an image and --from exclude each other", { hint: "Leave one of them out." });
     }

@@ -53,7 +53,7 @@ const from: Check = ({ words }) => {
   if (words.length === 1) return undefined;
   return {
     message: "FROM requires either one or three arguments",
-    hint: "write FROM image, or FROM image AS name; a comment needs a line of its own",
+    hint: "Write FROM image, or FROM image AS name; a comment needs a line of its own.",
   };
 };
 
@@ -90,7 +90,10 @@ const onbuild: Check = ({ words, trigger }) => {
 const shell: Check = (instruction) => {
   if (instruction.exec && instruction.words.length > 0) return undefined;
   if (instruction.words.length === 0) return "SHELL requires at least one argument";
-  return { message: "SHELL requires the arguments to be in JSON form", hint: 'write SHELL ["/bin/bash", "-c"]' };
+  return {
+    message: "SHELL requires the arguments to be in JSON form",
+    hint: 'Write it as JSON: SHELL ["/bin/bash", "-c"]',
+  };
 };
 
 const argumentNames: Check = (instruction) =>
@@ -162,7 +165,7 @@ export function checkInstruction(instruction: Checked & Pick<Instruction, "spell
     const cased = spelled === spelled.toUpperCase() ? meant : meant?.toLowerCase();
     return {
       message: `unknown instruction: ${decode(spelled)}${cased === undefined ? "" : ` (did you mean ${cased}?)`}`,
-      ...(spelled.startsWith("{") ? { hint: "this is a template; render it first" } : {}),
+      ...(spelled.startsWith("{") ? { hint: "This is a template; render it first." } : {}),
     };
   }
   const fault = checkFlags(instruction, rule.flags ?? {}) ?? rule.check(instruction);
@@ -181,7 +184,7 @@ function checkFlags(instruction: Checked, known: Readonly<Record<string, FlagKin
       return {
         message: `unknown flag: --${decode(name)}${meant === undefined ? "" : ` (did you mean ${meant}?)`}`,
         ...(isCommand(instruction.keyword)
-          ? { hint: `for an option of the program use the exec form: ${instruction.keyword} ["--${decode(name)}"]` }
+          ? { hint: `For an option of the program use the exec form: ${instruction.keyword} ["--${decode(name)}"]` }
           : {}),
       };
     }

@@ -170,7 +170,7 @@ function context(request: InjectionRequest, offered: readonly Platform[]): Injec
 function image(request: InjectionRequest, reference: string): InjectionText {
   if (request.targets.some((target) => platformSource(request, target).kind !== "target")) {
     throw new InitwrapError("UNSAFE_EDIT", "the target stage is not built for the target platform, but an image is", {
-      hint: "use --inject inline or --inject context",
+      hint: "Use --inject inline or --inject context.",
     });
   }
   const copy = request.snippets.copyFrom({ k: request.keywords, from: reference });
@@ -191,7 +191,7 @@ function choose(request: InjectionRequest, target: Stage, offered: readonly Plat
       throw new InitwrapError(
         "NO_INIT_FOR_PLATFORM",
         `the target stage is built for ${formatPlatform(source.platform)}, and there is no init for it`,
-        { hint: `there are inits for ${offered.map(formatPlatform).join(", ")}`, line: target.from.range.line },
+        { hint: `There are inits for ${offered.map(formatPlatform).join(", ")}.`, line: target.from.range.line },
       );
     }
     return { platforms: [fit], variable: undefined };
@@ -201,7 +201,7 @@ function choose(request: InjectionRequest, target: Stage, offered: readonly Plat
     throw new InitwrapError(
       "UNSAFE_EDIT",
       `the target stage's platform, ${source.expression}, is only known when it is built`,
-      { hint: "name the one platform to build for: --platform linux/amd64", line: target.from.range.line },
+      { hint: "Name the one platform to build for: --platform linux/amd64", line: target.from.range.line },
     );
   }
   const prefix = source.kind === "target" ? "TARGET" : "BUILD";
@@ -209,7 +209,7 @@ function choose(request: InjectionRequest, target: Stage, offered: readonly Plat
   if (declared !== undefined) {
     // Measured: an ARG of that name before the first FROM hides the builder's own value, even without a default.
     throw new InitwrapError("UNSAFE_EDIT", `ARG ${declared} before the first FROM hides the platform from the build`, {
-      hint: "take that ARG out (builders define it anyway), or name the one platform to build for: --platform linux/amd64",
+      hint: "Take that ARG out (builders define it anyway), or name the one platform to build for: --platform linux/amd64",
     });
   }
   return { platforms: offered, variable: { prefix } };
@@ -239,7 +239,7 @@ function requireSyntax(dockerfile: Dockerfile): void {
     "SYNTAX_TOO_OLD",
     `# syntax=${frontend.reference} is older than 1.${HEREDOC_SYNTAX} and knows no heredocs`,
     {
-      hint: "use # syntax=docker/dockerfile:1, or --inject context",
+      hint: "Use # syntax=docker/dockerfile:1, or --inject context.",
       line: dockerfile.directives.find(({ name }) => name === "syntax")?.line ?? 1,
     },
   );
@@ -260,7 +260,7 @@ function refuseShiftedStages({ dockerfile, targets }: InjectionRequest): void {
         "UNSAFE_EDIT",
         `${holder.keyword} refers to stage ${shifted} by number, which new stages would change`,
         {
-          hint: "give that stage a name (FROM ... AS name), or use --inject context",
+          hint: "Give that stage a name (FROM ... AS name), or use --inject context.",
           line: instruction.range.line,
         },
       );
@@ -314,7 +314,7 @@ function refuseUnfitBytes(text: string): void {
     long
       ? "the init holds a line too long for a heredoc"
       : "the init does not end in a line feed, so a heredoc would alter it",
-    { hint: "use --inject context" },
+    { hint: "Use --inject context." },
   );
 }
 

@@ -84,7 +84,7 @@ class Parser {
         `dockerfile line greater than maximum allowed size of ${MAX_LINE}`,
         this.lineNumber + 1,
         this.lineNumber + 1,
-        "break the line with the escape character, or copy the text from a file",
+        "Break the line with the escape character, or copy the text from a file.",
       );
     }
     this.at = feed < 0 ? end : feed + 1;
@@ -203,7 +203,7 @@ class Parser {
             "unterminated heredoc",
             range.line,
             this.lineNumber,
-            `end the text with a line that holds only ${name}`,
+            `End the text with a line that holds only ${name}.`,
           );
         }
         let content = this.text.slice(last.start, this.contentEnd(last));
@@ -334,7 +334,7 @@ function argumentForm(keyword: string, argument: string, escapeChar: string, len
 function execOr(argument: string, lenientJson: boolean, otherwise: () => readonly string[]): Form {
   if (argument === "") return { words: [], exec: false };
   const words = readExecForm(argument, lenientJson);
-  if (words === "not-strings") throw new LineError(NOT_STRINGS, 'put every element in double quotes: ["a", "1"]');
+  if (words === "not-strings") throw new LineError(NOT_STRINGS, 'Put every element in double quotes: ["a", "1"]');
   return words === undefined ? { words: otherwise(), exec: false } : { words, exec: true };
 }
 
@@ -367,7 +367,7 @@ function pairs(keyword: string, argument: string, escapeChar: string): readonly 
   if (first === undefined) return [];
   if (!first.includes("=")) {
     const separator = WHITE_SPACE.exec(argument);
-    if (separator === null) throw new LineError(`${keyword} must have two arguments`, `write ${keyword} name=value`);
+    if (separator === null) throw new LineError(`${keyword} must have two arguments`, `Write ${keyword} name=value.`);
     return [argument.slice(0, separator.index), argument.slice(separator.index + separator[0].length)];
   }
   return words.flatMap((word) => {
@@ -375,7 +375,7 @@ function pairs(keyword: string, argument: string, escapeChar: string): readonly 
     if (equals < 0) {
       throw new LineError(
         `Syntax error - can't find = in ${JSON.stringify(decode(word))}. Must be of the form: name=value`,
-        "put a value that holds spaces in quotes",
+        "Put a value that holds spaces in quotes.",
       );
     }
     return [word.slice(0, equals), word.slice(equals + 1)];
@@ -426,9 +426,10 @@ function checkStructure(dockerfile: Dockerfile): void {
         "no build stage in current context",
         line,
         endLine,
-        "a Dockerfile begins with FROM; only ARG may stand before it",
+        "A Dockerfile begins with FROM; only ARG may stand before it.",
       );
     }
   }
-  if (stages === 0) throw new DockerfileError("dockerfile contains no stages to build", 0, 0, "add a FROM instruction");
+  if (stages === 0)
+    throw new DockerfileError("dockerfile contains no stages to build", 0, 0, "Add a FROM instruction.");
 }

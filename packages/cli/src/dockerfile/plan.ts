@@ -115,7 +115,7 @@ export function plan(text: string, request: PlanRequest): DockerfilePlan {
   }
   if (undone.kind === "altered") {
     throw new InitwrapError("UNSAFE_EDIT", undone.reason, {
-      hint: "take out by hand what is left of initwrap's own lines",
+      hint: "Take out by hand what is left of initwrap's own lines.",
       line: undone.line,
     });
   }
@@ -255,7 +255,7 @@ function findTarget(evaluation: Evaluation, name: string | undefined): Stage {
   if (found !== undefined) return found;
   const names = stages.flatMap((stage) => stage.name ?? []);
   throw new InitwrapError("STAGE_NOT_FOUND", `target stage ${JSON.stringify(name)} could not be found`, {
-    hint: names.length === 0 ? "the file names no stage; use a number from 0" : `the file has ${names.join(", ")}`,
+    hint: names.length === 0 ? "The file names no stage; use a number from 0." : `The file has ${names.join(", ")}.`,
   });
 }
 
@@ -263,16 +263,16 @@ function refuseForeign(dockerfile: Dockerfile, target: Stage, request: PlanReque
   const frontend = frontendOf(dockerfile);
   if (frontend.kind === "custom" && request.force !== true) {
     throw new InitwrapError("FRONTEND_UNKNOWN", `# syntax=${frontend.reference} may give the file another meaning`, {
-      hint: "if it reads Dockerfiles as docker/dockerfile does, say --force",
+      hint: "If it reads Dockerfiles as docker/dockerfile does, say --force.",
       line: dockerfile.directives.find(({ name }) => name === "syntax")?.line ?? 1,
     });
   }
   if (target.error !== undefined) {
     throw new InitwrapError("BASE_UNEXPANDED", target.error, {
-      hint: "give the ARG a value with --build-arg NAME=value, as the build does",
+      hint: "Give the ARG a value with --build-arg NAME=value, as the build does.",
     });
   }
-  const hint = "initwrap is for Linux containers; Windows has neither signals nor zombies";
+  const hint = "initwrap is for Linux containers; Windows has neither signals nor zombies.";
   if (target.config.os !== "linux") {
     throw new InitwrapError("NOT_LINUX", `stage ${target.name ?? target.index} is built for ${target.config.os}`, {
       hint,
@@ -284,7 +284,7 @@ function refuseForeign(dockerfile: Dockerfile, target: Stage, request: PlanReque
   }
   if (target.unknown.has("os") && dockerfile.escape === "`") {
     throw new InitwrapError("BASE_UNKNOWN", "nothing is known of the base image, and the file is written for Windows", {
-      hint: "describe the base image with --base-config FILE",
+      hint: "Describe the base image with --base-config FILE.",
     });
   }
 }
@@ -310,7 +310,7 @@ function refuseUnknown(target: Stage, field: string): never {
     "BASE_UNKNOWN",
     `the ${field} of ${target.base} is not known, and this Dockerfile relies on it`,
     {
-      hint: "pull the image, or say what it runs: --base-entrypoint '[\"...\"]' --base-cmd '[\"...\"]'",
+      hint: "Pull the image, or say what it runs: --base-entrypoint '[\"...\"]' --base-cmd '[\"...\"]'",
     },
   );
 }
@@ -452,7 +452,7 @@ function closeContinuation(
   const unsafe = line === "" || line.endsWith(text[openEscape] as string) || text[openEscape - 1] === "\r";
   if (unsafe || text.includes("# initwrap ", openEscape)) {
     throw new InitwrapError("UNSAFE_EDIT", "the instruction's continuation never ends", {
-      hint: "take out the escape character that ends the file",
+      hint: "Take out the escape character that ends the file.",
       line: last.range.line,
     });
   }

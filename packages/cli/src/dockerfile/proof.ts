@@ -89,6 +89,6 @@ export function descendants({ stages }: Evaluation, ancestors: readonly number[]
 
 function fail(reason: string): never {
   throw new InitwrapError("PROOF_FAILED", `the rewrite could not be proved: ${reason}`, {
-    hint: "nothing was written; please report this Dockerfile",
+    hint: "Nothing was written; please report this Dockerfile.",
   });
 }

@@ -69,7 +69,7 @@ function theOnly(found: readonly Candidate[]): Candidate {
   if (others.length === 0) return one;
   const list = found.map(({ stack, evidence }) => `${stack.name} (${evidence.join(", ")})`).join("; ");
   throw new InitwrapError("STACK_AMBIGUOUS", `the project shows several stacks: ${list}`, {
-    hint: `name the one to run: --stack ${one.stack.name}`,
+    hint: `Name the one to run: --stack ${one.stack.name}`,
   });
 }
 
@@ -77,7 +77,7 @@ function theNamed(project: Project, name: string): Candidate {
   const meant = STACKS.filter((stack) => stack.name === name || stack.name.startsWith(`${name}-`));
   if (meant.length === 0) {
     throw new InitwrapError("USAGE", `there is no stack ${JSON.stringify(name)}`, {
-      hint: `the stacks are ${STACK_NAMES.join(", ")}`,
+      hint: `The stacks are ${STACK_NAMES.join(", ")}.`,
     });
   }
   const found = meant
@@ -85,10 +85,10 @@ function theNamed(project: Project, name: string): Candidate {
     .filter(({ evidence }) => evidence.length > 0);
   if (found.length > 0) return theOnly(found);
   throw new InitwrapError("STACK_UNKNOWN", `nothing here is made with ${name}`, {
-    hint: `the project shows ${
+    hint: `The project shows ${
       candidates(project)
         .map(({ stack }) => stack.name)
         .join(", ") || "no stack at all"
-    }`,
+    }.`,
   });
 }

@@ -26,7 +26,7 @@ function recipe(project: Project, wishes: Wishes): Recipe {
   );
   const name = settleProgram([...files.keys()], wishes);
   if (name === undefined)
-    throw startUnknown("no project makes a program", "a program has <OutputType>Exe</OutputType> or the Web SDK");
+    throw startUnknown("no project makes a program", "A program has <OutputType>Exe</OutputType> or the Web SDK.");
   const path = files.get(name) as string;
   const text = textOf(project, path);
   const framework = /<TargetFrameworks?>\s*(?:[^<]*;)?net(\d+\.\d+)/.exec(text)?.[1];

@@ -66,7 +66,7 @@ function programOf(project: Project, mod: string, wishes: Wishes): { readonly pa
   if (name === undefined) {
     throw startUnknown(
       "there is no main package, neither at the root nor under cmd/",
-      "initwrap generate is for programs",
+      "initwrap generate is for programs.",
     );
   }
   return { path: `./cmd/${plainName(name, "program")}`, name };

@@ -22,7 +22,7 @@ export const GRADLE: Stack = {
   recipe: gradleRecipe,
 };
 
-const START_HINT = "initwrap generate needs a plugin that makes a program: Spring Boot, Quarkus, shade, application";
+const START_HINT = "initwrap generate needs a plugin that makes a program: Spring Boot, Quarkus, shade, application.";
 
 function mavenRecipe(project: Project, wishes: Wishes): Recipe {
   const poms = project.paths.filter((path) => /(^|\/)pom\.xml$/.test(path) && project.texts.has(path));

@@ -90,7 +90,7 @@ function recipe(project: Project, wishes: Wishes, manager: Manager): Recipe {
   if (start === undefined) {
     throw startUnknown(
       "package.json has neither a start script nor a main file",
-      'add a "start" script, or say --start \'["node", "server.js"]\'',
+      'Add a "start" script, or say what starts it: --start \'["node", "server.js"]\'',
     );
   }
   const install = installation(project, pkg, manager, wishes);

@@ -45,7 +45,7 @@ function recipe(project: Project, wishes: Wishes): Recipe {
   if (index === undefined && wishes.start === undefined) {
     throw startUnknown(
       "there is no index.php, neither at the root nor in public/ or web/",
-      'say --start \'["php", "worker.php"]\'',
+      'Say what starts it: --start \'["php", "worker.php"]\'',
     );
   }
   const folder = (index ?? "index.php").split("/").slice(0, -1).join("/");

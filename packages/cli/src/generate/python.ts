@@ -66,7 +66,7 @@ function recipe(project: Project, wishes: Wishes, tool: Tool): Recipe {
   if (start === undefined) {
     throw startUnknown(
       "the project does not say how its server is started",
-      'add a server such as gunicorn or uvicorn to its dependencies, or say --start \'["python", "app.py"]\'',
+      'Add a server such as gunicorn or uvicorn to its dependencies, or say what starts it: --start \'["python", "app.py"]\'',
     );
   }
   const requirements = textOf(project, "requirements.txt");

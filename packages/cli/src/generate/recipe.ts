@@ -95,7 +95,7 @@ export function settleVersion(
   const version = chooseVersion(range, candidates, preferred) ?? namedVersion(range ?? "", precision);
   if (version !== undefined) return version;
   throw new InitwrapError("PROJECT_INVALID", `no ${language} that initwrap knows fits ${JSON.stringify(range)}`, {
-    hint: `name one with --runtime; known are ${candidates.join(", ")}`,
+    hint: `Name one with --runtime; known are ${candidates.join(", ")}.`,
   });
 }
 
@@ -104,13 +104,13 @@ export function settleProgram(programs: readonly string[], wishes: Wishes, prefe
   const wish = wishes.program;
   if (wish !== undefined) {
     if (programs.includes(wish)) return wish;
-    const hint = programs.length === 0 ? {} : { hint: `there are ${programs.join(", ")}` };
+    const hint = programs.length === 0 ? {} : { hint: `There are ${programs.join(", ")}.` };
     throw new InitwrapError("USAGE", `the project has no program ${JSON.stringify(wish)}`, hint);
   }
   if (programs.length <= 1) return programs[0];
   if (preferred !== undefined && programs.includes(preferred)) return preferred;
   throw startUnknown(
     `the project has several programs: ${programs.join(", ")}`,
-    "name the one to run with --program NAME",
+    "Name the one to run with --program NAME.",
   );
 }

@@ -33,7 +33,7 @@ function recipe(project: Project, wishes: Wishes): Recipe {
   if (start === undefined) {
     throw startUnknown(
       "the project does not say how it is started",
-      'add puma to the Gemfile and a config.ru, or say --start \'["bundle", "exec", "ruby", "app.rb"]\'',
+      'Add puma to the Gemfile and a config.ru, or say what starts it: --start \'["bundle", "exec", "ruby", "app.rb"]\'',
     );
   }
   const packages = new Set(

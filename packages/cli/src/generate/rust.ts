@@ -20,7 +20,7 @@ function recipe(project: Project, wishes: Wishes): Recipe {
   if (name === undefined) {
     throw startUnknown(
       "the package has no binary: there is neither src/main.rs nor a [[bin]]",
-      "initwrap generate is for programs",
+      "initwrap generate is for programs.",
     );
   }
   const port = wishes.port ?? 8080;

@@ -45,7 +45,7 @@ function recipe(project: Project, wishes: Wishes): Recipe {
   const [manager, ...others] = managersOf(project, pkg);
   if (manager === undefined || others.length > 0) {
     throw new InitwrapError("STACK_AMBIGUOUS", "the site has lockfiles of several package managers", {
-      hint: 'name the right one in package.json: "packageManager": "pnpm@10.0.0"',
+      hint: 'Name the right one in package.json: "packageManager": "pnpm@10.0.0"',
     });
   }
   const { data, version, locked, ignore } = installation(project, pkg, manager, wishes);

@@ -24,7 +24,7 @@ export function plainPath(path: string): string {
   if (/^[\p{L}\p{N}_@+., /-]+$/u.test(path) && !path.startsWith("-") && !path.startsWith("/") && !parts.includes(".."))
     return path;
   throw new InitwrapError("PROJECT_INVALID", `the path ${JSON.stringify(path)} cannot be written into a Dockerfile`, {
-    hint: "rename it with letters, digits, dots, dashes and underscores",
+    hint: "Rename it with letters, digits, dots, dashes and underscores.",
   });
 }
 

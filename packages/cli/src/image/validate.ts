@@ -28,7 +28,7 @@ export function checkImage(node: ManifestNode): void {
   }
   if (config.os !== "linux") {
     throw new InitwrapError("NOT_LINUX", `the image is for ${formatPlatform(platformOf(node))}`, {
-      hint: "Only Linux containers have a PID 1 that must reap; narrow an index with --platform linux/…",
+      hint: "Only Linux containers have a PID 1 that must reap; narrow an index with --platform linux/amd64.",
       where,
     });
   }

@@ -122,18 +122,18 @@ export function composeError(refusal: ComposeRefusal, where?: string): InitwrapE
   const place = where === undefined ? {} : { where };
   if (refusal.code === "MUST_BE_PID1" && refusal.yields) {
     return new InitwrapError(refusal.code, `${refusal.init} is PID 1 here, and an init of its own`, {
-      hint: "it reaps orphans and stops its programs already; --force puts initwrap in front, behind which it does the same",
+      hint: "It reaps orphans and stops its programs already; --force puts initwrap in front, behind which it does the same.",
       ...place,
     });
   }
   if (refusal.code === "MUST_BE_PID1") {
     return new InitwrapError(refusal.code, `${refusal.init} has to be PID 1 itself`, {
-      hint: "it reaps orphans and forwards signals already; such an image needs no other init",
+      hint: "It reaps orphans and forwards signals already; such an image needs no other init.",
       ...place,
     });
   }
   return new InitwrapError(refusal.code, `${refusal.init} cannot be replaced: ${refusal.reason}`, {
-    hint: 'write its options, then "--", then the program into ENTRYPOINT, or leave --replace-init out',
+    hint: 'Write its options, then "--", then the program into ENTRYPOINT, or leave --replace-init out.',
     ...place,
   });
 }

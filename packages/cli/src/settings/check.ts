@@ -16,9 +16,9 @@ const PLATFORM: Form = {
   // An empty one stands for all.
   fits: (text) => text === "" || parsePlatform(text) !== undefined,
   what: "platform",
-  hint: "a platform reads like linux/amd64",
+  hint: "A platform reads like linux/amd64.",
 };
-const WHOLE: Form = { fits: (text) => /^0*[1-9]\d*$/.test(text), what: "whole number above 0", hint: "write digits" };
+const WHOLE: Form = { fits: (text) => /^0*[1-9]\d*$/.test(text), what: "whole number above 0", hint: "Write digits." };
 
 /** The form of a value, by the name that its flag has for it; the command itself knows the limits. */
 const FORMS: Readonly<Record<string, Form>> = {
@@ -29,7 +29,7 @@ const FORMS: Readonly<Record<string, Form>> = {
   SECONDS: {
     fits: (text) => /^\d+(?:\.\d+)?$/.test(text) && Number(text) > 0,
     what: "number of seconds",
-    hint: "write digits without a unit",
+    hint: "Write digits without a unit.",
   },
 };
 
@@ -49,7 +49,7 @@ export function checkValue(flag: FlagReference, value: string, { code, where, na
     const guess = nearest(value, options);
     throw new InitwrapError(code, `${said} is none of its values`, {
       where,
-      hint: guess === undefined ? `it takes ${options.join(", ")}` : `did you mean ${guess}?`,
+      hint: guess === undefined ? `It takes ${options.join(", ")}.` : `Did you mean ${guess}?`,
     });
   }
   const form = FORMS[flag.value ?? ""];

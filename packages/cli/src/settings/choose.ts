@@ -47,7 +47,7 @@ export function chooseSettings(
       const code = setting.place.kind === "file" ? "CONFIG_INVALID" : "USAGE";
       throw new InitwrapError(code, `--${flag.name} and --${excluding} (${other}) exclude each other`, {
         where: placeText(setting.place),
-        hint: "set one of them",
+        hint: "Set one of them.",
       });
     } else unused.set(flag.name, `not together with --${excluding}`);
   }

@@ -131,7 +131,7 @@ class SettingsFile {
   ): void {
     const name = command === undefined ? flag : `${command}.${flag}`;
     if (this.settings.has(name))
-      throw this.invalid(at, `${INIT} and ${INIT_ARG} are both here`, "they are the same: use one of them");
+      throw this.invalid(at, `${INIT} and ${INIT_ARG} are both here`, "They are the same: use one of them.");
     const { line, col: column } = this.placeOf(at);
     this.settings.set(name, {
       values,
@@ -166,7 +166,7 @@ class SettingsFile {
     if (isSeq(node) && !flag.multiple) throw this.invalid(startOf(node), `${key} takes one value, and here is a list`);
     const items = isSeq(node) ? this.items(node) : [node];
     if (items.length === 0)
-      throw this.invalid(startOf(node), `${key} has no value`, "leave the key out, or name a value");
+      throw this.invalid(startOf(node), `${key} has no value`, "Leave the key out, or name a value.");
     const values = items.flatMap((item) => {
       const where = this.whereIs(startOf(item));
       return valuesOfWord(flag, this.text(key, item)).map((value) => {
@@ -179,12 +179,12 @@ class SettingsFile {
 
   private truth(key: string, node: Node): boolean {
     if (isScalar(node) && typeof node.value === "boolean") return node.value;
-    throw this.invalid(startOf(node), `${key} is neither true nor false`, "write true or false, without quotes");
+    throw this.invalid(startOf(node), `${key} is neither true nor false`, "Write true or false, without quotes.");
   }
 
   /** As it is written: 1.10 is no number that could be shortened. */
   private text(key: string, node: Node): string {
-    if (isNothing(node)) throw this.invalid(startOf(node), `${key} has no value`, 'leave the key out, or write ""');
+    if (isNothing(node)) throw this.invalid(startOf(node), `${key} has no value`, 'Leave the key out, or write "".');
     if (isScalar(node))
       return typeof node.value === "string" ? node.value : ((node as Scalar).source ?? String(node.value));
     throw this.invalid(startOf(node), `${key} takes words, and here is ${isMap(node) ? "a map" : "a list"}`);
@@ -215,14 +215,14 @@ class SettingsFile {
 
   private resolved(node: Node): Node {
     if (!isAlias(node)) return node;
-    throw this.invalid(startOf(node), "references to other places of the file are not followed", "write the value");
+    throw this.invalid(startOf(node), "references to other places of the file are not followed", "Write the value.");
   }
 
   private unknown(at: number, name: string, within: string | undefined, keys: readonly string[]): InitwrapError {
     return this.invalid(
       at,
       `there is no ${withoutSecrets(name)}${within === undefined ? "" : ` in ${within}`}`,
-      this.elsewhere(name, within, keys) ?? meant(name, keys) ?? `there are ${keys.join(", ")}`,
+      this.elsewhere(name, within, keys) ?? meant(name, keys) ?? `There are ${keys.join(", ")}.`,
     );
   }
 
@@ -245,10 +245,10 @@ class SettingsFile {
     switch (code) {
       case "DUPLICATE_KEY": {
         const [key = "a key"] = /^(?:"[^"\n]*"|'[^'\n]*'|[^\s:]+)/.exec(text.slice(at)) ?? [];
-        return this.invalid(at, `${withoutSecrets(key)} is here a second time`, "keep one of them");
+        return this.invalid(at, `${withoutSecrets(key)} is here a second time`, "Keep one of them.");
       }
       case "TAB_AS_INDENT":
-        return this.invalid(at, "not YAML: a tab in the indentation", "indent with spaces");
+        return this.invalid(at, "not YAML: a tab in the indentation", "Indent with spaces.");
       default:
         return this.invalid(at, `not YAML: ${withoutSecrets(message.split(/ at line \d|:?\n/)[0] as string)}`);
     }
@@ -272,7 +272,7 @@ class SettingsFile {
 
 function meant(name: string, keys: readonly string[]): string | undefined {
   const guess = nearest(name, keys);
-  return guess === undefined ? undefined : `did you mean ${guess}?`;
+  return guess === undefined ? undefined : `Did you mean ${guess}?`;
 }
 
 function isNothing(node: unknown): boolean {

@@ -24,7 +24,7 @@ export function findFile(directory: string): string | undefined {
     if (isFile(other)) {
       throw new InitwrapError("CONFIG_INVALID", `the configuration file is called ${FILE_NAME}`, {
         where: other,
-        hint: found ? "there is one beside it: put both into it" : "rename it, or name it with --config",
+        hint: found ? "There is one beside it: put both into it." : "Rename it, or name it with --config.",
       });
     }
     if (found) return path;

@@ -43,6 +43,6 @@ function truth(text: string, variable: string): "true" | "false" {
   if (/^(?:0|false|no|off)$/i.test(text)) return "false";
   throw new InitwrapError("USAGE", `${withoutSecrets(text)} is neither yes nor no`, {
     where: variable,
-    hint: "it takes 1 or 0, true or false, yes or no, on or off",
+    hint: "It takes 1 or 0, true or false, yes or no, on or off.",
   });
 }

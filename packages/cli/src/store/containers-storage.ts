@@ -96,7 +96,7 @@ async function start(store: string, context: StoreContext): Promise<Service> {
   }
   await stop();
   throw new InitwrapError("DAEMON_UNREACHABLE", `podman does not open its storage: ${failure ?? "no answer"}`, {
-    hint: "containers-storage: needs the podman program; `podman images` should work.",
+    hint: "Reading containers-storage: needs the podman program; `podman images` should work.",
   });
 }
 

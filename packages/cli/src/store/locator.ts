@@ -102,5 +102,5 @@ function hintFor(text: string): string {
   if (meant !== undefined) return `Did you mean ${meant}:${rest}?`;
   const hint = referenceHint(text);
   if (/did you mean/i.test(hint)) return hint;
-  return `Use a path, an image name, or one of ${SCHEMES.map((name) => `${name}:`).join(" ")}`;
+  return `Use a path, an image name, or a name with one of these in front: ${SCHEMES.map((name) => `${name}:`).join(" ")}`;
 }

@@ -7,16 +7,16 @@ import { InitwrapError } from "../model/errors.ts";
 
 /** A complaint of oclif's parser about a call of `command` as a USAGE error. */
 export function usageError(error: Error, command: string | undefined): InitwrapError {
-  const help = command === undefined ? PROGRAM_HELP : `initwrap ${command} --help lists what it takes`;
+  const help = command === undefined ? PROGRAM_HELP : `initwrap ${command} --help lists what it takes.`;
   const { message, guess, more } = missingArguments(error) ?? complaint(error);
-  const hints = [guess === undefined ? undefined : `did you mean ${guess}?`, more, help];
+  const hints = [guess === undefined ? undefined : `Did you mean ${guess}?`, more, help];
   return new InitwrapError("USAGE", message, {
     hint: hints.filter((hint) => hint !== undefined).join("\n"),
     cause: error,
   });
 }
 
-const PROGRAM_HELP = "initwrap --help lists the commands";
+const PROGRAM_HELP = "initwrap --help lists the commands.";
 
 interface Complaint {
   readonly message: string;
@@ -33,7 +33,7 @@ function missingArguments(error: Error): Complaint | undefined {
   const missing = args as readonly { readonly name: string; readonly options?: readonly string[] }[];
   const names = missing.map(({ name }) => name.toUpperCase());
   const choices = missing.flatMap(({ name, options }) =>
-    options === undefined ? [] : `${name.toUpperCase()} is one of ${options.join(", ")}`,
+    options === undefined ? [] : `${name.toUpperCase()} is one of ${options.join(", ")}.`,
   );
   return {
     message: `${names.join(" and ")} ${names.length === 1 ? "is" : "are"} missing`,
@@ -53,7 +53,7 @@ function complaint(error: Error): Complaint {
   return {
     message: inOurWords(first.replace(/\.$/, "")),
     guess: flagMeant(error) ?? valueMeant(first),
-    more: rest.length === 0 ? undefined : rest.map(inOurWords).join("\n"),
+    more: rest.length === 0 ? undefined : rest.map((line) => `${inOurWords(line)}.`).join("\n"),
   };
 }
 
@@ -110,6 +110,6 @@ export function flagFirst(argv: readonly string[], commands: readonly string[]):
 
 function meant(guess: string | undefined, commands: readonly string[]): string {
   return guess === undefined
-    ? `the commands are ${commands.join(", ")}\n${PROGRAM_HELP}`
-    : `did you mean initwrap ${guess}?\n${PROGRAM_HELP}`;
+    ? `The commands are ${commands.join(", ")}.\n${PROGRAM_HELP}`
+    : `Did you mean initwrap ${guess}?\n${PROGRAM_HELP}`;
 }

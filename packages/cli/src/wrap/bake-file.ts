@@ -279,7 +279,7 @@ class BakeReader {
     const names = [...this.groups.keys(), ...this.matrices.keys(), ...this.targets.keys()];
     return new InitwrapError("BUILD_NOT_FOUND", `there is no target or group ${name}`, {
       where: this.place(1).path,
-      hint: names.length === 0 ? "the file has no targets" : `the file has ${names.join(", ")}: name one`,
+      hint: names.length === 0 ? "The file has no targets." : `The file has ${names.join(", ")}: name one.`,
     });
   }
 

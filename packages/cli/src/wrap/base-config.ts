@@ -36,7 +36,7 @@ export function readArgv(value: string, flag: string): readonly string[] | null 
   if (document === null) return null;
   if (Array.isArray(document) && document.every((item) => typeof item === "string")) return document;
   throw new InitwrapError("USAGE", `${flag} takes a JSON array of strings, not ${value}`, {
-    hint: `${flag} '["/entrypoint.sh"]', or ${flag} '[]' for none`,
+    hint: `Write JSON, [] for none: ${flag} '["/entrypoint.sh"]'`,
   });
 }
 
@@ -44,7 +44,7 @@ function record(value: unknown, where: string): Readonly<Record<string, unknown>
   if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
   throw new InitwrapError("USAGE", "this is no image config", {
     where,
-    hint: "give the output of docker inspect, or an OCI image config",
+    hint: "Give the output of docker inspect, or an OCI image config.",
   });
 }
 

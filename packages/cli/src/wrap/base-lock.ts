@@ -72,7 +72,7 @@ export class BaseLock {
       if (code === "ENOENT" && mustExist) {
         throw new InitwrapError("INPUT_NOT_FOUND", `there is no lock ${path}`, {
           where: path,
-          hint: "--lock writes one",
+          hint: "--lock writes one.",
           cause: error,
         });
       }
@@ -155,7 +155,7 @@ function readBases(text: string, path: string): readonly LockedBase[] {
   const invalid = (reason: string, cause?: unknown) =>
     new InitwrapError("LOCK_INVALID", `${path}: ${reason}`, {
       where: path,
-      hint: "initwrap dockerfile --update-lock writes a new one, once this one is removed",
+      hint: "initwrap dockerfile --update-lock writes a new one, once this one is removed.",
       ...(cause === undefined ? {} : { cause }),
     });
   let document: { readonly version?: unknown; readonly bases?: unknown } | null;

@@ -59,6 +59,6 @@ export function invalid(path: string, line: number, message: string, cause?: unk
 export function unsupported(path: string, line: number, message: string, printed: string): InitwrapError {
   return new InitwrapError("BUILD_FILE_UNSUPPORTED", message, {
     where: `${path}:${line}`,
-    hint: `use the output of ${printed}, which is without it`,
+    hint: `Use the output of ${printed}, which is without it.`,
   });
 }

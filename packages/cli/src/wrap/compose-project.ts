@@ -113,7 +113,7 @@ function filesOf(inputs: readonly string[], environment: Variables): readonly st
   if (found !== undefined) return withOverride(found);
   throw new InitwrapError("INPUT_NOT_FOUND", `there is no Compose file in ${folder}`, {
     where: folder,
-    hint: `it is named ${COMPOSE_NAMES.join(", ")}, or by COMPOSE_FILE`,
+    hint: `It is named ${COMPOSE_NAMES.join(", ")}, or by COMPOSE_FILE.`,
   });
 }
 
@@ -301,7 +301,7 @@ function unitsOf(project: Project, wanted: readonly string[]): readonly BuildUni
   if (unknown !== undefined) {
     throw new InitwrapError("BUILD_NOT_FOUND", `there is no service ${unknown}`, {
       where: project.path,
-      hint: names.length === 0 ? "the file has no services" : `the file has ${names.join(", ")}`,
+      hint: names.length === 0 ? "The file has no services." : `The file has ${names.join(", ")}.`,
     });
   }
   const units: BuildUnit[] = [];
@@ -313,7 +313,7 @@ function unitsOf(project: Project, wanted: readonly string[]): readonly BuildUni
     else if (wanted.length > 0) {
       throw new InitwrapError("BUILD_NOT_FOUND", `service ${name} uses an image and builds nothing`, {
         where: `${found?.facts.definedIn}:${found?.facts.line}`,
-        hint: "wrap the image: initwrap image",
+        hint: "Wrap the image: initwrap image",
       });
     }
   }

@@ -20,7 +20,7 @@ export async function readInput(path: string, hint: string = DOCKERFILE_HINT): P
   }
 }
 
-const DOCKERFILE_HINT = "give the Dockerfile's path, or - to read it from standard input";
+const DOCKERFILE_HINT = "Give the Dockerfile's path, or - to read it from standard input.";
 
 /** INPUT_NOT_FOUND or INPUT_UNREADABLE, for what reading `path` failed with. `hint` is for a file that is not there. */
 export function inputError(path: string, error: unknown, hint?: string): InitwrapError {
@@ -35,7 +35,7 @@ export function inputError(path: string, error: unknown, hint?: string): Initwra
   const isDockerfile = code === "EISDIR" && hint === DOCKERFILE_HINT;
   return new InitwrapError("INPUT_UNREADABLE", `${path} cannot be read (${code})`, {
     where: path,
-    ...(isDockerfile ? { hint: `this is a folder; did you mean ${join(path, "Dockerfile")}?` } : {}),
+    ...(isDockerfile ? { hint: `This is a folder; did you mean ${join(path, "Dockerfile")}?` } : {}),
     cause: error,
   });
 }
@@ -75,7 +75,7 @@ export function notWritten(path: string, error: unknown): InitwrapError {
   const { code, message } = error as NodeJS.ErrnoException;
   return new InitwrapError("OUTPUT_NOT_WRITTEN", `${path} was not written: ${REASONS[code ?? ""] ?? code ?? message}`, {
     where: path,
-    hint: "what was there before is unchanged",
+    hint: "What was there before is unchanged.",
     cause: error,
   });
 }

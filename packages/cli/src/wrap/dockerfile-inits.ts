@@ -20,7 +20,7 @@ export function choosePlatforms(names: readonly string[]): readonly Platform[] {
     const platform = parsePlatform(name);
     if (platform === undefined) {
       throw new InitwrapError("USAGE", `${name} is no platform`, {
-        hint: "a platform reads like linux/amd64",
+        hint: "A platform reads like linux/amd64.",
         flag: "platform",
       });
     }
@@ -33,7 +33,7 @@ export function choosePlatforms(names: readonly string[]): readonly Platform[] {
     if (found !== undefined) return platform;
     throw new InitwrapError("NO_INIT_FOR_PLATFORM", `there is no init for ${formatPlatform(platform)}`, {
       flag: "platform",
-      hint: `there are inits for ${all.map(formatPlatform).join(", ")}`,
+      hint: `There are inits for ${all.map(formatPlatform).join(", ")}.`,
     });
   });
 }

@@ -100,7 +100,7 @@ export interface DockerfileRun {
 export async function runDockerfile(request: DockerfileRequest): Promise<DockerfileRun> {
   const name = request.file === "-" ? "Dockerfile" : request.file;
   if (request.file === "-" && request.sink.kind === "in-place") {
-    throw new InitwrapError("USAGE", "standard input cannot be written in place", { hint: "use --output FILE" });
+    throw new InitwrapError("USAGE", "standard input cannot be written in place", { hint: "Use --output FILE." });
   }
   const input = request.file === "-" ? await readStream(request.stdin) : await readInput(request.file);
   const before = toText(input);
@@ -162,7 +162,7 @@ async function contextPart(request: DockerfileRequest, outcome: DockerfileVerdic
   }
   if (context === undefined) {
     throw new InitwrapError("USAGE", "with --inject context and standard input the build context must be named", {
-      hint: "add --context DIR",
+      hint: "Add --context DIR.",
     });
   }
   const all = contextFiles(outcome.platforms);
@@ -181,7 +181,7 @@ async function contextPart(request: DockerfileRequest, outcome: DockerfileVerdic
   }
   throw new InitwrapError("CONTEXT_IGNORED", `${finding.path} hides ${finding.file} from the build`, {
     where: `${finding.path}:${finding.line}`,
-    hint: "say --amend-dockerignore to add an exception at its end, or use --inject inline",
+    hint: "Say --amend-dockerignore to add an exception at its end, or use --inject inline.",
   });
 }
 

@@ -63,7 +63,7 @@ export async function findSubjects(request: SubjectsRequest): Promise<readonly S
   }
   if (inputs.includes("-")) {
     throw new InitwrapError("USAGE", "standard input can be the only input", {
-      hint: "leave out - or the other files",
+      hint: "Leave out - or the other files.",
     });
   }
   const { findDockerfiles } = await import("./find-dockerfiles.ts");
@@ -139,8 +139,8 @@ function refuseTwoStages(subjects: readonly Subject[], request: DockerfileReques
         {
           where: `${subject.unit.definedIn}:${subject.unit.line}`,
           hint: isTarget
-            ? "wrap both with --all-targets, or one of them with --service or --bake-target"
-            : "wrap one of them: --service or --bake-target",
+            ? "Wrap both with --all-targets, or one of them with --service or --bake-target."
+            : "Wrap one of them with --service or --bake-target.",
         },
       );
     }
@@ -215,12 +215,12 @@ async function refuseUnit(unit: BuildUnit, request: DockerfileRequest): Promise<
   const details = (hint: string) => ({ where: `${unit.definedIn}:${unit.line}`, hint });
   if (dockerfile.kind === "remote") {
     throw new InitwrapError("BUILD_FILE_UNSUPPORTED", `${unit.name} builds a remote context, ${unit.context}`, {
-      ...details("wrap the Dockerfile where it is kept"),
+      ...details("Wrap the Dockerfile where it is kept."),
     });
   }
   if (dockerfile.kind === "inline" && request.sink.kind === "in-place" && !request.look) {
     throw new InitwrapError("BUILD_FILE_UNSUPPORTED", `the Dockerfile of ${unit.name} is inside ${unit.definedIn}`, {
-      ...details("put it into a file of its own, or say --diff to see what to change"),
+      ...details("Put it into a file of its own, or say --diff to see what to change."),
     });
   }
   if (unit.namedContexts.length === 0) return;
@@ -229,7 +229,7 @@ async function refuseUnit(unit: BuildUnit, request: DockerfileRequest): Promise<
   const foreign = stages.find(({ base }) => unit.namedContexts.includes(base));
   if (foreign === undefined) return;
   throw new InitwrapError("BUILD_FILE_UNSUPPORTED", `FROM ${foreign.base} takes another context of ${unit.name}`, {
-    ...details("wrap the Dockerfile itself, and say what its base runs with --base-config FILE"),
+    ...details("Wrap the Dockerfile itself, and say what its base runs with --base-config FILE."),
   });
 }
 

@@ -211,7 +211,7 @@ export function undoDockerfile(input: DockerfileInput, name = "Dockerfile"): Uin
   if (undone.kind === "altered") {
     throw new InitwrapError("UNSAFE_EDIT", `initwrap's own lines were altered: ${undone.reason}`, {
       where: `${name}:${undone.line}`,
-      hint: "take them out by hand",
+      hint: "Take them out by hand.",
     });
   }
   return toBytes(undone.kind === "undone" ? undone.text : text);
@@ -414,7 +414,7 @@ function injectionFor(
 export function requireDigest(reference: string | undefined): string {
   if (reference !== undefined && parseReference(reference)?.digest !== undefined) return reference;
   throw new InitwrapError("USAGE", "--inject image needs an image named by its digest", {
-    hint: "--init-image REF@sha256:...; initwrap init-image --push REF prints it",
+    hint: "Write it with its digest, as initwrap init-image --push REF prints it: --init-image REF@sha256:...",
   });
 }
 

@@ -135,7 +135,7 @@ async function rulesOf(folder: string): Promise<Rules | undefined> {
 function nothing(input: string, message: string): InitwrapError {
   return new InitwrapError("INPUT_NOT_FOUND", message, {
     where: input,
-    hint: "give a Dockerfile's path, a folder, a glob in quotes, or - to read standard input",
+    hint: "Give a Dockerfile's path, a folder, a glob in quotes, or - to read standard input.",
   });
 }
 

@@ -76,7 +76,7 @@ export async function runGenerate(request: GenerateRequest): Promise<GenerateRun
   const inject = request.inject ?? (request.initImage === undefined ? (toStdout ? "inline" : "context") : "image");
   if (toStdout && inject === "context") {
     throw new InitwrapError("USAGE", "with --output - nothing is written beside the Dockerfile", {
-      hint: "use --inject inline, or --output FILE",
+      hint: "Use --inject inline, or --output FILE.",
     });
   }
   const path = toStdout ? undefined : (request.output ?? join(request.folder, "Dockerfile"));
@@ -119,7 +119,9 @@ export async function runGenerate(request: GenerateRequest): Promise<GenerateRun
 function wishesOf(request: GenerateRequest): Wishes {
   const start = request.start === undefined ? undefined : readArgv(request.start, "--start");
   if (start?.length === 0 || start === null) {
-    throw new InitwrapError("USAGE", "--start takes a command", { hint: '--start \'["python", "app.py"]\'' });
+    throw new InitwrapError("USAGE", "--start takes a command", {
+      hint: 'Write it as one argument: --start \'["python", "app.py"]\'',
+    });
   }
   if (request.port !== undefined && !(request.port >= 1 && request.port <= 65_535)) {
     throw new InitwrapError("USAGE", `there is no port ${request.port}`);
@@ -138,7 +140,7 @@ async function refuseExisting(path: string): Promise<void> {
   if (found === undefined || (!found.isFile() && !found.isDirectory())) return;
   throw new InitwrapError("OUTPUT_EXISTS", `${path} is there already`, {
     where: path,
-    hint: "say --force to replace it; to put an init into it as it is, use initwrap dockerfile --write",
+    hint: "Say --force to replace it; to put an init into it as it is, use initwrap dockerfile --write.",
   });
 }
 
@@ -210,7 +212,7 @@ async function render(
     if (source === undefined) throw error;
     throw new InitwrapError("TEMPLATE_INVALID", `${path}: ${(error as Error).message.split("\n")[0]}`, {
       where: path,
-      hint: `a template of ${name} has ${Object.keys(data).toSorted().join(", ")}`,
+      hint: `A template of ${name} has ${Object.keys(data).toSorted().join(", ")}.`,
       cause: error,
     });
   }
@@ -235,7 +237,9 @@ async function readOwnTemplate(path: string, folder: string): Promise<string | u
     throw new InitwrapError("INPUT_NOT_FOUND", `there is no template in ${folder}`, {
       where: folder,
       hint:
-        near === undefined ? `a template is called ${basename(path)}` : `did you mean ${near} to be ${basename(path)}?`,
+        near === undefined
+          ? `A template is called ${basename(path)}.`
+          : `Did you mean ${near} to be ${basename(path)}?`,
     });
   }
   return undefined;
@@ -304,7 +308,7 @@ async function contextPart(
   if (!request.amendIgnore && !request.look) {
     throw new InitwrapError("CONTEXT_IGNORED", `${finding.path} hides ${finding.file} from the build`, {
       where: `${finding.path}:${finding.line}`,
-      hint: "say --amend-dockerignore to add an exception at its end, or use --inject inline",
+      hint: "Say --amend-dockerignore to add an exception at its end, or use --inject inline.",
     });
   }
   const diagnostic: Diagnostic = {

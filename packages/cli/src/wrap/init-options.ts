@@ -12,7 +12,7 @@ export function checkInitOptions(options: readonly string[]): void {
   if (options.length === 0) return;
   if (options.includes("--")) {
     throw new InitwrapError("USAGE", "-- ends the init's options and is added anyway", {
-      hint: "leave --init-arg=-- out",
+      hint: "Leave --init-arg=-- out.",
       flag: FLAG,
     });
   }

@@ -18,7 +18,7 @@ export async function inspectImage(request: CompleteInspectRequest): Promise<Ins
   const { env, signal, insecureRegistries, platforms, subject, target } = request;
   if (target !== undefined) {
     throw new InitwrapError("USAGE", `${subject} is an image, and has no stages`, {
-      hint: "--target is for Dockerfiles; --platform names a part of an image",
+      hint: "--target is for Dockerfiles; --platform names a part of an image.",
     });
   }
   return withImage(subject, { env, signal, insecureRegistries }, async ({ locator, source, root }) => {

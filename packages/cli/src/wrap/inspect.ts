@@ -68,7 +68,7 @@ async function dockerfileOf(subject: string): Promise<string | undefined> {
     if (name === undefined && looksLikeDockerfile(subject)) {
       throw new InitwrapError("INPUT_NOT_FOUND", `there is no file ${subject}`, {
         where: subject,
-        hint: "give a Dockerfile's path, a folder that holds one, or an image",
+        hint: "Give a Dockerfile's path, a folder that holds one, or an image.",
       });
     }
     return undefined;
@@ -80,7 +80,7 @@ async function dockerfileOf(subject: string): Promise<string | undefined> {
   if (await exists(join(subject, "index.json"))) return undefined;
   throw new InitwrapError("INPUT_NOT_FOUND", `the folder ${subject} holds neither a Dockerfile nor an OCI layout`, {
     where: subject,
-    hint: "give the Dockerfile's path, if it has another name",
+    hint: "Give the Dockerfile's path, if it has another name.",
   });
 }
 

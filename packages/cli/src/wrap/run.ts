@@ -41,7 +41,7 @@ function translate<T>(work: () => T): T {
     if (!(error instanceof InitCoreError)) throw error;
     const { code, message } = error;
     if (code === "E_BAD_OPTIONS") {
-      throw new InitwrapError("USAGE", message, { hint: "initwrap run --help lists the options", cause: error });
+      throw new InitwrapError("USAGE", message, { hint: "initwrap run --help lists the options.", cause: error });
     }
     if (code === "E_NO_ADDON") {
       throw new InitwrapError("RUN_UNSUPPORTED", message, {

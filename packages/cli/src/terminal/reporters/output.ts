@@ -17,12 +17,12 @@ export interface Reporting {
 /** Refuses, before any work is done, a document that has no place to go. Throws USAGE. */
 export function checkReporting({ reporter, file, stdoutTaken }: Reporting): void {
   if (reporter === undefined && file !== undefined) {
-    throw new InitwrapError("USAGE", "--reporter-file needs --reporter", { hint: "--reporter sarif, for example" });
+    throw new InitwrapError("USAGE", "--reporter-file needs --reporter", { hint: "--reporter sarif, for example." });
   }
   if (reporter === undefined || file !== undefined || !stdoutTaken) return;
   if (isDocument(chooseReporter(reporter, {}))) {
     throw new InitwrapError("USAGE", `--reporter ${reporter} writes a document, and stdout has another one`, {
-      hint: "add --check, or name a file with --reporter-file",
+      hint: "Add --check, or name a file with --reporter-file.",
     });
   }
 }
