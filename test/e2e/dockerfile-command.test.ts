@@ -1,5 +1,5 @@
 /** `initwrap dockerfile` as a process: what it writes, what it leaves alone when it fails, and how it ends. */
-import { spawn, spawnSync } from "node:child_process";
+import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
 import {
@@ -7,6 +7,7 @@ import {
   lstat,
   mkdir,
   mkdtemp,
+  open,
   readdir,
   readFile,
   readlink,
@@ -18,6 +19,7 @@ import {
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { text } from "node:stream/consumers";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { writeContextFiles } from "../../packages/cli/src/wrap/dockerfile-context.ts";
@@ -399,6 +401,42 @@ describe("SIGINT and SIGTERM in the middle", () => {
     expect(status).toBe(code);
     expect(await readFile(file, "utf8")).toBe(waiting);
     expect(await readdir(folder)).toEqual(["Dockerfile"]);
+  });
+});
+
+describe("SIGINT while a Dockerfile is waited for", () => {
+  // Both are begun and never ended. "interrupted" is said by a run that ended of itself, not by one whose time was up.
+  it.each([
+    ["dockerfile", "-"],
+    ["inspect", "-"],
+    ["image", "--from", "-", "--push"],
+  ])("on standard input ends it at once: %s", async (...args) => {
+    const child = spawn(process.execPath, [CLI, ...args], { cwd: folder, stdio: ["pipe", "ignore", "pipe"] });
+    const closed = once(child, "close");
+    child.stdin.on("error", () => {});
+    // More than a pipe holds: it is written when it is being read.
+    await new Promise((resolve) => child.stdin.write("# \n".repeat(100_000), resolve));
+    child.kill("SIGINT");
+    expect([await text(child.stderr), await closed]).toEqual(["interrupted\n", [130, null]]);
+  });
+
+  it.each(["dockerfile", "inspect"])("in a named pipe ends it at once: %s", async (command) => {
+    execFileSync("mkfifo", [join(folder, "pipe")]);
+    const child = spawn(process.execPath, [CLI, command, "pipe"], { cwd: folder, stdio: ["ignore", "ignore", "pipe"] });
+    const closed = once(child, "close");
+    // Opened when the other end is.
+    const pipe = await open(join(folder, "pipe"), "w");
+    child.kill("SIGINT");
+    expect([await text(child.stderr), await closed]).toEqual(["interrupted\n", [130, null]]);
+    await pipe.close();
+  });
+
+  it("a Dockerfile from a named pipe is one", async () => {
+    execFileSync("mkfifo", [join(folder, "pipe")]);
+    const writing = writeFile(join(folder, "pipe"), 'FROM scratch\nCMD ["/a"]\n');
+    const { status, stdout } = await run("pipe", "--diff");
+    await writing;
+    expect([status, stdout.toString()]).toEqual([0, expect.stringContaining('+ENTRYPOINT ["/initwrap", "--"]')]);
   });
 });
 

@@ -186,7 +186,7 @@ anything is written: the container runs what it ran, behind the init. What is no
     const lock = flags.undo ? undefined : await this.openLock(flags);
     const results = await runSubjects(subjects, {
       file: "",
-      stdin: standardInput,
+      stdin: standardInput(this.signal),
       sink,
       look,
       refuseAsWritten: flags.check,

@@ -197,7 +197,7 @@ the others; a run that is started again passes over what is there already.`;
     const shard = flags.shard === undefined ? undefined : parseShard(flags.shard);
     const where = from === "-" ? "standard input" : from;
     const images = await readImageList({
-      text: await readText(from, standardInput),
+      text: await readText(from, standardInput(this.signal)),
       where,
       names: flags.tag ?? [],
       push: flags.push,

@@ -71,7 +71,7 @@ export default class Inspect extends BaseCommand {
     ]);
     const inspection = await inspect({
       subject: args.subject,
-      stdin: standardInput,
+      stdin: standardInput(this.signal),
       platforms: (flags.platform ?? []).map(platformFlag),
       replaceInit: flags["replace-init"],
       buildArgs: flags["build-arg"] ?? [],

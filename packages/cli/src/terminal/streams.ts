@@ -47,7 +47,14 @@ export function ignoreClosedPipe(): void {
   }
 }
 
-/** stdin, which is opened when it is read. */
-export const standardInput: AsyncIterable<Uint8Array> = {
-  [Symbol.asyncIterator]: () => process.stdin[Symbol.asyncIterator](),
-};
+/** stdin, which is opened when it is read. Reading it throws the signal's reason once that is aborted. */
+export function standardInput(signal: AbortSignal): AsyncIterable<Uint8Array> {
+  return {
+    [Symbol.asyncIterator]: () => {
+      signal.throwIfAborted();
+      // A terminal, or a pipe that nobody writes to, would be waited for.
+      signal.addEventListener("abort", () => process.stdin.destroy(signal.reason as Error), { once: true });
+      return process.stdin[Symbol.asyncIterator]();
+    },
+  };
+}

@@ -44,7 +44,9 @@ export async function readBakeFile(
   for (const path of paths)
     sources.push({
       path,
-      text: new TextDecoder().decode(await readInput(path, "--bake names a bake file, such as docker-bake.hcl")),
+      text: new TextDecoder().decode(
+        await readInput(path, { hint: "--bake names a bake file, such as docker-bake.hcl." }),
+      ),
     });
   return unitsOf(sources, { targets, variables: environment, folder: process.cwd() });
 }

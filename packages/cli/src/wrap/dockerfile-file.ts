@@ -10,12 +10,18 @@ import { open, readFile, realpath, rename, stat, unlink } from "node:fs/promises
 import { basename, dirname, join } from "node:path";
 import { InitwrapError } from "../model/errors.ts";
 
-/** The file's bytes. Throws INPUT_NOT_FOUND or INPUT_UNREADABLE. */
-export async function readInput(path: string, hint: string = DOCKERFILE_HINT): Promise<Uint8Array> {
+/** The file's bytes. Throws INPUT_NOT_FOUND or INPUT_UNREADABLE, and the reason of `signal` while a pipe is waited for. */
+export async function readInput(
+  path: string,
+  { hint = DOCKERFILE_HINT, signal }: { readonly hint?: string; readonly signal?: AbortSignal | undefined } = {},
+): Promise<Uint8Array> {
   try {
+    const stats = statSync(path);
     // An ordinary file is there at once, and a call may read a thousand; a pipe may keep us waiting, and must not keep signals.
-    return statSync(path).isFile() ? readFileSync(path) : await readFile(path);
+    if (stats.isFIFO()) return await readPipe(path, signal);
+    return stats.isFile() ? readFileSync(path) : await readFile(path);
   } catch (error) {
+    signal?.throwIfAborted();
     throw inputError(path, error, hint);
   }
 }
@@ -38,6 +44,18 @@ export function inputError(path: string, error: unknown, hint?: string): Initwra
     ...(isDockerfile ? { hint: `This is a folder; did you mean ${join(path, "Dockerfile")}?` } : {}),
     cause: error,
   });
+}
+
+async function readPipe(path: string, signal: AbortSignal | undefined): Promise<Uint8Array> {
+  const { pipeForReading } = await import("../store/named-pipe.ts");
+  const pipe = pipeForReading(path);
+  const interrupt = (): void => void pipe.destroy(signal?.reason);
+  signal?.addEventListener("abort", interrupt);
+  try {
+    return await readStream(pipe);
+  } finally {
+    signal?.removeEventListener("abort", interrupt);
+  }
 }
 
 /** All of a stream's bytes. */

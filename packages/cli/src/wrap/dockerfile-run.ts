@@ -102,7 +102,8 @@ export async function runDockerfile(request: DockerfileRequest): Promise<Dockerf
   if (request.file === "-" && request.sink.kind === "in-place") {
     throw new InitwrapError("USAGE", "standard input cannot be written in place", { hint: "Use --output FILE." });
   }
-  const input = request.file === "-" ? await readStream(request.stdin) : await readInput(request.file);
+  const input =
+    request.file === "-" ? await readStream(request.stdin) : await readInput(request.file, { signal: request.signal });
   const before = toText(input);
   if (request.undo) {
     const result = undoDockerfile(input, name);
@@ -311,10 +312,9 @@ export async function givenBase(
 }
 
 async function configFile(path: string): Promise<BaseConfig> {
-  const bytes = await readInput(
-    path,
-    "--base-config names a file: the output of docker inspect, or an OCI image config",
-  );
+  const bytes = await readInput(path, {
+    hint: "--base-config names a file: the output of docker inspect, or an OCI image config.",
+  });
   let document: unknown;
   try {
     document = JSON.parse(decode(toText(bytes)));

@@ -224,7 +224,8 @@ async function refuseUnit(unit: BuildUnit, request: DockerfileRequest): Promise<
     });
   }
   if (unit.namedContexts.length === 0) return;
-  const input = dockerfile.kind === "inline" ? dockerfile.text : await readInput(dockerfile.path);
+  const input =
+    dockerfile.kind === "inline" ? dockerfile.text : await readInput(dockerfile.path, { signal: request.signal });
   const { stages } = evaluateDockerfile(parseDockerfile(input, request.file), { buildArgs: unit.args });
   const foreign = stages.find(({ base }) => unit.namedContexts.includes(base));
   if (foreign === undefined) return;

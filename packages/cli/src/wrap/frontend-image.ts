@@ -12,8 +12,10 @@ import { existsSync } from "node:fs";
 import { readFile, realpath } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
+import { buffer } from "node:stream/consumers";
+import { pipeline } from "node:stream/promises";
 import { fileURLToPath } from "node:url";
-import { gzipSync } from "node:zlib";
+import { createGzip } from "node:zlib";
 import { initFor, initPlatforms } from "@initwrap/init-core";
 import { type Digest, digestOf } from "../model/digest.ts";
 import { InitwrapError } from "../model/errors.ts";
@@ -114,6 +116,7 @@ export async function runFrontendImage(request: FrontendImageRequest): Promise<F
       hint: "It runs on linux/amd64 and linux/arm64, and builds images for every platform that has an init.",
     });
   }
+  const { signal } = request.context;
   const runtimes = RUNTIMES.filter(
     ({ platform }) => wanted.length === 0 || wanted.some((one) => samePlatform(platform, one)),
   );
@@ -129,7 +132,8 @@ export async function runFrontendImage(request: FrontendImageRequest): Promise<F
   const manifests: object[] = [];
   for (const runtime of runtimes) {
     const layers = [await runtimeFiles(runtime, request.nodeModules), await frontendFiles(runtime)].map(tar);
-    const descriptors = layers.map((layer) => add(OCI_LAYER_GZIP, compressed(layer)));
+    const contents = await Promise.all(layers.map((layer) => compressed(layer, signal)));
+    const descriptors = contents.map((content) => add(OCI_LAYER_GZIP, content));
     const config = add(
       OCI_CONFIG,
       encodeJson({
@@ -241,8 +245,9 @@ function tar(files: readonly File[]): Buffer {
 }
 
 /** gzip that every builder can unpack; without the byte that names the packing machine's system. */
-function compressed(layer: Buffer): Buffer {
-  const bytes = gzipSync(layer, { level: 6 });
+async function compressed(layer: Buffer, signal: AbortSignal | undefined): Promise<Buffer> {
+  const gzip = createGzip({ level: 6 });
+  const [bytes] = await Promise.all([buffer(gzip), pipeline([layer], gzip, signal ? { signal } : {})]);
   bytes[9] = 0xff;
   return bytes;
 }

@@ -41,7 +41,7 @@ import type { CompleteInspectRequest } from "./inspect.ts";
 /** Inspects the Dockerfile at `file`; `-` is standard input. Throws DOCKERFILE_SYNTAX, STAGE_NOT_FOUND, USAGE. */
 export async function inspectDockerfile(file: string, request: CompleteInspectRequest): Promise<Inspection> {
   const name = file === "-" ? "Dockerfile" : file;
-  const input = file === "-" ? await readStream(request.stdin) : await readInput(file);
+  const input = file === "-" ? await readStream(request.stdin) : await readInput(file, { signal: request.signal });
   const options = await optionsOf(name, request);
   const dockerfile = parseDockerfile(input, name);
   const [platform] = request.platforms.length === 1 ? request.platforms : [];
