@@ -84,6 +84,13 @@ const WRONG: readonly (readonly [args: readonly string[], exit: number, told: st
   [["inspect", "app:latest:x"], 3, 'error[LOCATOR_INVALID]: "app:latest:x" is neither a path'],
   [["image", " app"], 3, "hint: Did you mean app?"],
   [["image", "App/Web:1"], 3, "hint: Names are in lower case: did you mean app/web:1?"],
+  [
+    ["image", "docker://localhost:1/app"],
+    3,
+    "docker: is followed by a name, and by no //\nhint: Did you mean registry:localhost:1/app?",
+  ],
+  [["verify", "registry://localhost:1/app"], 3, "hint: Did you mean registry:localhost:1/app?"],
+  [["image", "good.tar", "-o", "podman://app"], 3, "hint: Did you mean podman:app?"],
   [["image", "registry:http://localhost:1/app"], 3, "hint: Did you mean localhost:1/app?"],
   [["image", "https://localhost:1/app"], 3, "hint: Did you mean registry:localhost:1/app?"],
   [["verify", "docker-daemon:app"], 6, "hint: Did you mean docker:app?"],

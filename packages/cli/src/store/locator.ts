@@ -19,12 +19,22 @@ export interface Locator {
   readonly isBare: boolean;
 }
 
+/** Schemes with a name behind them; with the others it is a path, which may begin with slashes. */
+const NAMES: ReadonlySet<string> = new Set(["docker", "podman", "registry"]);
+
 /** Reads a locator. `purpose` decides what a path that does not exist means: an error, or a file to be made. */
 export async function parseLocator(text: string, purpose: "source" | "sink"): Promise<Locator> {
   const scheme = SCHEMES.find((name) => text.startsWith(`${name}:`));
   if (scheme !== undefined) {
     const location = text.slice(scheme.length + 1);
     if (location === "") throw invalid(text, `${text} has nothing behind its colon`);
+    if (location.startsWith("//") && NAMES.has(scheme)) {
+      throw new InitwrapError("LOCATOR_INVALID", `${scheme}: is followed by a name, and by no //`, {
+        where: text,
+        // skopeo and podman call a registry so.
+        hint: `Did you mean ${scheme === "docker" ? "registry" : scheme}:${location.slice(2)}?`,
+      });
+    }
     return { scheme, location: ownStream(location, purpose), isBare: false };
   }
   if (ownStream(text, purpose) === "-") return { scheme: "docker-archive", location: "-", isBare: false };

@@ -562,7 +562,9 @@ function toExchangeError(error: unknown, url: URL): unknown {
       ? `There is no host ${url.hostname}, or no name server to ask.`
       : code === "ECONNREFUSED"
         ? "Check the registry's name and port, and that it runs."
-        : undefined;
+        : code === "ECONNRESET" && url.protocol === "http:"
+          ? `If it speaks TLS there, name it with --insecure-registry ${url.host}.`
+          : undefined;
   const words =
     code === "ECONNREFUSED" ? `${url.host} refused the connection` : fault.message || "the connection broke";
   return new ExchangeError(code && !words.includes(code) ? `${words} (${code})` : words, {
