@@ -86,7 +86,10 @@ test("variants find their init, other systems do not", () => {
   expect(path("arm64", "v8")).toBe(path("arm64"));
   expect(path("amd64", "v3")).toBe(path("amd64"));
   expect(path("arm")).toBe(path("arm", "v7"));
+  expect(path("arm", "7")).toBe(path("arm", "v7"));
+  expect(path("arm", "v8")).toBe(path("arm", "v7"));
   expect(path("arm", "v6")).not.toBe(path("arm", "v7"));
+  expect(path("arm", "6")).toBe(path("arm", "v6"));
   for (const platform of [
     { os: "windows", architecture: "amd64" },
     { os: "linux", architecture: "sparc64" },

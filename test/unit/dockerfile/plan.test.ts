@@ -117,6 +117,16 @@ describe("the init", () => {
     const bodies = instructions.flatMap(({ heredocs }) => heredocs.map(({ content }) => content));
     expect(bodies).toEqual([BYTES, `${BYTES}arm64\n`]);
   });
+  it("inline has a stage for the levels of a CPU that are newer than the init's, once", () => {
+    const arm = (variant: string) => ({ platform: { os: "linux", architecture: "arm", variant }, text: BYTES });
+    const stages = (...variants: readonly string[]) => {
+      const injection: Injection = { kind: "inline", inits: variants.map(arm) };
+      const { instructions } = parseText(planned("FROM a\n", { injection }).result);
+      return instructions.filter(({ keyword }) => keyword === "FROM").map(({ argument }) => argument.split(" AS ")[1]);
+    };
+    expect(stages("v6", "v7")).toEqual(["initwrap-armv6", "initwrap-armv7", "initwrap-armv8", "initwrap", undefined]);
+    expect(stages("v7", "v8")).toEqual(["initwrap-armv7", "initwrap-armv8", "initwrap", undefined]);
+  });
   it("inline for one platform is one stage", () => {
     const injection: Injection = { kind: "inline", inits: [{ platform: ARM64, text: BYTES }] };
     const result = rewritten("FROM a\n", { injection });

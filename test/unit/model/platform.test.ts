@@ -9,6 +9,8 @@ describe("parsePlatform", () => {
     ["linux/aarch64", "linux/arm64"],
     ["linux/arm64/v8", "linux/arm64"],
     ["linux/arm/v7", "linux/arm/v7"],
+    ["linux/arm/7", "linux/arm/v7"],
+    ["linux/arm/v8", "linux/arm/v8"],
     ["armhf", "linux/arm/v7"],
     ["linux/amd64/v3", "linux/amd64/v3"],
     ["Windows/AMD64", "windows/amd64"],

@@ -142,8 +142,9 @@ function makeInlineStages({ inits, prefixes, name, snippets, k, lineEnding }: In
   const stages = inits.map((init) => opened(`${name}-${suffix(init.platform)}`, init));
   const alias = (alias: string, source: string) =>
     snippets.alias({ k, name: alias, source }).replaceAll("\n", lineEnding);
+  const offered = inits.map(({ platform }) => platform);
   for (const init of prefixes.length === 0 ? [] : inits) {
-    for (const level of newerLevels(init.platform)) {
+    for (const level of newerLevels(init.platform, offered)) {
       stages.push(alias(`${name}-${level}`, `${name}-${suffix(init.platform)}`));
     }
   }
@@ -324,9 +325,13 @@ function suffix(platform: Platform): string {
   return `${architecture}${variant ?? (architecture === "arm" ? "v7" : "")}`;
 }
 
-/** Later levels of the architecture, which run the same init. */
-export function newerLevels(platform: Platform): readonly string[] {
-  const { architecture, variant } = normalizePlatform(platform);
-  if (architecture === "amd64" && variant === undefined) return ["amd64v2", "amd64v3", "amd64v4"];
-  return [];
+/** Later levels of the architecture, which run the same init, but for those that `offered` names itself. */
+export function newerLevels(platform: Platform, offered: readonly Platform[]): readonly string[] {
+  const named = new Set(offered.map(suffix));
+  return (NEWER_LEVELS[suffix(platform)] ?? []).filter((level) => !named.has(level));
 }
+
+const NEWER_LEVELS: Readonly<Record<string, readonly string[]>> = {
+  amd64: ["amd64v2", "amd64v3", "amd64v4"],
+  armv7: ["armv8"],
+};

@@ -37,9 +37,11 @@ export function parsePlatform(text: string): Platform | undefined {
   return normalizePlatform({ os, architecture, ...variantOf(third ?? aliasVariant) });
 }
 
-/** The one spelling of a platform that may be compared: default variants dropped. */
+/** The one spelling of a platform that may be compared: default variants dropped, and `7` for arm is `v7`. */
 export function normalizePlatform(platform: Platform): Platform {
-  const { os, architecture, variant } = platform;
+  const { os, architecture } = platform;
+  const bare = architecture === "arm" && /^[5-8]$/.test(platform.variant ?? "");
+  const variant = bare ? `v${platform.variant}` : platform.variant;
   const isDefault =
     !variant ||
     (architecture === "arm64" && (variant === "v8" || variant === "8")) ||

@@ -33,7 +33,7 @@ export interface IgnoreFinding {
 export function contextFiles(platforms: readonly Platform[]): readonly ContextFile[] {
   return platforms.flatMap((platform) => {
     const bytes = initBytes(platform);
-    const levels = platforms.length > 1 ? newerLevels(platform) : [];
+    const levels = platforms.length > 1 ? newerLevels(platform, platforms) : [];
     const paths = [contextPath(platform), ...levels.map((level) => `${CONTEXT_FOLDER}/linux-${level}/initwrap`)];
     return paths.map((path) => ({ path, bytes }));
   });

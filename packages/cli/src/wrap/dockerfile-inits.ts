@@ -3,7 +3,8 @@ import { initFor, initPlatforms } from "@initwrap/init-core";
 import type { InlineInit } from "../dockerfile/injection.ts";
 import { toText } from "../dockerfile/text.ts";
 import { InitwrapError } from "../model/errors.ts";
-import { formatPlatform, normalizePlatform, type Platform, parsePlatform, samePlatform } from "../model/platform.ts";
+import { formatPlatform, normalizePlatform, type Platform, parsePlatform } from "../model/platform.ts";
+import { findInit } from "./find-init.ts";
 
 /** Every platform that has an init. */
 export function availablePlatforms(): readonly Platform[] {
@@ -24,13 +25,7 @@ export function choosePlatforms(names: readonly string[]): readonly Platform[] {
         flag: "platform",
       });
     }
-    // One init serves every level of an architecture except 32-bit arm.
-    const found =
-      all.find((one) => samePlatform(one, platform)) ??
-      all.find(
-        (one) => one.os === platform.os && one.architecture === platform.architecture && one.architecture !== "arm",
-      );
-    if (found !== undefined) return platform;
+    if (findInit(platform) !== undefined) return platform;
     throw new InitwrapError("NO_INIT_FOR_PLATFORM", `there is no init for ${formatPlatform(platform)}`, {
       flag: "platform",
       hint: `There are inits for ${all.map(formatPlatform).join(", ")}.`,

@@ -3,7 +3,6 @@
  * apply it.
  */
 import { gunzipSync } from "node:zlib";
-import { initFor } from "@initwrap/init-core";
 import type { InitLayer } from "../image/mutate.ts";
 import { type ImagePlan, planImage } from "../image/plan.ts";
 import { readSnapshot } from "../image/snapshot.ts";
@@ -22,6 +21,7 @@ import { type Cargo, type TransferOutcome, transfer } from "../store/transfer.ts
 import { whileUndisturbed } from "../store/written-meanwhile.ts";
 import { checkCarried } from "./carried-blobs.ts";
 import { isLikelyNew, loadWhileWaiting } from "./early-work.ts";
+import { findInit } from "./find-init.ts";
 import { ENGINES, PATH_SCHEMES } from "./image-moves.ts";
 import { checkInitOptions } from "./init-options.ts";
 import { checkPath } from "./path-taken.ts";
@@ -397,15 +397,6 @@ function cargoOf(blob: ImagePlan["blobs"][number]): Cargo {
 function initBytes(platform: Platform, { digest }: Descriptor): Uint8Array {
   const init = findInit(platform)!;
   return digest === init.diffId ? gunzipSync(init.layer()) : init.layer();
-}
-
-function findInit(platform: Platform): ReturnType<typeof initFor> | undefined {
-  try {
-    return initFor(platform);
-  } catch (cause) {
-    if ((cause as { code?: string }).code === "E_NO_INIT") return undefined;
-    throw cause;
-  }
 }
 
 /** A document of the source; undefined when the medium names it and does not hold it. */
