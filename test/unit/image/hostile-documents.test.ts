@@ -64,6 +64,7 @@ const withSection = (fields: object): Parts => withConfig({ config: { Entrypoint
 const withLayer = (fields: object): Parts => ({
   manifest: (own) => ({ ...goodManifest(own), layers: [{ ...layer, ...fields }] }),
 });
+const withDiffIds = (...ids: readonly unknown[]): Parts => withConfig({ rootfs: { type: "layers", diff_ids: ids } });
 const listing = (fields: object): Parts => ({
   index: (manifest) => ({ schemaVersion: 2, manifests: [{ ...manifest, ...fields }] }),
 });
@@ -108,6 +109,9 @@ const HOSTILE: readonly (readonly [what: string, code: string, make: Parts | (()
   ],
   ["a size that is a text", "IMAGE_INVALID", withLayer({ size: "10" })],
   ["another digest algorithm", "IMAGE_INVALID", withLayer({ digest: `md5:${"a".repeat(32)}` })],
+  ["a layer of another registered algorithm", "UNSUPPORTED_IMAGE", withLayer({ digest: `sha512:${"a".repeat(128)}` })],
+  ["a manifest of another registered algorithm", "UNSUPPORTED_IMAGE", listing({ digest: `blake3:${"a".repeat(64)}` })],
+  ["a digest of a registered algorithm that is too short", "IMAGE_INVALID", withLayer({ digest: "sha512:aa" })],
   ["a digest that climbs out", "IMAGE_INVALID", withLayer({ digest: "sha256:../../../../etc/passwd" })],
   ["a digest in capitals", "IMAGE_INVALID", withLayer({ digest: layer.digest.toUpperCase() })],
   ["a media type that is an object", "IMAGE_INVALID", withLayer({ mediaType: {} })],
@@ -123,7 +127,7 @@ const HOSTILE: readonly (readonly [what: string, code: string, make: Parts | (()
   ["an entrypoint that is a text", "IMAGE_INVALID", withSection({ Entrypoint: "/app" })],
   ["variables that are numbers", "IMAGE_INVALID", withSection({ Env: [1, null] })],
   ["a variant that is a number", "IMAGE_INVALID", withConfig({ variant: 5 })],
-  ["diff_ids that are numbers", "IMAGE_INVALID", withConfig({ rootfs: { type: "layers", diff_ids: [1] } })],
+  ["diff_ids that are numbers", "IMAGE_INVALID", withDiffIds(1)],
   ["a history of null", "IMAGE_INVALID", withConfig({ history: [null] })],
   ["a step of history that is a number", "IMAGE_INVALID", withConfig({ history: [{ created_by: 5 }] })],
   [
@@ -139,6 +143,15 @@ const HOSTILE: readonly (readonly [what: string, code: string, make: Parts | (()
       legacy(
         '[{"Config":"c.json","Layers":["l"]}]',
         JSON.stringify({ ...config, rootfs: { type: "layers", diff_ids: ["sha256:../x"] } }),
+      ),
+  ],
+  [
+    "one whose diff_ids are of another registered algorithm",
+    "UNSUPPORTED_IMAGE",
+    () =>
+      legacy(
+        '[{"Config":"c.json","Layers":["l"]}]',
+        JSON.stringify({ ...config, rootfs: { type: "layers", diff_ids: [`sha512:${"a".repeat(128)}`] } }),
       ),
   ],
   [
@@ -164,6 +177,14 @@ const HOSTILE: readonly (readonly [what: string, code: string, make: Parts | (()
   ],
 ];
 
+/** The same content for as many platforms: none is another one listed again. */
+function apart(child: Descriptor, count: number): readonly Descriptor[] {
+  return Array.from({ length: count }, (_, place) => ({
+    ...child,
+    platform: { os: "linux", architecture: `a${place}` },
+  }));
+}
+
 function nested(
   inner: Descriptor,
   add: (mediaType: string, text: Text) => Descriptor,
@@ -172,7 +193,7 @@ function nested(
 ): Descriptor {
   let child = inner;
   for (let level = 0; level < depth; level++) {
-    child = add(OCI_INDEX, { schemaVersion: 2, mediaType: OCI_INDEX, manifests: Array(width).fill(child), level });
+    child = add(OCI_INDEX, { schemaVersion: 2, mediaType: OCI_INDEX, manifests: apart(child, width), level });
   }
   return child;
 }
@@ -185,6 +206,16 @@ describe("an image from a stranger", () => {
     const refusal = { code, where: expect.stringMatching(/^sha256:|\.tar$/) };
     await expect(wrapImage({ source: path, env: {}, apply: false })).rejects.toMatchObject(refusal);
     await expect(verifyImage({ source: path, env: {} })).rejects.toMatchObject(refusal);
+  });
+
+  it("with diff_ids of an algorithm that is registered and not read is refused where they are extended", async () => {
+    const path = join(folder, `${count++}.tar`);
+    writeFileSync(path, archive(withDiffIds(`sha512:${"a".repeat(128)}`)));
+    await expect(wrapImage({ source: path, env: {}, apply: false })).rejects.toMatchObject({
+      code: "UNSUPPORTED_IMAGE",
+      message: "diff_ids[0] is a sha512 digest",
+      hint: "Only sha256 digests are read and made: build or copy the image with those.",
+    });
   });
 
   it.each([

@@ -181,7 +181,32 @@ describe("an index", () => {
     expect(codes(plan)).toEqual(["PLATFORM_ABSENT", "PLATFORM_ABSENT"]);
     expect(manifestsOf(medium, plan.after.digest).slice(1)).toEqual(manifestsOf(medium, root.digest).slice(1));
     const bare = medium.index([absent]);
-    await expect(medium.plan(bare)).rejects.toMatchObject({ code: "IMAGE_NOT_FOUND" });
+    await expect(medium.plan(bare)).rejects.toMatchObject({
+      code: "IMAGE_NOT_FOUND",
+      hint: "Its index names linux/arm64, which is not here.",
+    });
+  });
+
+  it("that lists nothing is an error that says so", async () => {
+    const medium = new Medium();
+    await expect(medium.plan(medium.index([]))).rejects.toMatchObject({
+      code: "IMAGE_NOT_FOUND",
+      message: "the index lists no image",
+    });
+  });
+
+  it("that lists an image twice has its platform once, and both entries name the new one", async () => {
+    const medium = new Medium();
+    const image = { ...medium.image(), platform: platform("amd64") };
+    const root = medium.index([image, { ...image, annotations: { own: "kept" } }]);
+    const plan = await medium.plan(root);
+    expect(plan.platforms.map(({ platform: name, action }) => [name, action])).toEqual([["linux/amd64", "wrap"]]);
+    const { manifest } = plan.platforms[0]!.after;
+    const list = manifestsOf(medium, plan.after.digest);
+    expect(list.map(({ digest, annotations }) => [digest, annotations?.["own"]])).toEqual([
+      [manifest, undefined],
+      [manifest, "kept"],
+    ]);
   });
 
   it("may hold indexes: the images in them are wrapped, and every index above names the new ones", async () => {

@@ -1,5 +1,10 @@
 import { describe, expect, it } from "vitest";
-import { familiarReference, formatReference, parseReference } from "../../../packages/cli/src/model/reference.ts";
+import {
+  familiarReference,
+  formatReference,
+  parseReference,
+  referenceHint,
+} from "../../../packages/cli/src/model/reference.ts";
 
 const SHA = `sha256:${"a".repeat(64)}` as const;
 
@@ -37,6 +42,12 @@ describe("parseReference", () => {
     "host:5000/",
     "_x",
   ])("%j is none", (text) => expect(parseReference(text)).toBeUndefined());
+
+  it("says of a digest of another algorithm that it is not read", () => {
+    const name = `app@sha512:${"a".repeat(128)}`;
+    expect([parseReference(name), referenceHint(name)]).toEqual([undefined, "Only sha256 digests are read."]);
+    expect(referenceHint("app@sha512:a")).toContain("[@sha256:DIGEST]");
+  });
 
   it("prints the short form that Docker prints", () => {
     expect(familiarReference(parseReference("docker.io/library/app:1")!)).toBe("app:1");

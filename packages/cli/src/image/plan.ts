@@ -123,12 +123,20 @@ function refuseMissing(plans: readonly PlatformPlan[], asked: readonly Platform[
   const isHeld = (one: Platform): boolean => held.some((text) => samePlatform(one, parsePlatform(text) ?? one));
   const missing = asked.filter((one) => !isHeld(one)).map(formatPlatform);
   if (missing.length === 0 && held.length > 0) return;
-  const has = held.length > 0 ? held.join(", ") : "none that is here";
-  const names = listed.length > 0 ? ` Its index names ${listed.join(", ")} as well, which is not here.` : "";
+  if (plans.length === 0) {
+    throw new InitwrapError("IMAGE_NOT_FOUND", "the index lists no image", {
+      hint: "There is nothing in it that could be run: build or push the image again, or name another.",
+    });
+  }
+  const names = `Its index names ${listed.join(", ")}`;
+  const hint =
+    held.length === 0
+      ? `${names}, ${listed.length === 1 ? "which is not" : "none of which is"} here.`
+      : `It has ${held.join(", ")}.${listed.length > 0 ? ` ${names} as well, which is not here.` : ""}`;
   throw new InitwrapError(
     "IMAGE_NOT_FOUND",
     missing.length > 0 ? `the image is not there for ${missing.join(", ")}` : "none of the image's platforms is here",
-    { hint: `It has ${has}.${names}` },
+    { hint },
   );
 }
 

@@ -5,7 +5,7 @@
  * does not hold it becomes an `absent` node, which is normal: daemons and archives keep indexes whose other platforms
  * were never pulled.
  */
-import { type Descriptor, descriptorProblem, isTextRecord } from "../model/descriptor.ts";
+import { type Descriptor, isTextRecord, readDescriptor } from "../model/descriptor.ts";
 import { InitwrapError } from "../model/errors.ts";
 import { decodeJson, parseJson } from "../model/json-edit.ts";
 import { isIndexType, isManifestType, OCI_INDEX, OCI_MANIFEST } from "../model/media-types.ts";
@@ -18,6 +18,7 @@ export interface IndexNode {
   readonly kind: "index";
   readonly descriptor: Descriptor;
   readonly bytes: Uint8Array;
+  /** What it lists, in its order; an entry that is there twice only once. */
   readonly children: readonly ImageNode[];
 }
 
@@ -149,7 +150,7 @@ async function readNode(descriptor: Descriptor, read: ReadDocument, budget: Budg
     }
     const listed = descriptorsOf(document["manifests"], "manifests", descriptor);
     spend(budget, { listed: listed.length });
-    const children = await Promise.all(listed.map((child) => readNode(child, read, budget, depth + 1)));
+    const children = await Promise.all(eachOnce(listed).map((child) => readNode(child, read, budget, depth + 1)));
     return { kind: "index", descriptor: { ...descriptor, mediaType }, bytes, children };
   }
   if (!isManifestType(mediaType)) {
@@ -185,6 +186,18 @@ async function readNode(descriptor: Descriptor, read: ReadDocument, budget: Budg
     manifest,
     config: { descriptor: manifest.config, bytes: config, value },
   };
+}
+
+/** Without what an index lists again: the same content for the same platform. */
+function eachOnce(listed: readonly Descriptor[]): readonly Descriptor[] {
+  const seen = new Set<string>();
+  return listed.filter((one) => {
+    const { os, architecture, variant } = one.platform ?? {};
+    const key = JSON.stringify([one.digest, os, architecture, variant, attestationSubject(one)]);
+    const isFirst = !seen.has(key);
+    seen.add(key);
+    return isFirst;
+  });
 }
 
 function objectOf(text: string, what: string, { digest }: Descriptor): Record<string, unknown> {
@@ -255,10 +268,5 @@ function descriptorsOf(list: unknown, field: string, owner: Descriptor): readonl
 }
 
 function descriptorOf(item: unknown, field: string, owner: Descriptor): Descriptor {
-  const problem = descriptorProblem(item);
-  if (problem !== undefined) {
-    throw new InitwrapError("IMAGE_INVALID", `${field} ${problem}`, { where: owner.digest });
-  }
-  const descriptor = item as Descriptor;
-  return { ...descriptor, mediaType: descriptor.mediaType ?? "" };
+  return readDescriptor(item, field, owner.digest);
 }

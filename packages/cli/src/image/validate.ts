@@ -4,8 +4,8 @@
  * `checkImage` refuses images for which no right answer exists. `proveConfig` compares a config before and after, field by
  * field, so that a fault in the editing shows itself as a refusal and never as a broken image.
  */
-import { isTextRecord } from "../model/descriptor.ts";
-import { isDigest } from "../model/digest.ts";
+import { isTextRecord, unreadError } from "../model/descriptor.ts";
+import { isDigest, unreadDigest } from "../model/digest.ts";
 import { InitwrapError } from "../model/errors.ts";
 import { type Invocation, sameArgv } from "../model/invocation.ts";
 import { OCI_LAYER_TAR } from "../model/media-types.ts";
@@ -74,6 +74,8 @@ export function checkLayers(node: ManifestNode): void {
   const diffIds = node.config.value.rootfs.diff_ids ?? [];
   for (const [place, { mediaType, digest }] of node.manifest.layers.entries()) {
     const diffId = diffIds[place];
+    const unread = unreadDigest(diffId);
+    if (unread !== undefined) throw unreadError(`diff_ids[${place}] is a ${unread} digest`, where);
     if (!isDigest(diffId))
       throw new InitwrapError("IMAGE_INVALID", `diff_ids[${place}] is no sha256 digest`, { where });
     if (mediaType !== OCI_LAYER_TAR || digest === diffId) continue;

@@ -1,4 +1,5 @@
-import { type Digest, isDigest } from "./digest.ts";
+import { type Digest, isDigest, unreadDigest } from "./digest.ts";
+import { InitwrapError } from "./errors.ts";
 import { type JsonPath, rawAt, removeMember, replaceAt } from "./json-edit.ts";
 import type { Platform } from "./platform.ts";
 import { isRecord } from "./record.ts";
@@ -15,10 +16,32 @@ export interface Descriptor {
 }
 
 /**
+ * A value as a descriptor; one without a media type has an empty one. `what` and `where` are for the message: which entry, of what.
+ * Throws IMAGE_INVALID for what is none, and UNSUPPORTED_IMAGE for one with a digest that is not read here.
+ */
+export function readDescriptor(value: unknown, what: string, where: string): Descriptor {
+  const digest = isRecord(value) ? value["digest"] : undefined;
+  const unread = unreadDigest(digest);
+  if (unread !== undefined) throw unreadError(`${what} has a ${unread} digest`, where);
+  const problem = descriptorProblem(value);
+  if (problem !== undefined) throw new InitwrapError("IMAGE_INVALID", `${what} ${problem}`, { where });
+  const descriptor = value as Descriptor;
+  return { ...descriptor, mediaType: descriptor.mediaType ?? "" };
+}
+
+/** The refusal of digests that are proper, of an algorithm that is not read here. */
+export function unreadError(message: string, where: string): InitwrapError {
+  return new InitwrapError("UNSUPPORTED_IMAGE", message, {
+    where,
+    hint: "Only sha256 digests are read and made: build or copy the image with those.",
+  });
+}
+
+/**
  * What is wrong with a value that should be a descriptor; undefined when it is one. A size beyond what numbers hold exactly, or
  * an annotation that is no text, is read in two ways by two readers.
  */
-export function descriptorProblem(value: unknown): string | undefined {
+function descriptorProblem(value: unknown): string | undefined {
   const { digest, size, mediaType, annotations, platform } = (isRecord(value) ? value : {}) as Record<string, unknown>;
   if (!isDigest(digest) || !Number.isSafeInteger(size) || (size as number) < 0) {
     return "is no descriptor with a sha256 digest and a size";

@@ -5,7 +5,16 @@ export type Digest = `sha256:${string}`;
 
 const DIGEST = /^sha256:[0-9a-f]{64}$/;
 
-/** True for a well-formed sha256 digest, the only algorithm that engines and registries use. */
+/**
+ * The algorithm of a well-formed digest that is registered and not read here: engines and registries give sha256 ones. Undefined
+ * for any other value. Source: OCI image-spec, descriptor.md, "Registered algorithms".
+ */
+export function unreadDigest(value: unknown): string | undefined {
+  if (typeof value !== "string") return undefined;
+  return /^(?:(sha512):[0-9a-f]{128}|(blake3):[0-9a-f]{64})$/.exec(value)?.slice(1).find(Boolean);
+}
+
+/** True for a well-formed sha256 digest, the one algorithm that is read here. */
 export function isDigest(text: unknown): text is Digest {
   return typeof text === "string" && DIGEST.test(text);
 }

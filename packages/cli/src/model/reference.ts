@@ -4,7 +4,7 @@
  * Source: distribution/reference, grammar in reference.go; the first path component is a registry host only when it holds
  * a `.` or a `:`, is `localhost`, or has an upper-case letter.
  */
-import { type Digest, isDigest } from "./digest.ts";
+import { type Digest, isDigest, unreadDigest } from "./digest.ts";
 
 export interface Reference {
   /** Host and port as written, or `docker.io`. */
@@ -73,5 +73,6 @@ export function referenceHint(text: string): string {
   const end = colon > bare.lastIndexOf("/") ? colon : bare.length;
   const lower = bare.slice(0, end).toLowerCase() + bare.slice(end);
   if (lower !== bare && parseReference(lower)) return `Names are in lower case: did you mean ${lower}?`;
+  if (unreadDigest(text.slice(text.lastIndexOf("@") + 1)) !== undefined) return "Only sha256 digests are read.";
   return "A reference is [HOST[:PORT]/]PATH[:TAG][@sha256:DIGEST], in lower case.";
 }

@@ -15,8 +15,8 @@ import { close, closeSync, createReadStream, fstatSync, openSync, read as readFd
 import type { Readable } from "node:stream";
 import { isatty } from "node:tty";
 import { promisify } from "node:util";
-import type { Descriptor } from "../model/descriptor.ts";
-import { type Digest, digestHex, digestOf, isDigest } from "../model/digest.ts";
+import { type Descriptor, unreadError } from "../model/descriptor.ts";
+import { type Digest, digestHex, digestOf, isDigest, unreadDigest } from "../model/digest.ts";
 import { changed, EXIT, InitwrapError, withPlace } from "../model/errors.ts";
 import { decodeJson, parseJson, rawAt, replaceAt } from "../model/json-edit.ts";
 import { isIndexType, OCI_LAYER_GZIP, OCI_LAYER_TAR } from "../model/media-types.ts";
@@ -461,6 +461,8 @@ export class ArchiveSource implements Source {
     this.#blobs.set(digestOf(config), configEntry);
     const { rootfs } = recordIn(config, "the config");
     const diffIds = (isRecord(rootfs) ? rootfs["diff_ids"] : undefined) ?? [];
+    const unread = Array.isArray(diffIds) ? diffIds.map(unreadDigest).find(Boolean) : undefined;
+    if (unread !== undefined) throw unreadError(`the config has a ${unread} digest among its diff_ids`, this.path);
     if (!Array.isArray(diffIds) || !diffIds.every(isDigest)) {
       throw new InitwrapError("IMAGE_INVALID", "the config's diff_ids are no list of sha256 digests", {
         where: this.path,

@@ -3,7 +3,7 @@
  *
  * Sources: OCI image-spec, image-layout.md and annotations.md; containerd names images by `io.containerd.image.name`.
  */
-import { type Descriptor, descriptorProblem, pointDescriptor } from "../model/descriptor.ts";
+import { type Descriptor, pointDescriptor, readDescriptor } from "../model/descriptor.ts";
 import { digestOf } from "../model/digest.ts";
 import { InitwrapError } from "../model/errors.ts";
 import { decodeJson, nodeAt, parseJson, replaceAt } from "../model/json-edit.ts";
@@ -147,14 +147,7 @@ function listed(bytes: Uint8Array, where: string): readonly Descriptor[] {
   const document: unknown = JSON.parse(text);
   const manifests = isRecord(document) ? document["manifests"] : undefined;
   if (!Array.isArray(manifests)) throw new InitwrapError("IMAGE_INVALID", "index.json lists no manifests", { where });
-  return manifests.map((entry: unknown, place) => {
-    const problem = descriptorProblem(entry);
-    if (problem !== undefined) {
-      throw new InitwrapError("IMAGE_INVALID", `manifests[${place}] of index.json ${problem}`, { where });
-    }
-    const descriptor = entry as Descriptor;
-    return { ...descriptor, mediaType: descriptor.mediaType ?? "" };
-  });
+  return manifests.map((entry: unknown, place) => readDescriptor(entry, `manifests[${place}] of index.json`, where));
 }
 
 function encode(value: unknown): Uint8Array {
