@@ -43,8 +43,11 @@ describe("initwrap generate", () => {
 
   it("refuses to replace a Dockerfile unless told to, and then gives the same bytes", async () => {
     const folder = await project("go", { Dockerfile: "FROM mine\n" });
-    const refused = await initwrap(["generate", folder]);
-    expect([refused.status, refused.stderr]).toEqual([5, expect.stringContaining("OUTPUT_EXISTS")]);
+    for (const args of [[], ["--dry-run"]]) {
+      const refused = await initwrap(["generate", folder, ...args]);
+      expect([refused.status, refused.stderr]).toEqual([5, expect.stringContaining("OUTPUT_EXISTS")]);
+    }
+    await initwrapOk(["generate", folder, "--dry-run", "--force"]);
     expect(await readFile(join(folder, "Dockerfile"), "utf8")).toBe("FROM mine\n");
     expect((await readdir(folder)).includes(".initwrap")).toBe(false);
     await initwrapOk(["generate", folder, "--force"]);
@@ -58,8 +61,11 @@ describe("initwrap generate", () => {
     await initwrapOk(["generate", kept]);
     expect(await readFile(join(kept, ".dockerignore"), "utf8")).toBe("secret\n");
     const hiding = await project("go", { ".dockerignore": "*\n!cmd\n" });
-    const refused = await initwrap(["generate", hiding]);
-    expect([refused.status, refused.stderr]).toEqual([5, expect.stringContaining("CONTEXT_IGNORED")]);
+    for (const args of [[], ["--dry-run"]]) {
+      const refused = await initwrap(["generate", hiding, ...args]);
+      expect([refused.status, refused.stderr]).toEqual([5, expect.stringContaining("CONTEXT_IGNORED")]);
+    }
+    await initwrapOk(["generate", hiding, "--dry-run", "--amend-dockerignore"]);
     expect((await readdir(hiding)).sort()).toEqual([".dockerignore", "cmd", "go.mod", "go.sum"]);
     await initwrapOk(["generate", hiding, "--amend-dockerignore"]);
     expect(await readFile(join(hiding, ".dockerignore"), "utf8")).toBe("*\n!cmd\n!.initwrap\n");

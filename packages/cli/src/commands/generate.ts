@@ -43,7 +43,7 @@ java-gradle, dotnet, ruby, php, static.`;
       helpValue: "FILE",
     }),
     force: boolean({ description: "Replace a Dockerfile that is there." }),
-    "dry-run": boolean({ description: "Write nothing; show the plan." }),
+    "dry-run": boolean({ description: "Write nothing; show the plan, or what the run would refuse." }),
     platform: string({
       description:
         "Carry the init for this platform; may be repeated or hold a list. linux/amd64,linux/arm64 in files.",
@@ -72,7 +72,7 @@ java-gradle, dotnet, ruby, php, static.`;
       stack: flags.stack,
       templates: flags.template,
       output: flags.output,
-      force: flags.force || flags["dry-run"],
+      force: flags.force,
       look: flags["dry-run"],
       port: flags.port,
       start: flags.start,

@@ -34,6 +34,7 @@ export interface GenerateRequest {
   /** The Dockerfile's path; undefined for the one in the folder, `-` to hand it back and write nothing. */
   readonly output?: string | undefined;
   readonly force: boolean;
+  /** Write nothing. What writing would refuse is refused all the same. */
   readonly look: boolean;
   readonly port?: number | undefined;
   /** JSON, as it is typed. */
@@ -112,7 +113,7 @@ export async function runGenerate(request: GenerateRequest): Promise<GenerateRun
     dockerfile: outcome.result,
     ignore: context.ignore?.text,
     files,
-    diagnostics: [...outcome.diagnostics, ...context.diagnostics],
+    diagnostics: outcome.diagnostics,
   };
 }
 
@@ -284,7 +285,6 @@ interface ContextPart {
   readonly stale: readonly ContextFile[];
   readonly ignore: { readonly path: string; readonly text: string } | undefined;
   readonly kept: string | undefined;
-  readonly diagnostics: readonly Diagnostic[];
 }
 
 /** The init's files and the ignore file. One that is there is the user's: it is kept, and must not hide the init. */
@@ -295,33 +295,23 @@ async function contextPart(
   outcome: DockerfileOutcome,
   ignoreText: string,
 ): Promise<ContextPart> {
-  if (path === undefined) return { stale: [], ignore: undefined, kept: undefined, diagnostics: [] };
+  if (path === undefined) return { stale: [], ignore: undefined, kept: undefined };
   const files = inject === "context" ? contextFiles(outcome.platforms) : [];
   const stale = await staleFiles(request.folder, files);
   const existing = await findIgnoreFile(request.folder, path);
   if (existing === undefined) {
     const ignore = { path: join(request.folder, ".dockerignore"), text: ignoreText };
-    return { stale, ignore, kept: undefined, diagnostics: [] };
+    return { stale, ignore, kept: undefined };
   }
   const finding = await ignoredInit(request.folder, path, files);
-  if (finding === undefined) return { stale, ignore: undefined, kept: existing.path, diagnostics: [] };
-  if (!request.amendIgnore && !request.look) {
+  if (finding === undefined) return { stale, ignore: undefined, kept: existing.path };
+  if (!request.amendIgnore) {
     throw new InitwrapError("CONTEXT_IGNORED", `${finding.path} hides ${finding.file} from the build`, {
       where: `${finding.path}:${finding.line}`,
       hint: "Say --amend-dockerignore to add an exception at its end, or use --inject inline.",
     });
   }
-  const diagnostic: Diagnostic = {
-    code: "DOCKERIGNORE_HIDES_INIT",
-    severity: "warning",
-    args: { path: finding.path, file: finding.file, line: finding.line },
-  };
-  return {
-    stale,
-    ignore: { path: finding.path, text: finding.amended },
-    kept: undefined,
-    diagnostics: request.amendIgnore ? [] : [diagnostic],
-  };
+  return { stale, ignore: { path: finding.path, text: finding.amended }, kept: undefined };
 }
 
 /** What a run says to programs. Its shape is published in docs/generate.md; `version` changes with it. */
