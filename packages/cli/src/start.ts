@@ -4,6 +4,7 @@
  * whatever the error, and prints stacks at people.
  */
 import { readFileSync } from "node:fs";
+import { InitwrapError } from "./model/errors.ts";
 import { presented } from "./terminal/presented.ts";
 import { ignoreClosedPipe, writeProduct } from "./terminal/streams.ts";
 import { beforeDashes } from "./terminal/words.ts";
@@ -15,8 +16,27 @@ import { beforeDashes } from "./terminal/words.ts";
 export async function start(argv: readonly string[], entry: string): Promise<void> {
   ignoreClosedPipe();
   if (argv[0] === "--version") await presented(argv, () => writeProduct(`${versionLine(entry)}\n`));
+  else if (isOlder(process.versions.node)) await presented(argv, () => refuseNode(argv));
   else if (wantsHelp(argv)) await presented(argv, () => help(argv, entry));
   else await (await import("./run-command.ts")).runCommand(argv, entry);
+}
+
+/** The oldest Node.js with all that is used here; `engines` of package.json says it to installers, which may only warn. */
+const OLDEST_NODE = "22.3";
+
+function isOlder(version: string): boolean {
+  const [major = 0, minor = 0] = version.split(".").map(Number);
+  const [oldestMajor = 0, oldestMinor = 0] = OLDEST_NODE.split(".").map(Number);
+  return major < oldestMajor || (major === oldestMajor && minor < oldestMinor);
+}
+
+/** Said before anything fails in the middle of its work for a function that is not there. */
+async function refuseNode([command]: readonly string[]): Promise<never> {
+  // `run` ends with 125 for what is not the command's doing.
+  const code = command === "run" ? "RUN_UNSUPPORTED" : "NODE_TOO_OLD";
+  throw new InitwrapError(code, `initwrap needs Node.js ${OLDEST_NODE} or later; this is ${process.versions.node}`, {
+    hint: "Use a newer Node.js, or initwrap's own program, which needs none: docs/install.md lists the ways.",
+  });
 }
 
 /** Also `help image` and `image -h`, which is what people try first. */

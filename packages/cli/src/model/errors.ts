@@ -23,6 +23,7 @@ export const ERROR_EXIT = Object.freeze({
   // 2: the call's words are off
   USAGE: EXIT.usage,
   // 3: input missing, unparsable or unsupported
+  NODE_TOO_OLD: EXIT.input,
   INPUT_NOT_FOUND: EXIT.input,
   INPUT_UNREADABLE: EXIT.input,
   DOCKERFILE_SYNTAX: EXIT.input,
