@@ -1,6 +1,6 @@
 /**
  * `pnpm release:version`: applies the changesets, and renews everything that has the release's number in it: CHANGELOG.md, the
- * documentation's examples, the lockfile, the inits with their layers and bill of materials (clang 19 and lld 19), and the files that
+ * documentation's examples and the files for fleets, the lockfile, the inits with their layers and bill of materials (clang 19 and lld 19), and the files that
  * `initwrap ci` renders.
  */
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -36,7 +36,8 @@ if (version === before) {
 function documents() {
   const pages = readdirSync(join(ROOT, "docs"), { recursive: true }).map((name) => join("docs", name));
   const readmes = ["README.md", ...PACKAGES.map((name) => join("packages", name, "README.md"))];
-  return [...readmes, ...pages.filter((name) => name.endsWith(".md") && !name.includes("node_modules"))];
+  const fleets = readdirSync(join(ROOT, "templates/fleet")).map((name) => join("templates/fleet", name));
+  return [...readmes, ...fleets, ...pages.filter((name) => name.endsWith(".md") && !name.includes("node_modules"))];
 }
 
 function renew(file, change) {

@@ -17,8 +17,10 @@ const IMAGES = 6;
 const session = new RegistrySession({ env: { HOME: "/nonexistent" } });
 let registry: TestRegistry;
 let folder: string;
+let version: string;
 
 beforeAll(async () => {
+  version = JSON.parse(await readFile(join(ROOT, "packages/cli/package.json"), "utf8")).version;
   folder = await mkdtemp(join(tmpdir(), "initwrap-fleet-files-"));
   if (!registryAvailable) return;
   registry = await startRegistry();
@@ -39,9 +41,19 @@ async function documents(name: string): Promise<any[]> {
   });
 }
 
-/** Runs a script as sh does, in the folder with refs.txt; `npx` is this version's program, and /fleet is the folder. */
+/**
+ * Runs a script as sh does, in the folder with refs.txt; `npx` is this version's program, and /fleet is the folder. In a checkout
+ * npm has to be kept from the project's files.
+ */
 function sh(script: string, env: Record<string, string>): Promise<number | null> {
-  const npx = `npx() { shift 2; "${process.execPath}" "${CLI}" "$@"; }\n`;
+  const inCheckout = !script.includes("/fleet/");
+  const npx = `npx() {
+  [ "$1" = --yes ] && shift || return 99
+  ${inCheckout ? '[ "$1" = --prefix ] && [ -d "$2" ] && [ -z "$(ls -A "$2")" ] && shift 2 || return 98' : ""}
+  [ "$1" = "initwrap@${version}" ] && shift || return 97
+  "${process.execPath}" "${CLI}" "$@"
+}
+`;
   // exec runs programs only, and npx is a function here.
   const text = npx + script.replaceAll("/fleet/", "./").replace(/^exec /, "");
   const child = spawn("sh", ["-ec", text], {
