@@ -11,7 +11,7 @@ import { requireCapability } from "../support/capability.ts";
 import { initwrap, initwrapOk } from "../support/cli.ts";
 import { ROOT } from "../support/programs.ts";
 import { registryAvailable, startRegistry, type TestRegistry } from "../support/registry.ts";
-import { putImage } from "../support/registry-image.ts";
+import { putImage, readWhole } from "../support/registry-image.ts";
 import { again } from "../support/sample-image.ts";
 
 const env = { HOME: "/nonexistent", XDG_CONFIG_HOME: "", DOCKER_CONFIG: "" };
@@ -130,7 +130,7 @@ describe("the files for the next step", () => {
   });
 });
 
-describe("a list in a registry", () => {
+describe("in a registry", () => {
   const session = new RegistrySession({ env: { HOME: "/nonexistent" } });
   let registry: TestRegistry;
   beforeAll(async () => {
@@ -145,7 +145,23 @@ describe("a list in a registry", () => {
   });
   beforeEach((context) => requireCapability(context, "docker-registry", registryAvailable));
 
-  it("has a document as the schema says, and one document and one line for each image in the files", async () => {
+  it("an image under several names is one line, by its first name, and one digest in the files", async () => {
+    const names = ["a", "b"].map((tag) => `${registry.host}/team/names:${tag}`);
+    const files = ["--iidfile", "iid", "--digest-file", "digest", "--metadata-file", "metadata.json"];
+    const args = [`registry:${registry.host}/team/one:1`, "--push", ...names.flatMap((name) => ["-t", name]), ...files];
+    const { stdout } = await initwrapOk(["image", ...args], { env, cwd: folder });
+    const [, digest] = /^(sha256:[0-9a-f]{64})\n$/.exec(stdout.toString().replace(`${names[0]}@`, "")) ?? [];
+    const text = (name: string): Promise<string> => readFile(join(folder, name), "utf8");
+    expect(await text("digest")).toBe(digest);
+    expect(await text("iid")).toMatch(/^sha256:[0-9a-f]{64}$/);
+    expect(JSON.parse(await text("metadata.json"))).toMatchObject({
+      "containerimage.digest": digest,
+      "image.name": names.join(","),
+    });
+    for (const name of names) expect((await readWhole(name, session)).digest).toBe(digest);
+  });
+
+  it("a list has a document as the schema says, and one document and one line for each image in the files", async () => {
     const { host } = registry;
     await writeFile(join(folder, "refs.txt"), `${host}/team/one:1\n${host}/team/none:1\n${host}/team/two:1\n`);
     const args = ["--from", "refs.txt", "-t", `${host}/copy/{{path}}:{{tag}}`];
