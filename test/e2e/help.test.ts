@@ -34,13 +34,25 @@ describe("help", () => {
     for (const args of [["help"], ["-h"], [], ["--help", "--quiet"]]) expect(await helpOf(args)).toBe(text);
   });
 
+  it("tells the exit codes as their page has them, and the variables that stand for no flag", async () => {
+    const exits = await helpOf(["help", "exit-codes"]);
+    const page = await readFile(join(ROOT, "docs/exit-codes.md"), "utf8");
+    const told = (text: string, row: RegExp): string[] => [...text.matchAll(row)].map(([, code]) => code!);
+    expect(told(exits, /^ {2}(\d[\d, ]*?) {2,}\S/gm)).toEqual(told(page, /^\| (\d[\d, ]*) \|/gm));
+    expect(await helpOf(["help", "environment"])).toMatch(
+      /\nENVIRONMENT\n {2}INITWRAP_CONFIG {2,}The configuration file/,
+    );
+    expect((await initwrap(["help", "toString"])).status).toBe(2);
+  });
+
   it("ends at --: what follows is not initwrap's", async () => {
     const { status, stdout } = await initwrap(["run", "--", "sh", "-c", 'echo "$1"', "sh", "--help"]);
     expect([status, stdout.toString()]).toEqual([0, "--help\n"]);
   });
 
   it.each([40, 72, 200])("fits a terminal of %i columns, but for what is there to be copied", async (columns) => {
-    for (const args of [["--help"], ...names.map((name) => [name, "--help"])]) {
+    const topics = ["exit-codes", "environment"].map((name) => ["help", name]);
+    for (const args of [["--help"], ...topics, ...names.map((name) => [name, "--help"])]) {
       const text = await helpOf(args, { COLUMNS: String(columns) });
       // Command lines are whole, and so is a value's name; what is indented in a description is kept as it is.
       const long = text

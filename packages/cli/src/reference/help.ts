@@ -43,6 +43,19 @@ export function programHelp(commands: readonly CommandReference[], options: Help
   ]);
 }
 
+const VARIABLES = `Every flag of a command is also a variable: INITWRAP_, the command and the flag, in capitals and with underscores.
+Some can be set for all commands, without the command's name. "initwrap config" shows what is set. These are read as well:`;
+
+/** The help of a subject that is no command; undefined where there is none of that name. */
+export function topicHelp(name: string, options: HelpOptions): string | undefined {
+  if (name === "exit-codes") return document(section("Exit codes", table(PROGRAM.exits, options), options).slice(1));
+  if (name !== "environment") return undefined;
+  return document([
+    ...wrapped(VARIABLES, "", options),
+    ...section("Environment", table(PROGRAM.environment, options), options),
+  ]);
+}
+
 /** The help of one command. */
 export function commandHelp(command: CommandReference, options: HelpOptions): string {
   const rows = (flags: readonly FlagReference[]) =>

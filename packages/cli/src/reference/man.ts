@@ -50,12 +50,7 @@ function programPage(options: ManOptions): string {
         "shows what is set.",
         ".Pp",
         "These are read as well:",
-        ...list([
-          ["Ev INITWRAP_CONFIG", "The configuration file."],
-          ["Ev INITWRAP_INSECURE_REGISTRIES", "Registries that need no TLS, with commas between them."],
-          ["Ev INITWRAP_UNPACK_LIMIT", "What a compressed archive or layer may expand to, 20GiB for instance."],
-          ["Ev NO_COLOR , Ev FORCE_COLOR", "No colours, or colours also where the output is no terminal."],
-        ]),
+        ...list(PROGRAM.environment.map(([names, meaning]) => [`Ev ${names.replaceAll(", ", " , Ev ")}`, meaning])),
       ],
       FILES: list([
         [

@@ -26,9 +26,18 @@ export const PROGRAM = {
     ["125", "The command of initwrap run could not be started"],
     ["130, 143", "Interrupted by SIGINT, SIGTERM"],
   ],
+  /** Variables beside those that stand for flags. */
+  environment: [
+    ["INITWRAP_CONFIG", "The configuration file."],
+    ["INITWRAP_INSECURE_REGISTRIES", "Registries that need no TLS, with commas between them."],
+    ["INITWRAP_UNPACK_LIMIT", "What a compressed archive or layer may expand to, 20GiB for instance."],
+    ["NO_COLOR, FORCE_COLOR", "No colours, or colours also where the output is no terminal."],
+  ],
   /** Where to read on: what it is, and how it is asked for. */
   topics: [
     ["a command's flags", "initwrap help COMMAND"],
+    ["exit codes", "initwrap help exit-codes"],
+    ["variables", "initwrap help environment"],
     ["settings from a file or from variables", "initwrap config"],
     ["completion for bash, zsh and fish", "initwrap completion SHELL"],
   ],

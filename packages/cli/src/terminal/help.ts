@@ -1,7 +1,7 @@
 /** Shows help on stdout, as wide as the terminal and in bold where it has colours. */
 import { readFileSync } from "node:fs";
 import { type CommandReference, commandsOf, type Manifest } from "../reference/command.ts";
-import { commandHelp, type HelpOptions, programHelp } from "../reference/help.ts";
+import { commandHelp, type HelpOptions, programHelp, topicHelp } from "../reference/help.ts";
 import { paintFor } from "./colour.ts";
 import { writeProduct } from "./streams.ts";
 import { unknownCommand } from "./usage-error.ts";
@@ -14,11 +14,13 @@ export function shippedCommands(manifest: URL): readonly CommandReference[] {
   return commandsOf(JSON.parse(readFileSync(manifest, "utf8")) as Manifest);
 }
 
-/** The help of the command `name`, or of the program. Throws USAGE when there is no such command. */
+/** The help of the command or the subject `name`, or of the program. Throws USAGE when there is no such command. */
 export function showHelp(name: string | undefined, commands: readonly CommandReference[]): Promise<void> {
   if (name === undefined) return writeProduct(programHelp(commands, helpOptions()));
   const command = commands.find((candidate) => candidate.name === name);
   if (command !== undefined) return showCommandHelp(command);
+  const topic = topicHelp(name, helpOptions());
+  if (topic !== undefined) return writeProduct(topic);
   throw unknownCommand(
     name,
     commands.map((candidate) => candidate.name),
