@@ -120,11 +120,6 @@ export class Transport {
   readonly #limits: TimeLimits;
   readonly #options: TransportOptions;
   readonly #routes = new Map<string, Promise<Route>>();
-  /** The exchanges under way. */
-  readonly #live = new Set<Watch>();
-  readonly #abort = (): void => {
-    for (const watch of this.#live) watch.abort(this.#options.signal?.reason);
-  };
 
   constructor(options: TransportOptions = {}) {
     this.#env = options.env ?? process.env;
@@ -205,7 +200,7 @@ export class Transport {
       throw new ExchangeError(`credentials would go to ${url.host} over plain HTTP`, { retryable: false });
     }
     const route = await this.#route(url);
-    const watch = this.#watch();
+    const watch = new Watch(this.#limits, this.#options.signal);
     const length = body?.length;
     const options: RequestOptions = {
       ...route.place(url),
@@ -219,6 +214,7 @@ export class Transport {
         ...(length === undefined ? {} : { "content-length": String(length) }),
         ...(request.authorization === undefined ? {} : { authorization: request.authorization }),
       },
+      signal: watch.signal,
     };
     const started = monotonic();
     let status = 0;
@@ -229,9 +225,8 @@ export class Transport {
       return new Response(response, url, watch);
     } catch (error) {
       watch.stop();
-      this.#unwatch(watch);
       if (watch.sourceFault) throw watch.sourceFault.error;
-      throw toExchangeError(watch.aborted ? watch.aborted.reason : error, url);
+      throw toExchangeError(watch.signal.aborted ? watch.signal.reason : error, url);
     } finally {
       this.#options.onExchange?.({ method, url: redactUrl(url), status, milliseconds: monotonic() - started });
     }
@@ -244,9 +239,6 @@ export class Transport {
     watch: Watch,
   ): Promise<IncomingMessage> {
     const message = route.request(options);
-    watch.onAbort = () => message.destroy();
-    message.once("close", () => this.#unwatch(watch));
-    if (watch.aborted) message.destroy();
     // After the answer nobody waits for the request any more, and an error without a listener would end the process.
     message.on("error", () => {});
     limitConnecting(message, this.#limits.connect);
@@ -274,21 +266,6 @@ export class Transport {
     // A connection on which a body was left unfinished cannot take another request.
     if (!message.writableFinished) first.once("end", () => message.destroy());
     return first;
-  }
-
-  /** A listener and a signal for each exchange would cost as much as its request: one listener serves all of them. */
-  #watch(): Watch {
-    const { signal } = this.#options;
-    const watch = new Watch(this.#limits);
-    if (signal?.aborted) watch.abort(signal.reason);
-    if (this.#live.size === 0) signal?.addEventListener("abort", this.#abort);
-    this.#live.add(watch);
-    return watch;
-  }
-
-  #unwatch(watch: Watch): void {
-    this.#live.delete(watch);
-    if (this.#live.size === 0) this.#options.signal?.removeEventListener("abort", this.#abort);
   }
 
   #route(url: URL): Promise<Route> {
@@ -385,24 +362,17 @@ async function sendAll(
 /** Ends an exchange that stands still. Its clock is stopped while the caller, not the network, is what is waited for. */
 class Watch {
   readonly limits: TimeLimits;
+  readonly #controller = new AbortController();
   #timer: NodeJS.Timeout | undefined;
   /** What the request's own body threw, so that it is not taken for a network fault. */
   sourceFault: { readonly error: unknown } | undefined;
 
-  /** Why it was ended, by the clock or by whoever runs us. */
-  aborted: { readonly reason: unknown } | undefined;
-  /** Ends what is under way. */
-  onAbort: (() => void) | undefined;
+  /** Aborted by the clock, or by whoever runs us. */
+  readonly signal: AbortSignal;
 
-  constructor(limits: TimeLimits) {
+  constructor(limits: TimeLimits, outer: AbortSignal | undefined) {
     this.limits = limits;
-  }
-
-  /** The first reason counts. */
-  abort(reason: unknown): void {
-    if (this.aborted) return;
-    this.aborted = { reason };
-    this.onAbort?.();
+    this.signal = outer ? AbortSignal.any([outer, this.#controller.signal]) : this.#controller.signal;
   }
 
   awaitHeaders(): void {
@@ -445,7 +415,7 @@ class Watch {
   #fuse(milliseconds: number, message: string): void {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => {
-      this.abort(new ExchangeError(message, { retryable: true }));
+      this.#controller.abort(new ExchangeError(message, { retryable: true }));
     }, milliseconds);
   }
 }
@@ -463,11 +433,7 @@ class Response implements ExchangeResponse {
     this.#watch = watch;
     // An answer that nobody reads must not end the process when its connection breaks.
     message.on("error", () => {});
-    const endRequest = watch.onAbort;
-    watch.onAbort = () => {
-      message.destroy();
-      endRequest?.();
-    };
+    watch.signal.addEventListener("abort", () => message.destroy(), { once: true });
   }
 
   header(name: string): string | undefined {
@@ -494,7 +460,7 @@ class Response implements ExchangeResponse {
         yield value;
       }
     } catch (error) {
-      throw toExchangeError(this.#watch.aborted ? this.#watch.aborted.reason : error, this.url);
+      throw toExchangeError(this.#watch.signal.aborted ? this.#watch.signal.reason : error, this.url);
     } finally {
       this.#watch.stop();
       // Closes the connection unless the body was read to its end.
