@@ -7,7 +7,7 @@ import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { commandsOf } from "../../packages/cli/src/reference/command.ts";
 import { LOCATOR_FORMS } from "../../packages/cli/src/reference/locators.ts";
-import { SCHEMES } from "../../packages/cli/src/store/media.ts";
+import { SCHEMES } from "../../packages/cli/src/store/schemes.ts";
 import { requireCapability } from "../support/capability.ts";
 import { initwrap, initwrapOk } from "../support/cli.ts";
 import { ROOT } from "../support/programs.ts";

@@ -15,6 +15,7 @@ import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Script } from "node:vm";
+import { schemeIn } from "./store/schemes.ts";
 
 /** The SHA-256, in hexadecimal, of main.cjs and of the programs that hold one command alone, by name; the build knows them. */
 declare const PROGRAM_DIGESTS: Readonly<Record<string, string>>;
@@ -59,11 +60,8 @@ function load(command: string, argv: readonly string[]): Program {
  * needed: each medium that a locator names has code of its own. At most one file a command and medium.
  */
 function mediumIn(argv: readonly string[]): string {
-  for (const word of argv) {
-    const [, scheme] = /^(registry|docker|podman|oci|oci-archive|docker-archive|containers-storage):/.exec(word) ?? [];
-    if (scheme !== undefined) return `-${scheme}`;
-  }
-  return "";
+  const scheme = argv.map(schemeIn).find(Boolean);
+  return scheme === undefined ? "" : `-${scheme}`;
 }
 
 /** A run that failed early has compiled little of what its command needs. */

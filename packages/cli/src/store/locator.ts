@@ -9,10 +9,10 @@ import { nearest } from "../model/did-you-mean.ts";
 import { changed, InitwrapError } from "../model/errors.ts";
 import { isImageId, parseReference, referenceHint } from "../model/reference.ts";
 import { splitLocation } from "./location.ts";
-import { SCHEMES } from "./media.ts";
+import { SCHEMES, schemeIn } from "./schemes.ts";
 
 export interface Locator {
-  /** A scheme of the table in media.ts. */
+  /** One of SCHEMES. */
   readonly scheme: string;
   readonly location: string;
   /** True when the text was a bare image name: the engine was assumed. */
@@ -24,7 +24,7 @@ const NAMES: ReadonlySet<string> = new Set(["docker", "podman", "registry"]);
 
 /** Reads a locator. `purpose` decides what a path that does not exist means: an error, or a file to be made. */
 export async function parseLocator(text: string, purpose: "source" | "sink"): Promise<Locator> {
-  const scheme = SCHEMES.find((name) => text.startsWith(`${name}:`));
+  const scheme = schemeIn(text);
   if (scheme !== undefined) {
     const location = text.slice(scheme.length + 1);
     if (location === "") throw invalid(text, `${text} has nothing behind its colon`);
@@ -65,7 +65,7 @@ export function withSchemeHint(error: unknown, text: string, { scheme, location,
   if (!(error instanceof InitwrapError) || !LOOKED_FOR.has(error.code)) return error;
   const [, first, rest] = /^([a-z-]+):([^:]+)$/.exec(text) ?? [];
   if (first === undefined) return error;
-  const meant = isBare ? (schemeOf(text) ?? nearest(first, SCHEMES)) : undefined;
+  const meant = isBare ? (schemeMeant(text) ?? nearest(first, SCHEMES)) : undefined;
   if (meant !== undefined) return changed(error, { hint: `Did you mean ${meant}:${rest}? ${error.hint ?? ""}`.trim() });
   const isTag = /^(?:\d[\w.-]*|latest|dind|cli|rootless)$/.test(location);
   if (isBare || error.code === "DAEMON_UNREACHABLE" || !isTag || !/^(?:docker|registry)$/.test(scheme)) return error;
@@ -100,7 +100,7 @@ const FOREIGN: readonly (readonly [pattern: RegExp, scheme: string])[] = [
 ];
 
 /** The scheme that another tool's word stands for. */
-function schemeOf(text: string): string | undefined {
+function schemeMeant(text: string): string | undefined {
   return FOREIGN.find(([pattern]) => pattern.test(text))?.[1];
 }
 

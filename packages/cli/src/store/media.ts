@@ -1,8 +1,9 @@
 /** The table of media: every kind of place that can hold an image is one row. */
 import type { Medium } from "./contract.ts";
+import type { Scheme } from "./schemes.ts";
 
 /** By scheme. A row is loaded when it is asked for, to keep the start fast. */
-const MEDIA: Readonly<Record<string, () => Promise<Medium>>> = Object.freeze({
+const MEDIA: Readonly<Record<Scheme, () => Promise<Medium>>> = Object.freeze({
   "containers-storage": async () => (await import("./containers-storage.ts")).containersStorageMedium,
   docker: async () => (await import("./docker-daemon.ts")).dockerDaemonMedium,
   "docker-archive": async () => (await import("./docker-archive.ts")).dockerArchiveMedium,
@@ -12,11 +13,9 @@ const MEDIA: Readonly<Record<string, () => Promise<Medium>>> = Object.freeze({
   registry: async () => (await import("./registry/medium.ts")).registryMedium,
 });
 
-export const SCHEMES: readonly string[] = Object.keys(MEDIA);
-
 /** The medium of a scheme of SCHEMES. */
 export async function mediumOf(scheme: string): Promise<Medium> {
-  const row = MEDIA[scheme];
+  const row = MEDIA[scheme as Scheme];
   if (!row) throw new TypeError(`no medium ${scheme}`);
   return row();
 }

@@ -5,6 +5,7 @@ import { InitwrapError } from "../model/errors.ts";
 import type { Inspection } from "../model/inspection.ts";
 import type { Platform } from "../model/platform.ts";
 import { splitLocation } from "../store/location.ts";
+import { schemeIn } from "../store/schemes.ts";
 import type { DockerfileOptions } from "./dockerfile.ts";
 import type { DockerfileRequest } from "./dockerfile-run.ts";
 
@@ -59,8 +60,7 @@ const FOLDER_NAMES = ["Dockerfile", "Containerfile"];
 async function dockerfileOf(subject: string): Promise<string | undefined> {
   if (subject === "-") return "-";
   // A locator's scheme comes first, as everywhere; no locator has a scheme and exists, but for a file named like one.
-  const { SCHEMES } = await import("../store/media.ts");
-  if (SCHEMES.some((scheme) => subject.startsWith(`${scheme}:`))) return undefined;
+  if (schemeIn(subject) !== undefined) return undefined;
   const facts = await stat(subject).catch(() => undefined);
   if (facts === undefined) {
     // `app.tar:name` and `folder:name` are images; anything else that is no path is a locator's affair as well.

@@ -1,0 +1,17 @@
+/** The kinds of place that can hold an image, by the word in front of a locator's colon. media.ts has what each is. */
+export const SCHEMES = [
+  "containers-storage",
+  "docker",
+  "docker-archive",
+  "oci",
+  "oci-archive",
+  "podman",
+  "registry",
+] as const;
+
+export type Scheme = (typeof SCHEMES)[number];
+
+/** The scheme that a locator begins with. Undefined for a path or a bare name. */
+export function schemeIn(locator: string): Scheme | undefined {
+  return SCHEMES.find((scheme) => locator.startsWith(`${scheme}:`));
+}
