@@ -1,6 +1,6 @@
 /** What a reader should know about a stage that is wrapped. Findings only; none of them changes the plan. */
 import type { Diagnostic } from "../model/diagnostics.ts";
-import { isScript } from "../model/pid-one.ts";
+import { isScript } from "../model/program-name.ts";
 import { unhandledSignal } from "../model/stop-signal.ts";
 import type { Stage } from "./evaluate.ts";
 import { downloadFindings, triggerFindings } from "./findings-inits.ts";

@@ -5,6 +5,8 @@
  * for. `supervisor` ones run a tree of services as PID 1, and nothing goes in front of them: most insist on being PID 1; those
  * that do not are inits of their own, and another one has nothing to do there unless it is asked for.
  */
+import { baseName, isShell } from "./program-name.ts";
+
 export interface KnownInit {
   readonly name: string;
   readonly kind: "transparent" | "supervisor";
@@ -63,8 +65,6 @@ const WRAPPERS: Readonly<Record<string, { readonly operands: number; readonly va
   stdbuf: { operands: 0, valued: "ioe" },
 };
 
-const SHELL = /^(?:ba|da|a|z|k)?sh$/;
-
 /**
  * The init that `argv` starts with, or undefined. Looks through the wrappers that give way to the program they start: `env` and
  * others, an interpreter in front of a script, and a shell whose text is `exec PROGRAM ...`. A supervisor is also seen right
@@ -75,7 +75,7 @@ export function knownInit(argv: readonly string[]): KnownInit | undefined {
   const found = initNamed(programOf(argv));
   if (found !== undefined) return found;
   const [first, second, third] = argv;
-  const isShellScript = SHELL.test(baseOf(first)) && second !== undefined && !second.startsWith("-");
+  const isShellScript = isShell(first) && second !== undefined && !second.startsWith("-");
   const handedOver = initNamed(second) ?? (isShellScript ? initNamed(third) : undefined);
   return handedOver?.kind === "supervisor" ? handedOver : undefined;
 }
@@ -84,7 +84,7 @@ function initNamed(program: string | undefined): KnownInit | undefined {
   if (program === undefined) return undefined;
   const path = own(SUPERVISOR_PATHS, program);
   if (path !== undefined) return { name: path, kind: "supervisor" };
-  const base = baseOf(program);
+  const base = baseName(program);
   const supervisor = own(SUPERVISOR, base);
   if (supervisor !== undefined) {
     return { name: supervisor, kind: "supervisor", ...(YIELDING.has(supervisor) ? { yields: true } : {}) };
@@ -96,19 +96,15 @@ function initNamed(program: string | undefined): KnownInit | undefined {
 /** The word that names the program really executed. */
 function programOf(argv: readonly string[]): string | undefined {
   const [first, ...rest] = argv;
-  const base = baseOf(first);
+  const base = baseName(first);
   const wrapper = own(WRAPPERS, base);
   if (wrapper !== undefined) return programOf(rest.slice(startOfProgram(rest, wrapper)));
   if (/^python[\d.]*$/.test(base)) return rest.find((word) => !word.startsWith("-")) ?? first;
-  if (SHELL.test(base)) {
+  if (isShell(first)) {
     const script = /^-[a-z]*c$/.test(rest[0] ?? "") ? rest[1] : undefined;
     return /^\s*exec\s+([^\s;&|<>()$`"'\\]+)/.exec(script ?? "")?.[1] ?? first;
   }
   return first;
-}
-
-function baseOf(program: string | undefined): string {
-  return program?.slice(program.lastIndexOf("/") + 1) ?? "";
 }
 
 /** Where a wrapper's own words end: options, variables, operands. */

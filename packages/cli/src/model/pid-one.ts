@@ -10,6 +10,7 @@
 import { decompose } from "./compose.ts";
 import { argvOf, type Invocation } from "./invocation.ts";
 import { knownInit } from "./known-inits.ts";
+import { isScript, isShell } from "./program-name.ts";
 
 export interface FirstProcess {
   /**
@@ -65,16 +66,6 @@ export function commandForm(argv: readonly string[] | null): "shell" | "exec" | 
   return argv.length === 3 && isShell(argv[0] as string) && shellText(argv) !== undefined ? "shell" : "exec";
 }
 
-/** By its name: `sh`, `/bin/bash`... */
-export function isShell(program: string): boolean {
-  return /^(?:ba|da|a|z|k)?sh$/.test(baseName(program));
-}
-
-/** By its name: `docker-entrypoint.sh`, `docker-php-entrypoint`... */
-export function isScript(program: string): boolean {
-  return /\.(?:ba|z|k)?sh$|entrypoint/i.test(baseName(program));
-}
-
 /** The text that a shell is given with `-c`, alone or together with other letters (`-ec`). */
 function shellText(argv: readonly string[]): string | undefined {
   return /^-[a-z]*c$/.test(argv[1] ?? "") ? argv[2] : undefined;
@@ -92,8 +83,4 @@ function endsInExec(text: string): boolean {
 /** True when every command but the last only has to succeed for the last to run, so that a shell may give way to it. */
 function isOneCommand(text: string): boolean {
   return !/[;&|\n]/.test(text.replaceAll("&&", "").trim());
-}
-
-function baseName(path: string): string {
-  return path.slice(path.lastIndexOf("/") + 1);
 }

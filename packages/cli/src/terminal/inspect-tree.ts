@@ -1,7 +1,8 @@
 /** What `initwrap inspect` shows to people: one tree, its facts and their reasons. It words; it decides nothing. */
 
 import type { Change, Inspected, Inspection, Origin, Setting } from "../model/inspection.ts";
-import { type FirstProcess, isShell } from "../model/pid-one.ts";
+import type { FirstProcess } from "../model/pid-one.ts";
+import { isShell } from "../model/program-name.ts";
 import { unhandledSignal } from "../model/stop-signal.ts";
 import type { Paint } from "./colour.ts";
 import { messageOf } from "./messages.ts";
