@@ -54,7 +54,7 @@ import {
   Window,
 } from "./tar.ts";
 import { MAX_DOCUMENT, readFailure, verified, verifiedBytes, writeFailure } from "./verify.ts";
-import { TRY_AGAIN, WrittenMeanwhile } from "./written-meanwhile.ts";
+import { changedMeanwhile, WrittenMeanwhile } from "./written-meanwhile.ts";
 
 /** Small files behind the metadata that are carried over in memory; more than this is no tail. */
 const MAX_TAIL = 16 << 20;
@@ -884,9 +884,7 @@ function halfWritten(
   if (!isOther && !isHalfWritten(path)) return cause;
   // What was killed is brought back before anything is read in place: this one has begun since.
   if (isOther || inPlace || isBeingWritten(path)) {
-    const code = inPlace ? "OUTPUT_NOT_WRITTEN" : cause.code;
-    const message = `${path} was changed while it was read`;
-    return new WrittenMeanwhile(code, message, { where: path, hint: TRY_AGAIN, cause });
+    return changedMeanwhile(inPlace ? "OUTPUT_NOT_WRITTEN" : cause.code, path, cause);
   }
   const hint = `A run that changes it in place was killed: initwrap image ${path} brings it back.`;
   return changed(cause, { hint });

@@ -32,7 +32,7 @@ import { digestOf } from "../model/digest.ts";
 import { changed, InitwrapError } from "../model/errors.ts";
 import { whileLocked } from "./lock-file.ts";
 import { writeFailure } from "./verify.ts";
-import { PATIENCE, TRY_AGAIN, WrittenMeanwhile, whileUndisturbed } from "./written-meanwhile.ts";
+import { changedMeanwhile, PATIENCE, WrittenMeanwhile, whileUndisturbed } from "./written-meanwhile.ts";
 
 interface SidecarHeader {
   readonly initwrapSidecar: 1;
@@ -95,8 +95,7 @@ export function isHalfWritten(path: string): boolean {
 /** True where a run is changing the file in place that has not ended. */
 export function isBeingWritten(path: string): boolean {
   try {
-    const content = readFileSync(sidecarOf(path));
-    const header = parseHeader(content.toString("utf8", 0, Math.max(0, content.indexOf(0x0a))));
+    const { header } = parseSidecar(readFileSync(sidecarOf(path)));
     return header !== undefined && isOurs(header.pid);
   } catch {
     return false;
@@ -125,8 +124,7 @@ export function spliceTail(path: string, seen: FileState, tailStart: number, tai
       tailStart,
       size,
       tail: digestOf(old),
-      head: digestOf(readAt(fd, 0, Math.min(PROBE, tailStart))),
-      joint: digestOf(readAt(fd, Math.max(0, tailStart - PROBE), Math.min(PROBE, tailStart))),
+      ...probesOf(fd, tailStart),
       pid: process.pid,
     };
     const content = Buffer.concat([Buffer.from(`${JSON.stringify(header)}\n`), old]);
@@ -134,10 +132,7 @@ export function spliceTail(path: string, seen: FileState, tailStart: number, tai
     // From here on no other run writes to it.
     if (fileState(fd) !== seen) {
       removeSidecar(sidecar);
-      throw new WrittenMeanwhile("OUTPUT_NOT_WRITTEN", `${path} was changed while it was read`, {
-        where: path,
-        hint: TRY_AGAIN,
-      });
+      throw changedMeanwhile("OUTPUT_NOT_WRITTEN", path);
     }
     written += content.length;
     try {
@@ -225,9 +220,7 @@ function recover(path: string, sidecar: string): boolean {
     if ((cause as { code?: string }).code === "ENOENT") return false;
     throw writeFailure(cause, sidecar);
   }
-  const newline = content.indexOf(0x0a);
-  const header = parseHeader(newline < 0 ? "" : content.toString("utf8", 0, newline));
-  const old = content.subarray(newline + 1);
+  const { header, old } = parseSidecar(content);
   if (!header || digestOf(old) !== header.tail || old.length !== header.size - header.tailStart) {
     throw foreign(sidecar, "it is damaged");
   }
@@ -235,10 +228,8 @@ function recover(path: string, sidecar: string): boolean {
   const fd = openSync(path, "r+");
   try {
     const { tailStart } = header;
-    const fits =
-      fstatSync(fd).size >= tailStart &&
-      digestOf(readAt(fd, 0, Math.min(PROBE, tailStart))) === header.head &&
-      digestOf(readAt(fd, Math.max(0, tailStart - PROBE), Math.min(PROBE, tailStart))) === header.joint;
+    const { head, joint } = probesOf(fd, tailStart);
+    const fits = fstatSync(fd).size >= tailStart && head === header.head && joint === header.joint;
     if (!fits) throw foreign(sidecar, "it belongs to another file of that name");
     restore(fd, header, old);
   } catch (cause) {
@@ -263,13 +254,23 @@ function foreign(sidecar: string, why: string): InitwrapError {
   });
 }
 
-function parseHeader(text: string): SidecarHeader | undefined {
+/** What tells the file from another one of its name: digests of how it begins, and of what stands just before the tail. */
+function probesOf(fd: number, tailStart: number): Pick<SidecarHeader, "head" | "joint"> {
+  const length = Math.min(PROBE, tailStart);
+  return { head: digestOf(readAt(fd, 0, length)), joint: digestOf(readAt(fd, tailStart - length, length)) };
+}
+
+/** A line of JSON, and the old tail. The header is undefined where it is damaged. */
+function parseSidecar(content: Buffer): { readonly header: SidecarHeader | undefined; readonly old: Buffer } {
+  const newline = content.indexOf(0x0a);
+  const old = content.subarray(newline + 1);
   try {
-    const header = JSON.parse(text) as SidecarHeader;
+    const header = JSON.parse(content.toString("utf8", 0, Math.max(0, newline))) as SidecarHeader;
     const numbers = [header.tailStart, header.size, header.pid];
-    return header.initwrapSidecar === 1 && numbers.every((n) => Number.isSafeInteger(n) && n >= 0) ? header : undefined;
+    const isWhole = header.initwrapSidecar === 1 && numbers.every((n) => Number.isSafeInteger(n) && n >= 0);
+    return { header: isWhole ? header : undefined, old };
   } catch {
-    return undefined;
+    return { header: undefined, old };
   }
 }
 

@@ -4,16 +4,23 @@
  * Whoever is disturbed has written nothing, and one that disturbs has got its work done. So of several that begin at the same moment
  * each has its turn, without a lock that somebody could leave behind.
  */
-import { InitwrapError } from "../model/errors.ts";
+import { type ErrorCode, InitwrapError } from "../model/errors.ts";
 
 /** How long one tries again, or waits for another one. Milliseconds; a rewrite takes some ten. */
 export const PATIENCE = 20_000;
 const PAUSE = 20;
 
-export const TRY_AGAIN = "Another process wrote to it. Try again.";
-
 /** Another process wrote to what was read, or is at it. The code says what came of it: not read, or not written. */
 export class WrittenMeanwhile extends InitwrapError {}
+
+/** What is thrown for a file that is no longer what it was when it was read. `cause` is how that was noticed. */
+export function changedMeanwhile(code: ErrorCode, path: string, cause?: unknown): WrittenMeanwhile {
+  return new WrittenMeanwhile(code, `${path} was changed while it was read`, {
+    where: path,
+    hint: "Another process wrote to it. Try again.",
+    ...(cause === undefined ? {} : { cause }),
+  });
+}
 
 /** Runs `work`, and again as long as it throws a WrittenMeanwhile, for `patience` milliseconds. Throws what it throws at last. */
 export async function whileUndisturbed<T>(work: () => Promise<T>, patience: number = PATIENCE): Promise<T> {
