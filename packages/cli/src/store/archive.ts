@@ -12,7 +12,7 @@
  */
 import { createHash } from "node:crypto";
 import { close, closeSync, createReadStream, fstatSync, openSync, read as readFd, readSync, statSync } from "node:fs";
-import type { Readable } from "node:stream";
+import { addAbortSignal, type Readable } from "node:stream";
 import { isatty } from "node:tty";
 import { promisify } from "node:util";
 import { type Descriptor, unreadError } from "../model/descriptor.ts";
@@ -165,11 +165,12 @@ export class ArchiveSource implements Source {
       }
       const limit = new ExpansionLimit(options.env);
       spooled = await newSpool();
-      const whole = { fd: fd ?? 0, autoClose: false, highWaterMark: CHUNK, ...(isFile ? { start: 0 } : {}) };
+      const whole = { fd: fd ?? 0, autoClose: fd !== undefined, highWaterMark: CHUNK, ...(isFile ? { start: 0 } : {}) };
       const input = pipe ?? createReadStream("", whole);
+      // It closes what it reads, also when it is broken off.
+      fd = undefined;
       const content = readUntil(input, options.signal, (cause) => readFailure(cause, label));
       const found = await spoolArchive(content, spooled.file, { limit, size: isFile ? stat.size : undefined });
-      if (fd !== undefined) closeSync(fd);
       fd = openSync(spooled.file, "r");
       return new ArchiveSource(path, fd, options, wanted, { ...spooled, codec: found });
     } catch (cause) {
@@ -897,15 +898,11 @@ async function* readUntil(
   failure: (cause: unknown) => unknown,
 ): AsyncGenerator<Uint8Array> {
   // Also while nothing comes.
-  const stop = (): unknown => input.destroy(signal!.reason as Error);
-  signal?.addEventListener("abort", stop, { once: true });
+  if (signal) addAbortSignal(signal, input);
   try {
-    signal?.throwIfAborted();
     yield* input as AsyncIterable<Buffer>;
   } catch (cause) {
     signal?.throwIfAborted();
     throw failure(cause);
-  } finally {
-    signal?.removeEventListener("abort", stop);
   }
 }

@@ -31,6 +31,31 @@ export function codecOf(first: Uint8Array): Codec | undefined {
 }
 
 /**
+ * How a stream is compressed, by its first bytes, and the stream with them. What the stream throws comes through, and it is ended
+ * with what is given back for it.
+ */
+export async function recognized(
+  stream: AsyncIterable<Uint8Array>,
+): Promise<{ readonly codec: Codec | undefined; readonly content: AsyncGenerator<Uint8Array> }> {
+  const iterator = stream[Symbol.asyncIterator]();
+  let first: Buffer = Buffer.alloc(0);
+  while (first.length < MAGIC_LENGTH) {
+    const next = await iterator.next();
+    if (next.done) break;
+    first = Buffer.concat([first, next.value]);
+  }
+  async function* whole(): AsyncGenerator<Uint8Array> {
+    try {
+      if (first.length > 0) yield first;
+      for (let next = await iterator.next(); !next.done; next = await iterator.next()) yield next.value;
+    } finally {
+      await iterator.return?.();
+    }
+  }
+  return { codec: codecOf(first), content: whole() };
+}
+
+/**
  * The content of a compressed stream, in pieces of at most `chunkSize` bytes. Throws ARCHIVE_TRUNCATED where the stream ends
  * too early, ARCHIVE_INVALID where it is damaged or something else follows its end, UNSUPPORTED_IMAGE for what this
  * Node.js has no decoder for. What `content` throws comes through.

@@ -14,7 +14,7 @@ import { setImmediate as pause } from "node:timers/promises";
 import type { Descriptor } from "../model/descriptor.ts";
 import { InitwrapError } from "../model/errors.ts";
 import type { Region, Source, StoreContext } from "./contract.ts";
-import { codecOf, decompressed, MAGIC_LENGTH } from "./decompress.ts";
+import { decompressed, recognized } from "./decompress.ts";
 import { ExpansionLimit } from "./expansion-limit.ts";
 import { BLOCK, padded, readHeader, readPax, Window } from "./tar.ts";
 
@@ -239,31 +239,16 @@ function streaming(iterator: AsyncIterator<Uint8Array>): Bytes {
 
 /** The layer's tar, whatever it is compressed with: the first bytes say it, for media types are often wrong. */
 async function* inflated(
-  content: AsyncIterable<Uint8Array>,
+  stream: AsyncIterable<Uint8Array>,
   layer: Descriptor,
   limit: ExpansionLimit,
 ): AsyncGenerator<Uint8Array> {
-  const iterator = content[Symbol.asyncIterator]();
-  let first: Buffer = Buffer.alloc(0);
-  const whole = async function* (): AsyncGenerator<Uint8Array> {
-    try {
-      if (first.length > 0) yield first;
-      for (let next = await iterator.next(); !next.done; next = await iterator.next()) yield next.value;
-    } finally {
-      await iterator.return?.();
-    }
-  };
-  while (first.length < MAGIC_LENGTH) {
-    const next = await iterator.next();
-    if (next.done) break;
-    first = Buffer.concat([first, next.value]);
-  }
-  const codec = codecOf(first);
+  const { codec, content } = await recognized(stream);
   if (!codec) {
-    yield* whole();
+    yield* content;
     return;
   }
-  for await (const chunk of decompressed(whole(), codec)) {
+  for await (const chunk of decompressed(content, codec)) {
     // Nothing of it is stored.
     try {
       limit.add(chunk.length, layer.size, false);

@@ -8,7 +8,7 @@ import { mkdtemp, open, rm, statfs } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { InitwrapError } from "../model/errors.ts";
-import { type Codec, codecOf, decompressed, MAGIC_LENGTH } from "./decompress.ts";
+import { type Codec, decompressed, recognized } from "./decompress.ts";
 import type { ExpansionLimit } from "./expansion-limit.ts";
 import { spent } from "./spent-memory.ts";
 import { BLOCK, checkStart } from "./tar.ts";
@@ -51,33 +51,25 @@ export interface Expansion {
 
 /**
  * Writes an archive to `file`, decompressed where its first bytes say so. Gives back how it was compressed. Throws
- * ARCHIVE_INVALID, ARCHIVE_TRUNCATED, OUTPUT_NOT_WRITTEN, and what `content` throws.
+ * ARCHIVE_INVALID, ARCHIVE_TRUNCATED, OUTPUT_NOT_WRITTEN, and what `stream` throws.
  */
 export async function spoolArchive(
-  content: AsyncIterable<Uint8Array>,
+  stream: AsyncIterable<Uint8Array>,
   file: string,
   { limit, size }: Expansion,
 ): Promise<Codec | undefined> {
-  const iterator = content[Symbol.asyncIterator]();
-  let first: Buffer = Buffer.alloc(0);
-  while (first.length < MAGIC_LENGTH) {
-    const next = await iterator.next();
-    if (next.done) break;
-    first = Buffer.concat([first, next.value]);
-  }
-  const codec = codecOf(first);
-  let consumed = first.length;
-  async function* whole(): AsyncGenerator<Uint8Array> {
-    if (first.length > 0) yield first;
-    for (let next = await iterator.next(); !next.done; next = await iterator.next()) {
-      consumed += next.value.length;
-      yield next.value;
-      spent(next.value.length);
+  const { codec, content } = await recognized(stream);
+  let consumed = 0;
+  async function* counted(): AsyncGenerator<Uint8Array> {
+    for await (const chunk of content) {
+      consumed += chunk.length;
+      yield chunk;
+      spent(chunk.length);
     }
   }
-  if (codec === undefined) await writeHoled(tarFrom(whole()), file, () => {});
+  if (codec === undefined) await writeHoled(tarFrom(content), file, () => {});
   else {
-    await writeHoled(tarFrom(decompressed(whole(), codec, CHUNK)), file, (length, isStored) =>
+    await writeHoled(tarFrom(decompressed(counted(), codec, CHUNK)), file, (length, isStored) =>
       limit.add(length, size ?? consumed, isStored),
     );
   }

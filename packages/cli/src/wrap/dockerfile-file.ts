@@ -8,6 +8,7 @@ import { randomBytes } from "node:crypto";
 import { readFileSync, statSync } from "node:fs";
 import { open, readFile, realpath, rename, stat, unlink } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import { addAbortSignal } from "node:stream";
 import { InitwrapError } from "../model/errors.ts";
 
 /** The file's bytes. Throws INPUT_NOT_FOUND or INPUT_UNREADABLE, and the reason of `signal` while a pipe is waited for. */
@@ -18,7 +19,10 @@ export async function readInput(
   try {
     const stats = statSync(path);
     // An ordinary file is there at once, and a call may read a thousand; a pipe may keep us waiting, and must not keep signals.
-    if (stats.isFIFO()) return await readPipe(path, signal);
+    if (stats.isFIFO()) {
+      const pipe = (await import("../store/named-pipe.ts")).pipeForReading(path);
+      return await readStream(signal ? addAbortSignal(signal, pipe) : pipe);
+    }
     return stats.isFile() ? readFileSync(path) : await readFile(path);
   } catch (error) {
     signal?.throwIfAborted();
@@ -44,18 +48,6 @@ export function inputError(path: string, error: unknown, hint?: string): Initwra
     ...(isDockerfile ? { hint: `This is a folder; did you mean ${join(path, "Dockerfile")}?` } : {}),
     cause: error,
   });
-}
-
-async function readPipe(path: string, signal: AbortSignal | undefined): Promise<Uint8Array> {
-  const { pipeForReading } = await import("../store/named-pipe.ts");
-  const pipe = pipeForReading(path);
-  const interrupt = (): void => void pipe.destroy(signal?.reason);
-  signal?.addEventListener("abort", interrupt);
-  try {
-    return await readStream(pipe);
-  } finally {
-    signal?.removeEventListener("abort", interrupt);
-  }
 }
 
 /** All of a stream's bytes. */
