@@ -5,7 +5,16 @@ import { type ImagePlanRequest, planImage } from "../../packages/cli/src/image/p
 import { readSnapshot } from "../../packages/cli/src/image/snapshot.ts";
 import type { Descriptor } from "../../packages/cli/src/model/descriptor.ts";
 import { digestOf } from "../../packages/cli/src/model/digest.ts";
-import { addItem, addMember, parseJson, removeLast, replaceAt } from "../../packages/cli/src/model/json-edit.ts";
+import {
+  addItem,
+  addMember,
+  type JsonNode,
+  type JsonPath,
+  nodeAt,
+  parseJson,
+  removeLast,
+  replaceAt,
+} from "../../packages/cli/src/model/json-edit.ts";
 import {
   DOCKER_MANIFEST,
   OCI_CONFIG,
@@ -326,6 +335,44 @@ describe("an edit of JSON", () => {
           const key = Object.keys(object)[0]!;
           const before = JSON.stringify(object[key], null, indent);
           expect(JSON.parse(replaceAt(replaceAt(text, [key], '"x"'), [key], before))).toEqual(JSON.parse(text));
+        },
+      ),
+    );
+  });
+
+  it("knows where everything is afterwards, as somebody who reads the text anew", () => {
+    const containers = (node: JsonNode, path: JsonPath = []): JsonPath[] => {
+      const below =
+        node.kind === "object"
+          ? node.members.flatMap(({ key, value }) => containers(value, [...path, key]))
+          : node.kind === "array"
+            ? node.items.flatMap((item, place) => containers(item, [...path, place]))
+            : [];
+      return [path, ...below];
+    };
+    fc.assert(
+      fc.property(
+        fc.jsonValue({ maxDepth: 4 }).filter((value) => !JSON.stringify(value).includes('"__proto__"')),
+        style,
+        fc.array(fc.record({ at: fc.nat(), key: fc.string(), value: fc.jsonValue({ maxDepth: 2 }), indent: style }), {
+          minLength: 1,
+          maxLength: 6,
+        }),
+        (document, indent, edits) => {
+          let text = JSON.stringify(document, null, indent);
+          for (const { at, key, value, indent } of edits) {
+            const paths = containers(parseJson(text));
+            const path = paths[at % paths.length]!;
+            const node = nodeAt(parseJson(text), path)!;
+            if (node.kind === "object" && node.members.length > 0 && !node.members.some((one) => one.key === key)) {
+              text = addMember(text, path, key, value);
+            } else if (node.kind === "array" && node.items.length > 0) text = addItem(text, path, value);
+            else text = replaceAt(text, path, JSON.stringify(value, null, indent));
+            const known = parseJson(text);
+            // What was read last is remembered.
+            parseJson("null");
+            expect(known).toEqual(parseJson(text));
+          }
         },
       ),
     );

@@ -37,6 +37,9 @@ interface LayerFacts {
   readonly version: string;
 }
 
+/** By folder: what was read once is not read again. */
+const known = new Map<string, Init>();
+
 /**
  * The init for a platform. Reads only a small JSON file; the executable and the layer are read when asked for.
  *
@@ -44,17 +47,19 @@ interface LayerFacts {
  */
 export function initFor(platform: InitPlatform): Init {
   const folder = join(packageRoot(), "inits", initName(platform));
+  const before = known.get(folder);
+  if (before) return before;
   const facts = join(folder, "layer.json");
   if (!existsSync(facts)) {
     const wanted = [platform.os, platform.architecture, platform.variant].filter(Boolean).join("/");
-    const known = initPlatforms()
+    const built = initPlatforms()
       .map(({ os, architecture, variant }) => [os, architecture, variant].filter(Boolean).join("/"))
       .join(", ");
-    throw new InitCoreError("E_NO_INIT", `there is no init for ${wanted}; there is one for ${known}`);
+    throw new InitCoreError("E_NO_INIT", `there is no init for ${wanted}; there is one for ${built}`);
   }
   const { digest, diffId, size, tarSize, initSha256, version } = JSON.parse(readFileSync(facts, "utf8")) as LayerFacts;
   const path = join(folder, "initwrap");
-  return {
+  const init: Init = {
     platform: platformOf(initName(platform)),
     path,
     sha256: initSha256,
@@ -66,6 +71,8 @@ export function initFor(platform: InitPlatform): Init {
     bytes: () => readFileSync(path),
     layer: () => readFileSync(join(folder, "layer.tar.gz")),
   };
+  known.set(folder, init);
+  return init;
 }
 
 /** Every platform that has an init, in the order of their names. */

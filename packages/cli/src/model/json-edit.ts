@@ -51,7 +51,10 @@ export function decodeJson(bytes: Uint8Array, what: string): string {
   }
 }
 
-/** What was read last: an edit looks at one text several times, to see what is there and to change it. */
+/**
+ * What was read or edited last: an edit looks at one text several times, to see what is there and to change it, and most edits
+ * follow another. The nodes of the edited text come from those of the text before: a document is read once.
+ */
 let latest: { readonly text: string; readonly root: JsonNode } | undefined;
 
 /** Reads JSON with ranges. Throws IMAGE_INVALID with the place for anything that is not JSON, or has a key twice. */
@@ -187,8 +190,11 @@ export function rawAt(text: string, path: JsonPath): string | undefined {
 
 /** Replaces the value at `path`, which must exist. */
 export function replaceAt(text: string, path: JsonPath, raw: string): string {
-  const node = need(nodeAt(parseJson(text), path));
-  return splice(text, node.start, node.end, raw);
+  const root = parseJson(text);
+  const node = need(nodeAt(root, path));
+  const value = shifted(readJson(raw, "the new value"), node.start);
+  const edit = { start: node.start, end: node.end, by: raw.length - (node.end - node.start) };
+  return edited(splice(text, node.start, node.end, raw), root, edit, (one) => (one === node ? value : undefined));
 }
 
 /** Puts a member behind the last one of the object at `path`, which must have one, in that one's style. */
@@ -197,10 +203,20 @@ export function addMember(text: string, path: JsonPath, key: string, value: unkn
   const object = need(nodeAt(root, path));
   const last = object.kind === "object" ? object.members.at(-1) : undefined;
   if (object.kind !== "object" || !last) throw new TypeError("an object with members is needed");
+  if (object.members.some((member) => member.key === key)) throw new TypeError("there is a value at that path");
   const lead = leadingSpace(text, last.keyStart);
+  const name = JSON.stringify(key);
   const colon = text.slice(last.keyEnd, last.value.start);
-  const member = JSON.stringify(key) + colon + styled(value, lead, text, root);
-  return splice(text, last.value.end, last.value.end, `,${lead}${member}`);
+  const raw = styled(value, lead, text, root);
+  const insert = `,${lead}${name}${colon}${raw}`;
+  const start = last.value.end;
+  const keyStart = start + 1 + lead.length;
+  const keyEnd = keyStart + name.length;
+  const added = { key, keyStart, keyEnd, value: shifted(readJson(raw, "the new value"), keyEnd + colon.length) };
+  const edit = { start, end: start, by: insert.length };
+  return edited(splice(text, start, start, insert), root, edit, (one) =>
+    one === object ? { ...object, end: object.end + edit.by, members: [...object.members, added] } : undefined,
+  );
 }
 
 /** Puts an item behind the last one of the array at `path`, which must have one, in that one's style. */
@@ -208,9 +224,59 @@ export function addItem(text: string, path: JsonPath, value: unknown): string {
   const root = parseJson(text);
   const array = need(nodeAt(root, path));
   const last = array.kind === "array" ? array.items.at(-1) : undefined;
-  if (!last) throw new TypeError("an array with items is needed");
+  if (array.kind !== "array" || !last) throw new TypeError("an array with items is needed");
   const lead = leadingSpace(text, last.start);
-  return splice(text, last.end, last.end, `,${lead}${styled(value, lead, text, root)}`);
+  const raw = styled(value, lead, text, root);
+  const insert = `,${lead}${raw}`;
+  const start = last.end;
+  const added = shifted(readJson(raw, "the new value"), start + 1 + lead.length);
+  const edit = { start, end: start, by: insert.length };
+  return edited(splice(text, start, start, insert), root, edit, (one) =>
+    one === array ? { ...array, end: array.end + edit.by, items: [...array.items, added] } : undefined,
+  );
+}
+
+/** The range of the old text that was replaced, and how much longer the new text is. */
+interface Edit {
+  readonly start: number;
+  readonly end: number;
+  readonly by: number;
+}
+
+/** Remembers `text` as read: the nodes of the text before, `root`, with what `exchange` gives in the places of those it knows. */
+function edited(text: string, root: JsonNode, edit: Edit, exchange: (node: JsonNode) => JsonNode | undefined): string {
+  const moved = (node: JsonNode): JsonNode => {
+    const other = exchange(node);
+    if (other) return other;
+    if (node.end <= edit.start) return node;
+    if (node.start >= edit.end) return shifted(node, edit.by);
+    const end = node.end + edit.by;
+    if (node.kind === "array") return { ...node, end, items: node.items.map(moved) };
+    if (node.kind !== "object") return { ...node, end };
+    const members = node.members.map((member) => {
+      const offset = member.keyStart >= edit.end ? edit.by : 0;
+      const { key, keyStart, keyEnd, value } = member;
+      return { key, keyStart: keyStart + offset, keyEnd: keyEnd + offset, value: moved(value) };
+    });
+    return { ...node, end, members };
+  };
+  latest = { text, root: moved(root) };
+  return text;
+}
+
+/** The node and all below it, `by` further on in the text. */
+function shifted(node: JsonNode, by: number): JsonNode {
+  if (by === 0) return node;
+  const [start, end] = [node.start + by, node.end + by];
+  if (node.kind === "array") return { kind: "array", start, end, items: node.items.map((item) => shifted(item, by)) };
+  if (node.kind !== "object") return { kind: node.kind, start, end };
+  const members = node.members.map(({ key, keyStart, keyEnd, value }) => ({
+    key,
+    keyStart: keyStart + by,
+    keyEnd: keyEnd + by,
+    value: shifted(value, by),
+  }));
+  return { kind: "object", start, end, members };
 }
 
 /** Takes away the last member of the object or the last item of the array at `path`: the inverse of adding it. */

@@ -120,11 +120,21 @@ export class Transport {
   readonly #limits: TimeLimits;
   readonly #options: TransportOptions;
   readonly #routes = new Map<string, Promise<Route>>();
+  /** Of the exchanges that have not ended. One listener for all of them: a signal for each costs as much as its request. */
+  readonly #watches = new Set<Watch>();
 
   constructor(options: TransportOptions = {}) {
     this.#env = options.env ?? process.env;
     this.#limits = { ...DEFAULT_LIMITS, ...options.limits };
     this.#options = options;
+    const { signal } = options;
+    signal?.addEventListener(
+      "abort",
+      () => {
+        for (const watch of this.#watches) watch.end(signal.reason);
+      },
+      { once: true },
+    );
   }
 
   get limits(): TimeLimits {
@@ -200,7 +210,7 @@ export class Transport {
       throw new ExchangeError(`credentials would go to ${url.host} over plain HTTP`, { retryable: false });
     }
     const route = await this.#route(url);
-    const watch = new Watch(this.#limits, this.#options.signal);
+    this.#options.signal?.throwIfAborted();
     const length = body?.length;
     const options: RequestOptions = {
       ...route.place(url),
@@ -214,19 +224,22 @@ export class Transport {
         ...(length === undefined ? {} : { "content-length": String(length) }),
         ...(request.authorization === undefined ? {} : { authorization: request.authorization }),
       },
-      signal: watch.signal,
     };
+    const watch = new Watch(this.#limits);
+    this.#watches.add(watch);
     const started = monotonic();
     let status = 0;
     try {
       const response = await this.#send(route, options, body, watch);
       watch.stop();
       status = response.statusCode ?? 0;
+      response.once("close", () => this.#watches.delete(watch));
       return new Response(response, url, watch);
     } catch (error) {
       watch.stop();
+      this.#watches.delete(watch);
       if (watch.sourceFault) throw watch.sourceFault.error;
-      throw toExchangeError(watch.signal.aborted ? watch.signal.reason : error, url);
+      throw toExchangeError(watch.ended ? watch.ended.reason : error, url);
     } finally {
       this.#options.onExchange?.({ method, url: redactUrl(url), status, milliseconds: monotonic() - started });
     }
@@ -239,6 +252,7 @@ export class Transport {
     watch: Watch,
   ): Promise<IncomingMessage> {
     const message = route.request(options);
+    watch.onEnd = (reason) => void message.destroy(reason as Error);
     // After the answer nobody waits for the request any more, and an error without a listener would end the process.
     message.on("error", () => {});
     limitConnecting(message, this.#limits.connect);
@@ -324,10 +338,14 @@ function answerTo(message: ClientRequest): Promise<IncomingMessage> {
   });
   message.once("close", () => {
     // Every exchange ends so, and an error takes long to make.
-    if (!isAnswered) reject(new ExchangeError("the connection was closed", { retryable: true }));
+    if (!isAnswered) reject(closed());
   });
   promise.catch(() => {});
   return promise;
+}
+
+function closed(): ExchangeError {
+  return new ExchangeError("the connection was closed", { retryable: true });
 }
 
 /** Ends a request whose new connection is not there after `limit` milliseconds. A pooled connection is there at once. */
@@ -362,17 +380,22 @@ async function sendAll(
 /** Ends an exchange that stands still. Its clock is stopped while the caller, not the network, is what is waited for. */
 class Watch {
   readonly limits: TimeLimits;
-  readonly #controller = new AbortController();
   #timer: NodeJS.Timeout | undefined;
   /** What the request's own body threw, so that it is not taken for a network fault. */
   sourceFault: { readonly error: unknown } | undefined;
+  /** Why it was ended: by the clock, or by whoever runs us. */
+  ended: { readonly reason: unknown } | undefined;
+  /** Ends what is under way. */
+  onEnd: ((reason: unknown) => void) | undefined;
 
-  /** Aborted by the clock, or by whoever runs us. */
-  readonly signal: AbortSignal;
-
-  constructor(limits: TimeLimits, outer: AbortSignal | undefined) {
+  constructor(limits: TimeLimits) {
     this.limits = limits;
-    this.signal = outer ? AbortSignal.any([outer, this.#controller.signal]) : this.#controller.signal;
+  }
+
+  end(reason: unknown): void {
+    if (this.ended) return;
+    this.ended = { reason };
+    this.onEnd?.(reason);
   }
 
   awaitHeaders(): void {
@@ -414,9 +437,7 @@ class Watch {
 
   #fuse(milliseconds: number, message: string): void {
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => {
-      this.#controller.abort(new ExchangeError(message, { retryable: true }));
-    }, milliseconds);
+    this.#timer = setTimeout(() => this.end(new ExchangeError(message, { retryable: true })), milliseconds);
   }
 }
 
@@ -433,7 +454,7 @@ class Response implements ExchangeResponse {
     this.#watch = watch;
     // An answer that nobody reads must not end the process when its connection breaks.
     message.on("error", () => {});
-    watch.signal.addEventListener("abort", () => message.destroy(), { once: true });
+    watch.onEnd = () => void message.destroy();
   }
 
   header(name: string): string | undefined {
@@ -460,7 +481,7 @@ class Response implements ExchangeResponse {
         yield value;
       }
     } catch (error) {
-      throw toExchangeError(this.#watch.signal.aborted ? this.#watch.signal.reason : error, this.url);
+      throw this.#fault(error);
     } finally {
       this.#watch.stop();
       // Closes the connection unless the body was read to its end.
@@ -468,32 +489,67 @@ class Response implements ExchangeResponse {
     }
   }
 
-  /** The body of an answer that has to be complete soon. */
-  #small(): AsyncGenerator<Uint8Array, void, undefined> {
-    return this.#read(monotonic() + this.#watch.limits.small);
+  #fault(error: unknown): unknown {
+    return toExchangeError(this.#watch.ended ? this.#watch.ended.reason : error, this.url);
+  }
+
+  /**
+   * Hands out the body of an answer that has to be complete soon, until `take` returns false; closes the connection then, and on
+   * any failure. By events: an iterator of a stream takes longer to make than such an answer to read.
+   */
+  async #small(take: (chunk: Uint8Array) => boolean): Promise<void> {
+    const [message, watch] = [this.#message, this.#watch];
+    const end = monotonic() + watch.limits.small;
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const read = (chunk: Uint8Array): void => {
+      try {
+        if (take(chunk)) {
+          watch.awaitBytes(end);
+          return;
+        }
+        resolve();
+      } catch (error) {
+        reject(error);
+      }
+      message.off("data", read);
+      message.destroy();
+    };
+    try {
+      // It broke before anybody read it, and will say nothing more.
+      if (message.destroyed) throw message.errored ?? closed();
+      watch.awaitBytes(end);
+      message.once("end", resolve);
+      message.once("error", reject);
+      // After its end this is heard by nobody, and an error takes long to make.
+      message.once("close", () => message.readableEnded || reject(closed()));
+      message.on("data", read);
+      await promise;
+    } catch (error) {
+      throw this.#fault(error);
+    } finally {
+      watch.stop();
+    }
   }
 
   async bytes(limit: number): Promise<Uint8Array> {
     const chunks: Uint8Array[] = [];
     let size = 0;
-    for await (const chunk of this.#small()) {
+    await this.#small((chunk) => {
       size += chunk.length;
       if (size > limit) throw new ExchangeError(`the answer is longer than ${limit} bytes`, { retryable: false });
       chunks.push(chunk);
-    }
-    return Buffer.concat(chunks, size);
+      return true;
+    });
+    return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, size);
   }
 
   async discard(): Promise<void> {
-    try {
-      let size = 0;
-      for await (const chunk of this.#small()) {
-        size += chunk.length;
-        if (size > DRAIN) break;
-      }
-    } catch {
-      // Nobody wanted it.
-    }
+    let size = 0;
+    // Nobody wanted it: however it ends.
+    await this.#small((chunk) => {
+      size += chunk.length;
+      return size <= DRAIN;
+    }).catch(() => {});
   }
 }
 
