@@ -136,10 +136,20 @@ async function wrapOne(request: WrapImageRequest): Promise<WrapImageResult> {
   const copied = apply && PATH_SCHEMES.has(opened.locator.scheme) && !inPlace;
   let early: Sink | undefined;
   try {
-    if (copied && PATH_SCHEMES.has(sink.scheme)) early = await openSink(sink, source, request.names ?? [], context);
-    else if (await isChangeAhead(request, opened)) early = await openSink(sink, source, request.names ?? [], context);
-    early?.prepare?.();
-    const snapshot = await readSnapshot(root.descriptor, root.names, (descriptor) => readOrAbsent(source, descriptor));
+    if (copied && PATH_SCHEMES.has(sink.scheme)) {
+      early = await openSink(sink, source, request.names ?? [], context);
+      early.prepare?.();
+    }
+    const reading = readSnapshot(root.descriptor, root.names, (descriptor) => readOrAbsent(source, descriptor));
+    // What is asked for is on its way while this is found out; whether it comes is found out below.
+    reading.catch(() => {});
+    if (await isChangeAhead(request, opened)) {
+      early = await openSink(sink, source, request.names ?? [], context);
+      early.prepare?.();
+    }
+    const snapshot = await reading;
+    // Planning keeps Node busy: what was begun early is to be sent before.
+    if (early) await soon();
     const plan = planImage(snapshot, {
       action: request.action ?? "wrap",
       initFor: shippedInit,
