@@ -4,6 +4,7 @@ import {
   closeSync,
   constants,
   copyFileSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   openSync,
@@ -12,6 +13,9 @@ import {
   readSync,
   rmdirSync,
   rmSync,
+  statfsSync,
+  statSync,
+  symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
@@ -25,6 +29,10 @@ const source = join(folder, "source");
 const bytes = randomBytes(SIZE);
 writeFileSync(source, bytes);
 const digest = (data: Uint8Array) => createHash("sha256").update(data).digest("hex");
+
+function programFile(name: string): string {
+  return execFileSync("sh", ["-c", `command -v ${name}`], { encoding: "utf8" }).trim();
+}
 
 /** Where the file system shares blocks, nothing is copied and a few of these cases fall together. */
 async function copy(
@@ -77,6 +85,36 @@ describe("the beginning of a large file copied into a new one", () => {
     expect(digest(readFileSync(target))).toBe(digest(expected));
     rmSync(target);
     expect(readdirSync(folder)).toEqual(["source"]);
+  });
+
+  it.each([
+    ["fails", "exit 1"],
+    ["reserves more than it was asked for", 'exec "$REAL" --keep-size --length 128MiB /dev/stdin'],
+  ])("is the same bytes where fallocate %s, which is asked for new names on ext4 only", async (_, script) => {
+    const programs = mkdtempSync(join(tmpdir(), "initwrap-programs-"));
+    const calls = join(programs, "calls");
+    try {
+      for (const name of ["cat", "sh"]) symlinkSync(programFile(name), join(programs, name));
+      const real = programFile("fallocate");
+      const text = `#!/bin/sh\necho "$*" >>"${calls}"\nREAL=${real}\n${script}\n`;
+      writeFileSync(join(programs, "fallocate"), text, { mode: 0o755 });
+      process.env["PATH"] = programs;
+      const target = join(folder, "target");
+      const expected = digest(Buffer.concat([bytes.subarray(0, SIZE - 1000), Buffer.from("tail")]));
+      await copy(target, SIZE - 1000);
+      expect(digest(readFileSync(target))).toBe(expected);
+      // It is there now, and is replaced.
+      await copy(target, SIZE - 1000);
+      expect(digest(readFileSync(target))).toBe(expected);
+      const isAsked = statfsSync(folder).type === 0xef53 && !sharesBlocks();
+      const asked = `--keep-size --length ${SIZE - 1000} /dev/stdin\n`;
+      expect(existsSync(calls) ? readFileSync(calls, "utf8") : "").toBe(isAsked ? asked : "");
+      // What was reserved and not needed is given back.
+      expect(statSync(target).blocks * 512).toBeLessThan(SIZE + (1 << 20));
+      rmSync(target);
+    } finally {
+      rmSync(programs, { recursive: true });
+    }
   });
 
   it("is all of the source, where a source that stands open has been read from before", async () => {

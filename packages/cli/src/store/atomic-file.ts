@@ -162,7 +162,7 @@ export class NewFile {
       if (this.#share(source.file)) {
         if (fstatSync(this.#fd).size < end) throw shorter();
         this.#position = end;
-      } else if (end >= COPIED_BY_CHILD && (await copyByChild(source.fd, this.#fd, end, this.#signal))) {
+      } else if (end >= COPIED_BY_CHILD && (await this.#copyByChild(source.fd, end))) {
         this.#position = end;
         this.written += end;
       } else await this.#copy(source.fd, this.#fd, end);
@@ -233,6 +233,12 @@ export class NewFile {
       if (code === "ENOSPC" || syscall !== "copyfile") throw cause;
       return false;
     }
+  }
+
+  #copyByChild(source: number, end: number): Promise<boolean> {
+    // Only a file that is there has a mode to keep.
+    const newIn = this.#mode === undefined ? dirname(this.#temporary) : undefined;
+    return copyByChild(source, this.#fd!, { least: end, newIn, signal: this.#signal });
   }
 
   /** One buffer for the whole copy: twice as fast as streams, which allocate for every chunk. */
