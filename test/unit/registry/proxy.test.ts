@@ -19,6 +19,18 @@ describe("a proxy", () => {
     ["https://11.1.2.3/", "10.0.0.0/8", "http://proxy.example:3128/"],
     ["https://[fd00::1]/", "fd00::/8", undefined],
     ["https://10.1.2.3/", "10.1.2.3", undefined],
+    ["https://10.1.2.3/", "10.1.2.3:443", undefined],
+    ["https://10.1.2.3/", "10.1.2.3:80", "http://proxy.example:3128/"],
+    ["https://registry.example/", "registry.example:443", undefined],
+    ["http://registry.example/", "registry.example:80", undefined],
+    ["https://registry.example/", " REGISTRY.Example ", undefined],
+    ["https://example/", ".example", "http://proxy.example:3128/"],
+    ["https://example/", "*.example", "http://proxy.example:3128/"],
+    ["https://[fd00::1]/", "fd00:0:0:0:0:0:0:1", undefined],
+    ["https://[fd00::1]/", "[FD00::1]", undefined],
+    ["https://[fd00::1]:5000/", "[fd00:0::1]:5000", undefined],
+    ["https://[fd00::1]:5001/", "[fd00::1]:5000", "http://proxy.example:3128/"],
+    ["https://[fd00::1]/", "10.0.0.0/8", "http://proxy.example:3128/"],
     ["https://110.1.2.3/", "10.1.2.3", "http://proxy.example:3128/"],
     ["https://10.1.2.3/", "10.0.0.0/99", "http://proxy.example:3128/"],
     ["http://127.0.0.1:5000/", "", undefined],
@@ -30,6 +42,10 @@ describe("a proxy", () => {
   it("is read from lower-case variables too, and from none", () => {
     expect(proxyFor(new URL("https://a.example"), { https_proxy: "http://p:1" })?.host).toBe("p:1");
     expect(proxyFor(new URL("https://a.example"), {})).toBeUndefined();
+  });
+
+  it.each(["socks5://p:1080", "ftp://p", "http://user:100%@p:1", "http://", "http://p:99999"])("is not %s", (value) => {
+    expect(() => proxyFor(new URL("https://a.example"), { HTTPS_PROXY: value })).toThrow(TypeError);
   });
 });
 

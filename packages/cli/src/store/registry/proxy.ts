@@ -16,13 +16,22 @@ export function isLoopback(hostname: string): boolean {
   );
 }
 
-/** The proxy for `url`, or undefined for a direct connection. Throws a TypeError when the variable holds no URL. */
+/** The proxy for `url`, or undefined for a direct connection. Throws a TypeError when the variable holds no URL of one. */
 export function proxyFor(url: URL, env: Environment): URL | undefined {
   if (isLoopback(url.hostname)) return undefined;
   const value =
     url.protocol === "https:" ? env["HTTPS_PROXY"] || env["https_proxy"] : env["HTTP_PROXY"] || env["http_proxy"];
   if (!value || isExempt(url, env["NO_PROXY"] || env["no_proxy"] || "")) return undefined;
-  return new URL(/^[a-z][a-z0-9+.-]*:\/\//i.test(value) ? value : `http://${value}`);
+  const proxy = new URL(/^[a-z][a-z0-9+.-]*:\/\//i.test(value) ? value : `http://${value}`);
+  if (proxy.protocol !== "http:" && proxy.protocol !== "https:") {
+    throw new TypeError(`a proxy by ${proxy.protocol.slice(0, -1)} is not supported`);
+  }
+  try {
+    decodeURIComponent(proxy.username + proxy.password);
+  } catch {
+    throw new TypeError("the proxy's user or password has a % that is none");
+  }
+  return proxy;
 }
 
 /** True when `list` (hosts, `.suffixes`, `*.suffixes`, IPs, CIDR blocks, each with an optional port, or `*`) names `url`. */
@@ -38,12 +47,17 @@ function isExempt(url: URL, list: string): boolean {
       const block = /^([0-9a-f.:]+)\/(\d{1,3})$/.exec(entry);
       if (block) return inBlock(host, block[1]!, Number(block[2]));
       const split = /^(\[[^\]]+\]|[^:]+)(?::(\d+))?$/.exec(entry);
-      const name = (split?.[1] ?? entry).replace(/^\[|\]$/g, "");
+      const name = canonical((split?.[1] ?? entry).replace(/^\[|\]$/g, ""));
       if (split?.[2] !== undefined && split[2] !== port) return false;
       if (name.startsWith("*.")) return host.endsWith(name.slice(1));
       if (name.startsWith(".")) return host.endsWith(name);
       return host === name || (isIP(name) === 0 && host.endsWith(`.${name}`));
     });
+}
+
+/** An IPv6 address in the spelling that URLs have. */
+function canonical(name: string): string {
+  return isIP(name) === 6 ? new URL(`http://[${name}]`).hostname.slice(1, -1) : name;
 }
 
 function inBlock(host: string, network: string, prefix: number): boolean {

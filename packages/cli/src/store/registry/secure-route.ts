@@ -8,7 +8,7 @@ import type { Duplex } from "node:stream";
 import * as tls from "node:tls";
 import { ExchangeError, printable } from "./failures.ts";
 import type { Environment } from "./proxy.ts";
-import { directPlace, type Route } from "./transport.ts";
+import { directPlace, hostNames, type Route } from "./transport.ts";
 import { certificateRoots, readHostTrust, secureContext } from "./trust.ts";
 
 /** What a TLS connection to an origin depends on. */
@@ -28,7 +28,7 @@ export async function secureRoute(
   pool: AgentOptions,
   options: SecureOptions,
 ): Promise<Route> {
-  const trust = await readHostTrust(url.host, options.certificateRoots ?? certificateRoots(options.env));
+  const trust = await readHostTrust(hostNames(url), options.certificateRoots ?? certificateRoots(options.env));
   const secure = {
     ...pool,
     secureContext: await secureContext(trust, options.env),

@@ -141,23 +141,25 @@ export class Transport {
     return this.#limits;
   }
 
-  /** True when `host` (`name[:port]`) may be reached without TLS: loopback, or asked for. */
-  allowsPlain(host: string): boolean {
-    return isLoopback(host.replace(/:\d+$/, "")) || this.#options.insecure?.(host) === true;
+  /** True when a place (`name[:port]`, or a URL there) may be reached without TLS: loopback, or asked for. */
+  allowsPlain(place: string | URL): boolean {
+    const host = typeof place === "string" ? place : place.host;
+    return isLoopback(host.replace(/:\d+$/, "")) || this.trustsBlindly(place);
   }
 
-  /** True when a certificate of `host` is accepted unseen, because the user asked for it. */
-  trustsBlindly(host: string): boolean {
-    return this.#options.insecure?.(host) === true;
+  /** True when a certificate of the place is accepted unseen, because the user asked for it. */
+  trustsBlindly(place: string | URL): boolean {
+    const names = typeof place === "string" ? [place] : hostNames(place);
+    return names.some((name) => this.#options.insecure?.(name) === true);
   }
 
   /** One exchange, redirects followed. Throws ExchangeError; what a body's iteration throws comes through as it is. */
   async exchange(request: ExchangeRequest): Promise<ExchangeResponse> {
     const origin = request.url.origin;
-    let { url, method } = request;
-    let body = request.body;
+    let { url, method, authorization, body } = request;
     for (let hops = 0; ; hops++) {
-      const authorization = url.origin === origin ? request.authorization : undefined;
+      // For good: whoever we were sent to says where we go next, which is not for our credentials to follow.
+      if (url.origin !== origin) authorization = undefined;
       const response = await this.#once({ ...request, method, url, authorization }, body);
       const location = response.header("location");
       if (![301, 302, 303, 307, 308].includes(response.status) || location === undefined) return response;
@@ -201,12 +203,14 @@ export class Transport {
       throw refusedRedirect(from, `it redirects from HTTPS to plain HTTP at ${next.host}`);
     }
     if (next.username || next.password) throw refusedRedirect(from, "it redirects to a URL with a user in it");
+    // A fragment is never sent.
+    next.hash = "";
     return next;
   }
 
   async #once(request: ExchangeRequest, body: RequestBody | undefined): Promise<ExchangeResponse> {
     const { url, method } = request;
-    if (url.protocol === "http:" && request.authorization !== undefined && !this.allowsPlain(url.host)) {
+    if (url.protocol === "http:" && request.authorization !== undefined && !this.allowsPlain(url)) {
       throw new ExchangeError(`credentials would go to ${url.host} over plain HTTP`, { retryable: false });
     }
     const route = await this.#route(url);
@@ -261,7 +265,10 @@ export class Transport {
       // A body in memory is sent in one go; the time for it is counted into the wait for headers.
       watch.awaitHeaders();
       message.end(body);
-      return await answered;
+      return await answered.catch((error: unknown) => {
+        if (!isUnread(message, error)) throw error;
+        return this.#send(route, options, body, watch);
+      });
     }
     // Whoever answers early (a refusal) has read enough; the rest is not sent.
     const early = new AbortController();
@@ -296,10 +303,12 @@ export class Transport {
     let proxy: URL | undefined;
     try {
       proxy = proxyFor(url, this.#env);
-    } catch {
-      throw new ExchangeError("the proxy variable in the environment holds no URL", {
+    } catch (error) {
+      // Node's own words about a URL quote it, and it may hold a password.
+      const why = (error as NodeJS.ErrnoException).code === undefined ? `: ${(error as Error).message}` : "";
+      throw new ExchangeError(`the proxy variable in the environment holds no URL of a proxy${why}`, {
         retryable: false,
-        hint: "Correct HTTPS_PROXY or HTTP_PROXY.",
+        hint: "Correct HTTPS_PROXY or HTTP_PROXY: http://USER:PASSWORD@HOST:PORT, with % signs of them as %25.",
       });
     }
     const pool = { keepAlive: true, maxSockets: this.#options.connections ?? 8 };
@@ -309,10 +318,15 @@ export class Transport {
     return secureRoute(url, proxy, pool, {
       env: this.#env,
       connectLimit: this.#limits.connect,
-      blindly: this.trustsBlindly(url.host),
+      blindly: this.trustsBlindly(url),
       ...(this.#options.certificateRoots ? { certificateRoots: this.#options.certificateRoots } : {}),
     });
   }
+}
+
+/** What a user may have written for a URL's host: a URL leaves out the port that its scheme has anyway. */
+export function hostNames(url: URL): readonly string[] {
+  return url.port ? [url.host] : [url.host, `${url.host}:${url.protocol === "https:" ? 443 : 80}`];
 }
 
 /** A request's place when it goes to the origin itself. */
@@ -346,6 +360,16 @@ function answerTo(message: ClientRequest): Promise<IncomingMessage> {
 
 function closed(): ExchangeError {
   return new ExchangeError("the connection was closed", { retryable: true });
+}
+
+/**
+ * True for a read that hit a connection at the moment at which its server closed it for want of use: it is made again, as
+ * RFC 9112 (section 9.3.1) has it. Each time there is one resting connection less.
+ */
+function isUnread(message: ClientRequest, error: unknown): boolean {
+  if (!message.reusedSocket || (message.method !== "GET" && message.method !== "HEAD")) return false;
+  const { code } = error as NodeJS.ErrnoException;
+  return code === "ECONNRESET" || code === "EPIPE";
 }
 
 /** Ends a request whose new connection is not there after `limit` milliseconds. A pooled connection is there at once. */

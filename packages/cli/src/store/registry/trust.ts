@@ -12,6 +12,7 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 import * as tls from "node:tls";
 import { InitwrapError } from "../../model/errors.ts";
+import { printable } from "./failures.ts";
 import type { Environment } from "./proxy.ts";
 
 /** PEM texts. `certificate` and `key` are present together or not at all. */
@@ -35,16 +36,15 @@ export function certificateRoots(env: Environment): readonly string[] {
 }
 
 /**
- * What certs.d says about `host` (`name` or `name:port`): every folder's CAs, the first client certificate.
- * Throws INPUT_UNREADABLE for a certificate without its key.
+ * What certs.d says about a host under any of its names (`name` or `name:port`): every folder's CAs, the first client
+ * certificate. Throws INPUT_UNREADABLE for what is no certificate, and for one without its key.
  */
-export async function readHostTrust(host: string, roots: readonly string[]): Promise<HostTrust> {
+export async function readHostTrust(hosts: readonly string[], roots: readonly string[]): Promise<HostTrust> {
   const authorities: string[] = [];
   let pair: { certificate: string; key: string } | undefined;
-  // The host comes from a reference, whose grammar has no slash; `..` would still be a way up.
-  if (!/^[\w.:[\]-]+$/.test(host) || host.includes("..")) return { authorities };
-  for (const root of roots) {
-    const folder = join(root, host);
+  // A host comes from a reference, whose grammar has no slash; `..` would still be a way up.
+  const known = hosts.filter((host) => /^[\w.:[\]-]+$/.test(host) && !host.includes(".."));
+  for (const folder of roots.flatMap((root) => known.map((host) => join(root, host)))) {
     const names = (await readdir(folder).catch(() => [])).sort();
     for (const name of names) {
       if (name.endsWith(".crt")) authorities.push(await readText(join(folder, name)));
@@ -57,6 +57,19 @@ export async function readHostTrust(host: string, roots: readonly string[]): Pro
           });
         }
         pair = { certificate: await readText(join(folder, name)), key: await readText(join(folder, key)) };
+        try {
+          tls.createSecureContext({ cert: pair.certificate, key: pair.key });
+        } catch (cause) {
+          const why = printable(cause instanceof Error ? cause.message : "", 80);
+          throw new InitwrapError(
+            "INPUT_UNREADABLE",
+            `${join(folder, name)} and ${key} are no client certificate: ${why}`,
+            {
+              where: folder,
+              hint: "They have to be a certificate in PEM and its own key, without a passphrase.",
+            },
+          );
+        }
       }
     }
   }
