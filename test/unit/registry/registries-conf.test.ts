@@ -72,6 +72,16 @@ describe("registries.conf", () => {
       "mirror.example/hub/library/app",
     );
     expect(rewriteName("a.corp.example/x/y", rules[2]!, "m.example/z")).toBe("m.example/z/x/y");
+    // A port that the prefix does not name stays.
+    expect(rewriteName("a.corp.example:5000/x", rules[2]!, "m.example")).toBe("m.example:5000/x");
+  });
+
+  it("takes slashes from the end of a place, and refuses a URL in its stead", () => {
+    const [rule] = parseRegistryRules('[[registry]]\nprefix = "r.example/team/"\nlocation = "m.example/"', "f");
+    expect(rule).toMatchObject({ prefix: "r.example/team", location: "m.example" });
+    for (const table of ["[[registry]]", '[[registry]]\nlocation = "x"\n[[registry.mirror]]']) {
+      expect(() => parseRegistryRules(`${table}\nlocation = "https://m.example"`, "f")).toThrow(/has a scheme/);
+    }
   });
 
   it.each([
@@ -113,6 +123,13 @@ describe("where an image is asked for", () => {
     ]);
     expect((await hosts.push(parseReference("app:1")!)).host).toBe("registry-1.docker.io");
     expect([hosts.insecure("mirror.example"), hosts.insecure("registry-1.docker.io")]).toEqual([true, false]);
+  });
+
+  it("is nowhere when a rule makes no name of it", async () => {
+    const path = join(folder, "odd.conf");
+    await writeFile(path, '[[registry]]\nprefix = "*.example"\nlocation = "m.test:1"\n');
+    const hosts = hostSettings({ CONTAINERS_REGISTRIES_CONF: path, HOME: folder });
+    await expect(hosts.pull(parseReference("a.example:5000/x")!)).rejects.toMatchObject({ code: "INPUT_UNREADABLE" });
   });
 
   it("is nowhere when the name is blocked", async () => {

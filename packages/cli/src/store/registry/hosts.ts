@@ -2,7 +2,7 @@
  * From a reference to the places that are really asked: Docker Hub's host, mirrors, locations, and who may go without TLS.
  */
 import { InitwrapError } from "../../model/errors.ts";
-import { formatReference, type Reference } from "../../model/reference.ts";
+import { formatReference, parseReference, type Reference } from "../../model/reference.ts";
 import type { Environment } from "./proxy.ts";
 import { type RegistryRule, readRegistryRules, rewriteName, ruleFor } from "./registries-conf.ts";
 
@@ -43,6 +43,12 @@ export function hostSettings(env: Environment, insecure: readonly string[] = [])
     return rule;
   };
   const located = (name: string, isInsecure: boolean): Endpoint => {
+    if (!parseReference(name)) {
+      throw new InitwrapError("INPUT_UNREADABLE", `registries.conf makes ${name} of it, which is no image name`, {
+        where: name,
+        hint: "Correct prefix and location there: HOST[:PORT][/PATH].",
+      });
+    }
     const slash = name.indexOf("/");
     const registry = name.slice(0, slash).toLowerCase();
     const host = registry === "docker.io" ? HUB_ENDPOINT : registry;

@@ -91,7 +91,8 @@ export function ruleFor(name: string, rules: readonly RegistryRule[]): RegistryR
 
 /** `name` with the part that matches the rule's prefix replaced by `location`. */
 export function rewriteName(name: string, rule: RegistryRule, location: string): string {
-  const matched = rule.prefix.startsWith("*.") ? (name.split("/")[0] ?? name).length : rule.prefix.length;
+  // As podman has it: a prefix without a port leaves the name's port where it is.
+  const matched = rule.prefix.startsWith("*.") ? /^[^/:@]*/.exec(name)![0].length : rule.prefix.length;
   return location + name.slice(matched);
 }
 
@@ -117,8 +118,8 @@ export function parseRegistryRules(text: string, path: string): readonly Registr
     }
   }
   return registries.map(({ fields, mirrors }) => {
-    const location = textOf(fields, "location");
-    const prefix = textOf(fields, "prefix") ?? location;
+    const location = placeOf(fields, "location", path);
+    const prefix = placeOf(fields, "prefix", path) ?? location;
     if (prefix === undefined) throw unreadable(path, 0, "a [[registry]] with neither prefix nor location");
     const digestOnly = fields.get("mirror-by-digest-only") === true;
     return {
@@ -127,7 +128,7 @@ export function parseRegistryRules(text: string, path: string): readonly Registr
       insecure: fields.get("insecure") === true,
       blocked: fields.get("blocked") === true,
       mirrors: mirrors.map((mirror) => {
-        const target = textOf(mirror, "location");
+        const target = placeOf(mirror, "location", path);
         if (target === undefined) throw unreadable(path, 0, "a [[registry.mirror]] without a location");
         const pull = textOf(mirror, "pull-from-mirror");
         return {
@@ -138,6 +139,13 @@ export function parseRegistryRules(text: string, path: string): readonly Registr
       }),
     };
   });
+}
+
+/** `host[:port][/path]`, without slashes at its end. Throws INPUT_UNREADABLE for a URL, as podman does. */
+function placeOf(table: Table, key: string, path: string): string | undefined {
+  const text = textOf(table, key)?.replace(/\/+$/, "");
+  if (text?.includes("://")) throw unreadable(path, 0, `the ${key} ${text} has a scheme; it is HOST[:PORT][/PATH]`);
+  return text;
 }
 
 function textOf(table: Table, key: string): string | undefined {
