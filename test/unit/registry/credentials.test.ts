@@ -135,6 +135,21 @@ describe("a credential helper", () => {
     expect(await find("docker.io", "a", env)).toEqual({ kind: "identity", token: "https://index.docker.io/v1/" });
   });
 
+  it("of Docker Hub may be named for any of its names, and an empty one means that the file counts", async () => {
+    const env = await helper("hub", 'read s; echo "{\\"Username\\":\\"$s\\",\\"Secret\\":\\"p\\"}"');
+    for (const key of ["https://index.docker.io/v1/", "docker.io", "index.docker.io"]) {
+      await file(".docker/config.json", { credHelpers: { [key]: "hub" } });
+      expect(await find("docker.io", "library/app", env)).toEqual(login(key));
+    }
+    await file(".docker/config.json", {
+      credHelpers: { "r.example": "" },
+      credsStore: "hub",
+      auths: { "r.example": auth("file") },
+    });
+    expect(await find("r.example", "a", env)).toEqual(login("file"));
+    expect(await find("other.example", "a", env)).toEqual(login("other.example"));
+  });
+
   it.each([
     ["fails", "echo no bus >&2; echo cannot open keychain; exit 1", /cannot open keychain/],
     ["answers nonsense", "echo secret-nonsense", /not JSON/],

@@ -19,6 +19,9 @@ import { Transient } from "./retry.ts";
 /** A list beyond this is cut: it is for people to see that there is something. */
 const MAX_ATTACHMENTS = 100;
 
+/** Pages of a list that are read at most. */
+const MAX_PAGES = 10;
+
 /** From this image of a repository on its tags are listed. */
 const ASKED_BEFORE_LIST = 3;
 
@@ -53,12 +56,31 @@ async function referrers(
   const { host } = client.endpoint;
   const { withoutReferrers } = client.session;
   if (!withoutReferrers.has(host)) {
-    const listed = await index(client, `referrers/${digest}`, [200, 400, 404, 405, 501]);
+    const listed = await allPages(client, `referrers/${digest}`);
     if (listed) return listed;
     // A registry that has the API answers with an empty list.
     withoutReferrers.add(host);
   }
-  return (tag && (await index(client, `manifests/${tag}`, [200, 404]))) || [];
+  return (tag && (await index(client, `manifests/${tag}`, [200, 404])).entries) || [];
+}
+
+/** The entries of all pages, as far as they bring something; undefined where there is no API. */
+async function allPages(client: RegistryClient, first: string): Promise<readonly Attachment[] | undefined> {
+  const start = await client.url(first);
+  let page = await index(client, first, [200, 400, 404, 405, 501]);
+  if (!page.entries) return undefined;
+  const found = new Map<string, Attachment>();
+  for (let number = 1; page.entries; number++) {
+    const before = found.size;
+    for (const entry of page.entries) found.set(`${entry.digest} ${entry.kind}`, entry);
+    const next = page.next === undefined ? undefined : new URL(page.next, start);
+    // Only below the registry: what is elsewhere is not ours to ask.
+    const goesOn = next?.origin === start.origin && number < MAX_PAGES && found.size < MAX_ATTACHMENTS;
+    // An empty page may stand before others, a full one that was there already leads in a circle.
+    if (!goesOn || (page.entries.length > 0 && found.size === before)) break;
+    page = await index(client, next, [200]);
+  }
+  return [...found.values()];
 }
 
 /**
@@ -86,18 +108,23 @@ async function listTags(client: RegistryClient): Promise<ReadonlySet<string> | u
   });
 }
 
-/** The entries of an index; undefined when there is none. */
-function index(
-  client: RegistryClient,
-  target: string,
-  accept: readonly number[],
-): Promise<readonly Attachment[] | undefined> {
+/** One index of a list. */
+interface Page {
+  /** Undefined when there is none. */
+  readonly entries?: readonly Attachment[] | undefined;
+  /** Where the next page is, as the registry says it. */
+  readonly next?: string | undefined;
+}
+
+function index(client: RegistryClient, target: string | URL, accept: readonly number[]): Promise<Page> {
   return client.once(
     { method: "GET", target, headers: { accept: OCI_INDEX }, actions: ["pull"], accept },
     async (response) => {
       const bytes = await response.bytes(MAX_MANIFEST);
-      if (response.status !== 200) return undefined;
-      return entriesOf(bytes);
+      if (response.status !== 200) return {};
+      // RFC 8288; distribution-spec, "Listing Referrers".
+      const next = /<([^>]*)>\s*;[^<]*\brel="?next\b/i.exec(response.headerValues("link").join(", "))?.[1];
+      return { entries: entriesOf(bytes), next };
     },
   );
 }

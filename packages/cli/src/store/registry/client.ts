@@ -295,11 +295,18 @@ export class RegistryClient {
     const hash = createHash("sha256");
     let offset = 0;
     let wasted = 0;
+    let givesParts = true;
     for (;;) {
       const before = offset;
       try {
-        const response = await this.call(this.#blobCall(descriptor, offset), async (got) => got);
+        const call = this.#blobCall(descriptor, givesParts ? offset : 0);
+        const response = await this.call(call, async (got) => got);
         if (response.status === 404) throw await this.#missing(response, descriptor);
+        if (response.status === 416) {
+          await this.#refusedPart(response, descriptor);
+          givesParts = false;
+          continue;
+        }
         let skip = await this.#startOf(response, offset, descriptor);
         const pace = new Pace();
         for await (const chunk of response.body()) {
@@ -338,9 +345,17 @@ export class RegistryClient {
       method: "GET",
       target: `blobs/${descriptor.digest}`,
       actions: ["pull"],
-      accept: [200, 206, 404],
-      ...(offset > 0 ? { headers: { range: `bytes=${offset}-` } } : {}),
+      ...(offset > 0
+        ? { accept: [200, 206, 404, 416], headers: { range: `bytes=${offset}-` } }
+        : { accept: [200, 206, 404] }),
     };
+  }
+
+  /** A server may give no parts, and is then asked for the whole; one that says how much it holds has to hold all. */
+  async #refusedPart(response: ExchangeResponse, descriptor: Descriptor): Promise<void> {
+    await response.discard();
+    const size = /^bytes \*\/(\d+)$/.exec(response.header("content-range") ?? "")?.[1];
+    if (size !== undefined && Number(size) !== descriptor.size) throw this.#otherSize(descriptor);
   }
 
   /** How many bytes of the body were had before. Checks that the response is the part that was asked for. */
@@ -353,7 +368,11 @@ export class RegistryClient {
       return offset;
     }
     await response.discard();
-    throw this.#corrupt(`${descriptor.digest} is offered with another size than ${descriptor.size} bytes`);
+    throw this.#otherSize(descriptor);
+  }
+
+  #otherSize({ digest, size }: Descriptor): InitwrapError {
+    return this.#corrupt(`${digest} is offered with another size than ${size} bytes`);
   }
 
   async #missing(response: ExchangeResponse, descriptor: Descriptor): Promise<InitwrapError> {

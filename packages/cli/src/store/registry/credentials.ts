@@ -86,12 +86,17 @@ async function findIn(
   repository: string,
   ask: (name: string, server: string) => ReturnType<typeof askCredentialHelper>,
 ): Promise<Credentials | undefined> {
-  for (const key of [...namespaces(registry, repository), ...(isHub(registry) ? [HUB_KEY] : [])]) {
+  let usesStore = true;
+  for (const key of [...namespaces(registry, repository), ...(isHub(registry) ? [HUB_KEY, "index.docker.io"] : [])]) {
     const helper = Object.hasOwn(file.credHelpers, key) ? file.credHelpers[key] : undefined;
+    if (typeof helper !== "string") continue;
     // A helper named for a host is the only one asked for it, as in docker: its "not found" means anonymous here.
-    if (typeof helper === "string" && helper !== "") return fromHelper(await ask(helper, key));
+    if (helper !== "") return fromHelper(await ask(helper, key));
+    // No helper for this host: what is in the file counts.
+    usesStore = false;
+    break;
   }
-  if (file.credsStore) {
+  if (file.credsStore && usesStore) {
     const found = fromHelper(await ask(file.credsStore, isHub(registry) ? HUB_KEY : registry));
     if (found) return found;
   }

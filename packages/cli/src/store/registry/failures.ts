@@ -4,7 +4,7 @@
  * Everything a registry sends is a stranger's text: control characters are taken out, lengths are bounded, and queries of
  * URLs, which hold upload states and signatures, are never shown.
  */
-import { InitwrapError } from "../../model/errors.ts";
+import { type ErrorCode, type ErrorDetails, InitwrapError } from "../../model/errors.ts";
 
 /** The part of an error body that is used. Source: distribution-spec, "Error Codes". */
 export interface RegistryComplaint {
@@ -56,6 +56,24 @@ export function parseComplaints(body: Uint8Array): readonly RegistryComplaint[] 
   }));
 }
 
+/** An answer that is no success. */
+export class ResponseFailure extends InitwrapError {
+  readonly status: number;
+  readonly complaints: readonly RegistryComplaint[];
+
+  constructor(
+    code: ErrorCode,
+    message: string,
+    details: ErrorDetails,
+    status: number,
+    complaints: readonly RegistryComplaint[],
+  ) {
+    super(code, message, details);
+    this.status = status;
+    this.complaints = complaints;
+  }
+}
+
 /** What was asked, for the message of a failure. */
 export interface Asked {
   readonly method: string;
@@ -68,17 +86,18 @@ export interface Asked {
  * The error for a response that is no success. 401 and 403 become AUTH_REQUIRED, 404 IMAGE_NOT_FOUND, all else
  * REGISTRY_FAILED. The registry's own code and words are in the message; `cause` holds nothing that could be secret.
  */
-export function responseError(asked: Asked, status: number, complaints: readonly RegistryComplaint[]): InitwrapError {
+export function responseError(asked: Asked, status: number, complaints: readonly RegistryComplaint[]): ResponseFailure {
   const said = complaints.map(({ code, message }) => [code, message].filter(Boolean).join(": ")).join("; ");
   const message = `${asked.url.host} answered ${status} to ${asked.method} ${redactUrl(asked.url)}${said ? `: ${said}` : ""}`;
-  const details = { where: asked.where };
+  const failure = (code: ErrorCode, hint?: string): ResponseFailure =>
+    new ResponseFailure(code, message, { where: asked.where, ...(hint ? { hint } : {}) }, status, complaints);
   if (status === 401 || status === 403) {
-    return new InitwrapError("AUTH_REQUIRED", message, {
-      ...details,
-      hint: `Log in with \`docker login\` or \`podman login\`, and check that the account may use this repository; a repository that does not exist is often answered the same way.`,
-    });
+    return failure(
+      "AUTH_REQUIRED",
+      `Log in with \`docker login\` or \`podman login\`, and check that the account may use this repository; a repository that does not exist is often answered the same way.`,
+    );
   }
-  if (status === 404) return new InitwrapError("IMAGE_NOT_FOUND", message, details);
+  if (status === 404) return failure("IMAGE_NOT_FOUND");
   const isIncomplete = complaints.some(({ code }) => code === "MANIFEST_BLOB_UNKNOWN" || code === "BLOB_UNKNOWN");
   const hint = isIncomplete
     ? "The registry takes no manifest that names what it does not hold: the image is not complete in its source."
@@ -89,7 +108,7 @@ export function responseError(asked: Asked, status: number, complaints: readonly
         : status === 413
           ? "The registry, or a proxy in front of it, takes no upload of this size."
           : undefined;
-  return new InitwrapError("REGISTRY_FAILED", message, { ...details, ...(hint ? { hint } : {}) });
+  return failure("REGISTRY_FAILED", hint);
 }
 
 /** The error for an exchange that brought no response. */

@@ -7,6 +7,7 @@ import { type CredentialSource, credentialChain } from "./credentials.ts";
 import { ExchangeError } from "./failures.ts";
 import { type Endpoint, type HostSettings, hostSettings } from "./hosts.ts";
 import type { Environment } from "./proxy.ts";
+import { RefreshTokens } from "./refresh-tokens.ts";
 import { DEFAULT_RETRY, type RetryPolicy } from "./retry.ts";
 import { Authorizer } from "./token.ts";
 import { type ExchangeResponse, type TimeLimits, Transport, type TransportOptions } from "./transport.ts";
@@ -48,6 +49,7 @@ export class RegistrySession {
   readonly pieceSize: number;
   readonly #credentials: CredentialSource;
   readonly #authorizers = new Map<string, Authorizer>();
+  readonly #refreshTokens = new RefreshTokens();
   readonly #origins = new Map<string, Promise<string>>();
   /** Hosts that have no referrers API. */
   readonly withoutReferrers = new Set<string>();
@@ -85,6 +87,7 @@ export class RegistrySession {
       retry: this.retry,
       signal: this.signal,
       credentials: () => this.#credentials.find(endpoint.registry, endpoint.repository),
+      refreshTokens: this.#refreshTokens,
     });
     this.#authorizers.set(key, authorizer);
     return authorizer;

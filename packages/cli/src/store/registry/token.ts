@@ -11,6 +11,7 @@ import { InitwrapError } from "../../model/errors.ts";
 import type { Challenge } from "./challenge.ts";
 import type { Credentials } from "./credentials.ts";
 import { ExchangeError, exchangeFailure, parseComplaints, printable, redactUrl, responseError } from "./failures.ts";
+import type { RefreshTokens } from "./refresh-tokens.ts";
 import { isTransientStatus, parseRetryAfter, type RetryPolicy, Transient, withRetries } from "./retry.ts";
 import type { ExchangeRequest, Transport } from "./transport.ts";
 
@@ -29,6 +30,8 @@ type Scheme =
 interface Token {
   readonly value: string;
   readonly expires: number;
+  /** What takes the place of the refresh token that was exchanged for it. */
+  readonly refresh?: string;
 }
 
 /** A token as it is being asked for, and as it came. */
@@ -46,6 +49,7 @@ export interface AuthorizerOptions {
   readonly retry: RetryPolicy;
   readonly signal?: AbortSignal | undefined;
   readonly credentials: () => Promise<Credentials | undefined>;
+  readonly refreshTokens: RefreshTokens;
 }
 
 /** Remembers how a registry wants to be asked, and the tokens it gave. Scopes as in `repository:NAME:pull,push`. */
@@ -152,7 +156,7 @@ export class Authorizer {
     if (realm.username || realm.password) throw refuse("a token server with a user in its URL");
     if (realm.protocol === "http:") {
       if (base.protocol === "https:") throw refuse(`a token server without TLS, ${realm.host}`);
-      if (!this.#options.transport.allowsPlain(realm.host)) throw refuse(`a token server without TLS, ${realm.host}`);
+      if (!this.#options.transport.allowsPlain(realm)) throw refuse(`a token server without TLS, ${realm.host}`);
     }
     return realm;
   }
@@ -163,7 +167,13 @@ export class Authorizer {
     scopes: readonly string[],
     credentials: Credentials | undefined,
   ): Promise<Token> {
-    const request = tokenRequest(realm, service, scopes, credentials);
+    if (credentials?.kind !== "identity") return this.#ask(realm, tokenRequest(realm, service, scopes, credentials));
+    return this.#options.refreshTokens.exchange(this.#options.registry, credentials.token, (token) =>
+      this.#ask(realm, tokenRequest(realm, service, scopes, { kind: "identity", token })),
+    );
+  }
+
+  async #ask(realm: URL, request: ExchangeRequest): Promise<Token> {
     const asked = { method: request.method, url: realm, where: this.#options.registry };
     return withRetries(
       this.#options.retry,
@@ -244,7 +254,7 @@ function tokenRequest(
 function readToken(body: Uint8Array, started: number, realm: URL, registry: string): Token {
   const bad = (why: string): InitwrapError =>
     new InitwrapError("REGISTRY_FAILED", `the token server ${redactUrl(realm)} ${why}`, { where: registry });
-  let answer: { token?: unknown; access_token?: unknown; expires_in?: unknown } | null;
+  let answer: { token?: unknown; access_token?: unknown; expires_in?: unknown; refresh_token?: unknown } | null;
   try {
     answer = JSON.parse(new TextDecoder().decode(body));
   } catch {
@@ -255,7 +265,12 @@ function readToken(body: Uint8Array, started: number, realm: URL, registry: stri
   if (!/^[\x21-\x7e]+$/.test(value)) throw bad("gave a token that cannot be sent");
   const seconds = typeof answer?.expires_in === "number" && answer.expires_in > 0 ? answer.expires_in : DEFAULT_LIFE;
   // Counted from before we asked: the server's clock and the way back are not ours to trust.
-  return { value, expires: started + seconds * 1000 };
+  const refresh = answer?.refresh_token;
+  return {
+    value,
+    expires: started + seconds * 1000,
+    ...(typeof refresh === "string" && refresh !== "" ? { refresh } : {}),
+  };
 }
 
 /** A token from a file or helper, checked so that it cannot carry a second header. */

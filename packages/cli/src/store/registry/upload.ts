@@ -16,12 +16,21 @@ import type { Descriptor } from "../../model/descriptor.ts";
 import { InitwrapError } from "../../model/errors.ts";
 import { spent } from "../spent-memory.ts";
 import type { RegistryClient } from "./client.ts";
-import { ExchangeError } from "./failures.ts";
+import { ExchangeError, ResponseFailure } from "./failures.ts";
 import { Transient } from "./retry.ts";
 import type { ExchangeResponse } from "./transport.ts";
 
 /** Complaints about an upload that a new one gets over. Source: distribution-spec, "Error Codes". */
 const UPLOAD_LOST = ["BLOB_UPLOAD_UNKNOWN", "BLOB_UPLOAD_INVALID", "DIGEST_INVALID", "SIZE_INVALID", "RANGE_INVALID"];
+
+/** A registry may want pieces that are larger than ours, up to this. Bytes. */
+const MAX_PIECE = 32 * 1024 * 1024;
+
+/** What registries without mounts answer to one, though they should open an upload. */
+const NO_MOUNTS: readonly number[] = [400, 404, 405, 501];
+
+/** What is answered to a request that is too large, or to an upload in one request where there is no such thing. */
+const NOT_WHOLE: readonly number[] = [404, 405, 411, 413, 501];
 
 /** Content that can be read again is still held in memory up to this size. Bytes. */
 const SMALL = 1024 * 1024;
@@ -54,17 +63,17 @@ export async function mountBlob(
         actions: ["pull", "push"],
         from,
         headers: { "content-length": "0" },
-        accept: [201, 202],
+        accept: [201, 202, ...NO_MOUNTS],
       },
       async (response) => {
         await response.discard();
+        if (NO_MOUNTS.includes(response.status)) return undefined;
         return response.status === 201 ? "mounted" : uploadOf(client, response);
       },
     );
   } catch (error) {
-    // No right to read the other repository, or no mounts at this registry: it is uploaded instead.
-    if (error instanceof InitwrapError && (error.code === "AUTH_REQUIRED" || error.code === "IMAGE_NOT_FOUND"))
-      return undefined;
+    // No right to read the other repository: it is uploaded instead.
+    if (error instanceof InitwrapError && error.code === "AUTH_REQUIRED") return undefined;
     throw error;
   }
 }
@@ -107,7 +116,7 @@ export async function uploadBlob(
     );
   } catch (error) {
     // Some proxies in front of a registry limit the size of one request.
-    if (!(error instanceof InitwrapError) || !/ answered (404|405|411|413|501) /.test(error.message)) throw error;
+    if (!(error instanceof ResponseFailure) || !NOT_WHOLE.includes(error.status)) throw error;
     await client.retrying(() =>
       uploadPieces(client, descriptor, content, undefined).catch((failure: unknown) => {
         throw failure instanceof UploadLost ? new Transient(failure) : failure;
@@ -161,7 +170,7 @@ async function uploadWhole(
     } catch (error) {
       await cancelUpload(client, current);
       // Any server that does not know the upload it opened has lost it.
-      throw error instanceof InitwrapError && error.code === "IMAGE_NOT_FOUND" ? new Transient(error) : error;
+      throw error instanceof ResponseFailure && error.status === 404 ? new Transient(error) : error;
     }
   });
 }
@@ -174,6 +183,7 @@ async function uploadPieces(
 ): Promise<void> {
   let upload = opened ?? (await client.retrying(() => openUpload(client)));
   try {
+    if (upload.minimum > MAX_PIECE) throw tooLarge(client, upload.minimum);
     let offset = 0;
     for await (const piece of pieces(
       verified(descriptor, content),
@@ -206,7 +216,7 @@ async function sendPiece(client: RegistryClient, upload: Upload, piece: Uint8Arr
     }
     const rest = piece.subarray(sent);
     const first = offset + sent;
-    return client.once(
+    const request = client.once(
       {
         method: "PATCH",
         target: current.location,
@@ -227,7 +237,20 @@ async function sendPiece(client: RegistryClient, upload: Upload, piece: Uint8Arr
         return uploadOf(client, response, current);
       },
     );
+    return request.catch((error: unknown) => {
+      // Not where the registry is: it is asked how far it got.
+      if (error instanceof ResponseFailure && error.status === 416) throw new Transient(error);
+      if (!isForgotten(error)) throw error;
+      const failure = lost(client, "the registry no longer knows it");
+      throw offset === 0 ? new Transient(failure) : failure;
+    });
   });
+}
+
+/** True when the registry does not know, or does not want, what it has taken so far. */
+function isForgotten(error: unknown): boolean {
+  if (!(error instanceof ResponseFailure)) return false;
+  return error.status === 404 || error.complaints.some(({ code }) => UPLOAD_LOST.includes(code));
 }
 
 /** How far an upload got. Throws a lasting failure when the registry no longer knows it. */
@@ -248,7 +271,7 @@ async function status(client: RegistryClient, upload: Upload): Promise<{ upload:
 async function finish(client: RegistryClient, upload: Upload, descriptor: Descriptor): Promise<void> {
   await client.retrying(async (attempt) => {
     if (attempt > 1 && (await client.headBlob(descriptor))) return;
-    await client.once(
+    const request = client.once(
       {
         method: "PUT",
         target: withDigest(upload.location, descriptor),
@@ -258,6 +281,9 @@ async function finish(client: RegistryClient, upload: Upload, descriptor: Descri
       },
       (response) => response.discard(),
     );
+    await request.catch((error: unknown) => {
+      throw isForgotten(error) ? lost(client, "the registry did not take its end") : error;
+    });
   });
 }
 
@@ -268,9 +294,6 @@ function uploadOf(client: RegistryClient, response: ExchangeResponse, before?: U
     if (before) return { location: before.location, minimum };
     throw new ExchangeError("the registry opened an upload without saying where", { retryable: false });
   }
-  // 1 GiB would be no memory bound at all.
-  if (minimum > 64 * 1024 * 1024)
-    throw new ExchangeError("the registry wants pieces that are too large", { retryable: false });
   return { location: client.session.transport.redirectTarget(response.url, location), minimum };
 }
 
@@ -336,6 +359,17 @@ async function* pieces(content: AsyncIterable<Uint8Array>, size: number): AsyncG
 /** True for content that gives a new iterator each time. A generator is its own, and a stream is read once. */
 export function isRepeatable(content: AsyncIterable<Uint8Array>): boolean {
   return !(content instanceof Readable) && (content as unknown) !== content[Symbol.asyncIterator]();
+}
+
+function tooLarge(client: RegistryClient, minimum: number): InitwrapError {
+  return new InitwrapError(
+    "REGISTRY_FAILED",
+    `upload to ${client.where}: the registry takes no pieces below ${minimum} bytes`,
+    {
+      where: client.where,
+      hint: `Pieces are held in memory, and have ${MAX_PIECE >> 20} MiB at most.`,
+    },
+  );
 }
 
 function lost(client: RegistryClient, why: string): UploadLost {
