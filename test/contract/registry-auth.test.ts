@@ -3,8 +3,11 @@ import { execFileSync, spawn } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer, type IncomingMessage } from "node:http";
+import { createServer as createSecureServer } from "node:https";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { TLSSocket } from "node:tls";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { parseReference } from "../../packages/cli/src/model/reference.ts";
 import { RegistrySession, type SessionOptions } from "../../packages/cli/src/store/registry/session.ts";
@@ -12,6 +15,7 @@ import { openRegistrySink } from "../../packages/cli/src/store/registry/sink.ts"
 import { openRegistrySource } from "../../packages/cli/src/store/registry/source.ts";
 import { requireCapability } from "../support/capability.ts";
 import { CLI } from "../support/cli.ts";
+import { startConnectProxy } from "../support/connect-proxy.ts";
 import { freePort, registryAvailable, startRegistry, type TestRegistry } from "../support/registry.ts";
 import { collect, putImage, sampleImage } from "../support/sample-image.ts";
 import { startTokenServer, type TokenServer } from "../support/token-server.ts";
@@ -268,7 +272,7 @@ describe("a registry over TLS", () => {
       "openssl",
       ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"].concat([
         "-addext",
-        "subjectAltName=IP:127.0.0.1",
+        "subjectAltName=IP:127.0.0.1,DNS:registry.test",
         "-keyout",
         key,
         "-out",
@@ -298,6 +302,90 @@ describe("a registry over TLS", () => {
     await writeFile(join(roots, registry.host, "client.key"), await readFile(key));
     await push(registry.host, "tls/x", session({}, options));
     expect(await pull(registry.host, "tls/x", session({}, options))).toBe(image.root.digest);
+  });
+
+  it("at port 443 is trusted by certs.d and insecure under its name with and without the port", async () => {
+    const plain = await startRegistry({ tls: { certificate, key } });
+    const proxy = await startConnectProxy({ 443: plain.host.split(":")[1]! });
+    cleanups.push(plain.stop, proxy.stop);
+    const env = { HTTPS_PROXY: proxy.url };
+    for (const name of ["registry.test", "registry.test:443"]) {
+      const roots = await mkdtemp(join(home, "certs-"));
+      await mkdir(join(roots, name));
+      await writeFile(join(roots, name, "ca.crt"), await readFile(certificate));
+      for (const [host, options] of [
+        ["registry.test:443", { certificateRoots: [roots] }],
+        [name, { certificateRoots: [], insecureRegistries: [name] }],
+      ] as const) {
+        await push(host, "tls/port", session(env, options));
+        expect(await pull(host, "tls/port", session(env, options))).toBe(image.root.digest);
+      }
+    }
+    const other = { certificateRoots: [], insecureRegistries: ["registry.test:80", "registry.test:5000"] };
+    await expect(pull("registry.test:443", "tls/port", session(env, other))).rejects.toThrow(/not trusted/);
+  });
+
+  it("refuses what certs.d holds in place of a client certificate, and says where", async () => {
+    const roots = await mkdtemp(join(home, "certs-"));
+    await mkdir(join(roots, registry.host));
+    const texts = { certificate: await readFile(certificate, "utf8"), key: await readFile(key, "utf8") };
+    const strange = execFileSync("openssl", ["genrsa", "2048"], { stdio: ["ignore", "pipe", "ignore"] }).toString();
+    for (const [cert, own] of [
+      ["none", texts.key],
+      [texts.certificate, "none"],
+      [texts.certificate, strange],
+    ] as const) {
+      await writeFile(join(roots, registry.host, "client.cert"), cert);
+      await writeFile(join(roots, registry.host, "client.key"), own);
+      await expect(pull(registry.host, "tls/x", session({}, { certificateRoots: [roots] }))).rejects.toMatchObject({
+        code: "INPUT_UNREADABLE",
+        where: join(roots, registry.host),
+      });
+    }
+  });
+
+  it("does not send our client certificate, or go to plain HTTP, where it redirects", async () => {
+    const seen: [path: string | undefined, client: string | undefined, authorization: string | undefined][] = [];
+    const options = { cert: await readFile(certificate), key: await readFile(key), requestCert: true };
+    const far = createSecureServer({ ...options, rejectUnauthorized: false }, (request, response) => {
+      const { subject } = (request.socket as TLSSocket).getPeerCertificate();
+      seen.push([request.url, subject?.CN, request.headers.authorization]);
+      response.writeHead(404).end();
+    });
+    await new Promise<void>((resolve) => far.listen(0, "127.0.0.1", resolve));
+    const away = `127.0.0.1:${(far.address() as AddressInfo).port}`;
+    let target = `https://${away}/away`;
+    const near = createSecureServer({ ...options, rejectUnauthorized: false }, (request, response) => {
+      const { subject } = (request.socket as TLSSocket).getPeerCertificate();
+      seen.push([request.url?.slice(0, 4), subject?.CN, request.headers.authorization]);
+      if (request.headers.authorization) response.writeHead(307, { location: target }).end();
+      else response.writeHead(401, { "www-authenticate": 'Basic realm="x"' }).end();
+    });
+    await new Promise<void>((resolve) => near.listen(0, "127.0.0.1", resolve));
+    const host = `127.0.0.1:${(near.address() as AddressInfo).port}`;
+    for (const server of [far, near]) {
+      cleanups.push(() => {
+        server.closeAllConnections();
+        return new Promise((resolve) => server.close(resolve));
+      });
+    }
+    const roots = await mkdtemp(join(home, "certs-"));
+    for (const name of [host, away]) {
+      await mkdir(join(roots, name));
+      await writeFile(join(roots, name, "ca.crt"), await readFile(certificate));
+    }
+    await writeFile(join(roots, host, "client.cert"), await readFile(certificate));
+    await writeFile(join(roots, host, "client.key"), await readFile(key));
+    const docker = await dockerConfig({ auths: { [host]: { auth: pair("user", "secret") } } });
+    // Loopback is asked in plain first, which a TLS server does not understand.
+    const ask = () => pull(host, "tls/x", session(docker, { certificateRoots: [roots] }));
+    await expect(ask()).rejects.toMatchObject({ code: "IMAGE_NOT_FOUND" });
+    expect(seen.at(-2)).toEqual(["/v2/", "localhost", `Basic ${pair("user", "secret")}`]);
+    expect(seen.at(-1)).toEqual(["/away", undefined, undefined]);
+    target = `http://${away}/away`;
+    seen.length = 0;
+    await expect(ask()).rejects.toMatchObject({ message: expect.stringContaining("from HTTPS to plain HTTP") });
+    expect(seen.every(([path]) => path === "/v2/")).toBe(true);
   });
 
   it("is trusted by SSL_CERT_FILE", async () => {

@@ -9,7 +9,7 @@ import { RegistrySession } from "../../packages/cli/src/store/registry/session.t
 import { openRegistrySink } from "../../packages/cli/src/store/registry/sink.ts";
 import { openRegistrySource } from "../../packages/cli/src/store/registry/source.ts";
 import { requireCapability } from "../support/capability.ts";
-import { registryAvailable, startRegistry, type TestRegistry } from "../support/registry.ts";
+import { freePort, registryAvailable, startRegistry, type TestRegistry } from "../support/registry.ts";
 import { again, collect, noise, once, putImage, sampleImage, sampleIndex } from "../support/sample-image.ts";
 
 let registry: TestRegistry | undefined;
@@ -158,6 +158,20 @@ describe("a registry", () => {
       { session },
     );
     expect(absent).toBeUndefined();
+  });
+
+  it("is reached at an IPv6 address, and its Locations lead there", async () => {
+    const six = await startRegistry({ listen: { host: "[::1]", port: await freePort() } });
+    try {
+      const image = sampleImage("six", [1000]);
+      const at = parseReference(`${six.host}/team/six:1`)!;
+      const sink = openRegistrySink(at, { session });
+      await putImage(sink, image);
+      const source = openRegistrySource(at, { session });
+      expect((await source.root()).descriptor.digest).toBe(image.root.digest);
+    } finally {
+      await six.stop();
+    }
   });
 
   it("reads a blob again from its first byte each time it is iterated", async () => {

@@ -14,8 +14,11 @@ export interface ConnectProxy {
   stop(): Promise<void>;
 }
 
-/** Starts one that reaches every host under `.test` on loopback, at the same port; other hosts it does not reach. */
-export async function startConnectProxy(): Promise<ConnectProxy> {
+/**
+ * Starts one that reaches every host under `.test` on loopback, at the same port unless `ports` has another for it; other hosts
+ * it does not reach.
+ */
+export async function startConnectProxy(ports: Readonly<Record<string, string>> = {}): Promise<ConnectProxy> {
   const expected = `Basic ${Buffer.from("user:pass word").toString("base64")}`;
   const requests: string[] = [];
   const sockets = new Set<{ destroy(): void }>();
@@ -31,7 +34,7 @@ export async function startConnectProxy(): Promise<ConnectProxy> {
     const onward = httpRequest(
       {
         host: "127.0.0.1",
-        port: url.port,
+        port: ports[url.port || "80"] ?? url.port,
         method: incoming.method,
         path: url.pathname + url.search,
         headers,
@@ -59,7 +62,7 @@ export async function startConnectProxy(): Promise<ConnectProxy> {
       return;
     }
     requests.push(`CONNECT ${incoming.url}`);
-    const onward = connect(Number(port), "127.0.0.1", () => {
+    const onward = connect(Number(ports[port] ?? port), "127.0.0.1", () => {
       client.write("HTTP/1.1 200 Connection established\r\n\r\n");
       onward.write(head);
       onward.pipe(client).pipe(onward);

@@ -69,7 +69,7 @@ export async function startRegistry(config: RegistryConfig = {}): Promise<TestRe
   };
   for (let tries = 0; tries < 200; tries++) {
     if (child.exitCode !== null) break;
-    if (await accepts(listen)) return { host, stop };
+    if (await accepts({ ...listen, host: listen.host.replace(/^\[|\]$/g, "") })) return { host, stop };
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
   await stop();
