@@ -9,6 +9,7 @@ import { afterAll, beforeAll, beforeEach, expect, it } from "vitest";
 import { ociArchiveMedium } from "../../packages/cli/src/store/oci-archive.ts";
 import { requireCapability } from "../support/capability.ts";
 import { CLI } from "../support/cli.ts";
+import { type Front, startFront } from "../support/front.ts";
 import { registryAvailable, startRegistry, type TestRegistry } from "../support/registry.ts";
 import { putImage, sampleImage } from "../support/sample-image.ts";
 
@@ -22,6 +23,7 @@ process.on("exit", () => writeFileSync(process.env.WITNESS, readFileSync("/proc/
 
 let folder: string;
 let registry: TestRegistry | undefined;
+let front: Front | undefined;
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "initwrap-memory-"));
@@ -29,9 +31,21 @@ beforeAll(async () => {
   await putImage(sink, sampleImage("big", [80 * MB, 80 * MB]));
   await sink.close();
   await run("sh", ["-c", "gzip -1 -k big.tar && zstd -q -1 -k big.tar"], { cwd: folder });
-  if (registryAvailable) registry = await startRegistry();
+  if (!registryAvailable) return;
+  registry = await startRegistry();
+  front = await startFront(registry.host, {
+    before: ({ method, headers }, outgoing) => {
+      const isTooLarge = method === "PUT" && Number(headers["content-length"]) > MB;
+      if (isTooLarge) outgoing.writeHead(413).end();
+      return isTooLarge;
+    },
+    after: ({ method, path }, { headers }) => {
+      if (method === "POST" && path.includes("big-pieces")) headers["oci-chunk-min-length"] = String(32 << 20);
+    },
+  });
 }, 60_000);
 afterAll(async () => {
+  await front?.stop();
   await registry?.stop();
   await rm(folder, { recursive: true, force: true });
 });
@@ -43,10 +57,13 @@ it.each([
   ["a plain archive into a gzip one", "big.tar", "packed.tar.gz"],
   ["standard input to standard output", "-", "-"],
   ["an archive into a registry", "big.tar", "registry:REGISTRY/big:1"],
+  ["an archive into a registry that takes pieces only", "big.tar", "registry:PIECES/big:2"],
+  ["an archive into a registry that takes large pieces only", "big.tar", "registry:PIECES/big-pieces:3"],
   ["a registry into an archive", "registry:REGISTRY/big:1", "pulled.tar"],
 ])("%s, of 160 MB", async (_, source, target) => {
   const status = join(folder, "status");
-  const place = (locator: string): string => locator.replace("REGISTRY", registry!.host);
+  const place = (locator: string): string =>
+    locator.replace("REGISTRY", registry!.host).replace("PIECES", front?.host ?? "");
   const child = spawn(
     process.execPath,
     [

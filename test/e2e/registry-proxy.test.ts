@@ -114,6 +114,17 @@ describe("a registry behind a proxy", () => {
     expect(proxy.refused).toBe(1);
   });
 
+  it.each([
+    ["socks5://user:secret-word@127.0.0.1:1080", "a proxy by socks5 is not supported"],
+    ["http://user:secret-word%@127.0.0.1:1080", "has a % that is none"],
+    ["http://user:secret-word@127.0.0.1:108000", "holds no URL of a proxy"],
+  ])("is not asked at all where the variable holds %s", async (value, words) => {
+    const result = await wrap(secure, { HTTPS_PROXY: value });
+    expect([result.status, result.stdout.length]).toEqual([6, 0]);
+    expect(result.stderr).toContain(words);
+    expect(result.stderr).not.toContain("secret-word");
+  });
+
   it("is asked directly when NO_PROXY names it, and there is no such host then", async () => {
     const result = await wrap(secure, { HTTPS_PROXY: proxy.url, NO_PROXY: ".test" });
     expect(result.status).toBe(6);

@@ -6,6 +6,7 @@ import type { Digest } from "../../model/digest.ts";
 import { type CredentialSource, credentialChain } from "./credentials.ts";
 import { ExchangeError } from "./failures.ts";
 import { type Endpoint, type HostSettings, hostSettings } from "./hosts.ts";
+import { PieceMemory } from "./piece-memory.ts";
 import type { Environment } from "./proxy.ts";
 import { RefreshTokens } from "./refresh-tokens.ts";
 import { DEFAULT_RETRY, type RetryPolicy } from "./retry.ts";
@@ -47,6 +48,7 @@ export class RegistrySession {
   readonly signal: AbortSignal | undefined;
   /** Bytes. */
   readonly pieceSize: number;
+  readonly pieceMemory: PieceMemory;
   readonly #credentials: CredentialSource;
   readonly #authorizers = new Map<string, Authorizer>();
   readonly #refreshTokens = new RefreshTokens();
@@ -63,6 +65,7 @@ export class RegistrySession {
     this.hosts = hostSettings(env, options.insecureRegistries);
     this.signal = options.signal;
     this.pieceSize = options.pieceSize ?? DEFAULT_PIECE;
+    this.pieceMemory = new PieceMemory(this.pieceSize);
     this.retry = { ...DEFAULT_RETRY, ...options.retry };
     this.#credentials = options.credentials ?? credentialChain(env, options.signal);
     this.transport = new Transport({

@@ -181,14 +181,27 @@ async function uploadPieces(
   content: AsyncIterable<Uint8Array>,
   opened: Upload | undefined,
 ): Promise<void> {
-  let upload = opened ?? (await client.retrying(() => openUpload(client)));
+  const upload = opened ?? (await client.retrying(() => openUpload(client)));
+  if (upload.minimum > MAX_PIECE) {
+    await cancelUpload(client, upload);
+    throw tooLarge(client, upload.minimum);
+  }
+  await client.session.pieceMemory.lend(upload.minimum, (memory) =>
+    sendPieces(client, descriptor, content, upload, memory),
+  );
+}
+
+async function sendPieces(
+  client: RegistryClient,
+  descriptor: Descriptor,
+  content: AsyncIterable<Uint8Array>,
+  opened: Upload,
+  memory: Buffer,
+): Promise<void> {
+  let upload = opened;
   try {
-    if (upload.minimum > MAX_PIECE) throw tooLarge(client, upload.minimum);
     let offset = 0;
-    for await (const piece of pieces(
-      verified(descriptor, content),
-      Math.max(client.session.pieceSize, upload.minimum),
-    )) {
+    for await (const piece of pieces(verified(descriptor, content), memory)) {
       upload = await sendPiece(client, upload, piece, offset);
       offset += piece.length;
     }
@@ -336,24 +349,28 @@ async function* verified(
   if (held) yield held;
 }
 
-/** Cuts a stream into pieces of `size` bytes; the last may be shorter. */
-async function* pieces(content: AsyncIterable<Uint8Array>, size: number): AsyncGenerator<Uint8Array, void, undefined> {
-  let buffer = Buffer.allocUnsafe(size);
+/**
+ * Cuts a stream into pieces of the size of `memory`; the last may be shorter. Each lies in it, and is done with when the next
+ * is asked for.
+ */
+async function* pieces(
+  content: AsyncIterable<Uint8Array>,
+  memory: Buffer,
+): AsyncGenerator<Uint8Array, void, undefined> {
   let filled = 0;
   for await (const chunk of content) {
     for (let at = 0; at < chunk.length; ) {
-      const part = chunk.subarray(at, at + size - filled);
-      buffer.set(part, filled);
+      const part = chunk.subarray(at, at + memory.length - filled);
+      memory.set(part, filled);
       filled += part.length;
       at += part.length;
-      if (filled === size) {
-        yield buffer;
-        buffer = Buffer.allocUnsafe(size);
+      if (filled === memory.length) {
+        yield memory;
         filled = 0;
       }
     }
   }
-  if (filled > 0) yield buffer.subarray(0, filled);
+  if (filled > 0) yield memory.subarray(0, filled);
 }
 
 /** True for content that gives a new iterator each time. A generator is its own, and a stream is read once. */
