@@ -1,11 +1,13 @@
 /** What registries may do within the protocol, or just beside it: a real one behind a front that answers as others do. */
 import { createHash } from "node:crypto";
 import type { ServerResponse } from "node:http";
+import { gzipSync } from "node:zlib";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { Descriptor } from "../../packages/cli/src/model/descriptor.ts";
 import { digestOf } from "../../packages/cli/src/model/digest.ts";
 import { OCI_LAYER_TAR } from "../../packages/cli/src/model/media-types.ts";
 import { parseReference, type Reference } from "../../packages/cli/src/model/reference.ts";
+import { readLayer } from "../../packages/cli/src/store/layer-scan.ts";
 import { attachmentsTo } from "../../packages/cli/src/store/registry/attachments.ts";
 import { RegistryClient } from "../../packages/cli/src/store/registry/client.ts";
 import { RegistrySession, type SessionOptions } from "../../packages/cli/src/store/registry/session.ts";
@@ -15,6 +17,7 @@ import { requireCapability } from "../support/capability.ts";
 import { type Front, type Head, type Manners, type Seen, startFront } from "../support/front.ts";
 import { registryAvailable, startRegistry, type TestRegistry } from "../support/registry.ts";
 import { again, collect, noise, once, putImage, type SampleImage, sampleImage } from "../support/sample-image.ts";
+import { tarOf } from "./sample-image.ts";
 
 const PIECE = 64 * 1024;
 const SECRET = "secret-of-the-user";
@@ -270,6 +273,46 @@ describe("a registry's answers", () => {
     });
     expect(await pull(at)).toBe(image.root.digest);
     expect(refused).toBe(1);
+  });
+});
+
+describe("a layer that is looked into", () => {
+  const tar = tarOf([["initwrap", "as it is"]]);
+  const other = tarOf([["initwrap", "as it should be"]]);
+  const behind = (bytes: Buffer, more: string): Buffer => Buffer.concat([bytes, Buffer.from(more)]);
+  const look = async (real: Buffer, sent: Buffer) => {
+    const at = reference(registry.host);
+    const sink = openRegistrySink(at, { session });
+    const image = sampleImage("protocol looked into", [10]);
+    await putImage(sink, image);
+    await sink.put(layer(real), again(real));
+    await sink.close();
+    const source = openRegistrySource({ ...at, registry: front.host }, { session });
+    await source.root();
+    front.behave({ before: (seen, outgoing) => isBlob(seen) && Boolean(outgoing.writeHead(200).end(sent)) });
+    return readLayer(source, layer(real), "initwrap", { env: {} });
+  };
+
+  it("is looked into when it is what its digest names, whatever stands behind its tar", async () => {
+    const found = { kind: "present", type: "file", content: Buffer.from("as it is") };
+    for (const real of [tar, behind(tar, "more"), gzipSync(tar), gzipSync(behind(tar, "more"))]) {
+      expect(await look(real, real)).toMatchObject(found);
+    }
+  });
+
+  it.each<readonly [string, Buffer, Buffer]>([
+    ["another tar", tar, other],
+    ["another tar, compressed", gzipSync(tar), gzipSync(other)],
+    ["more behind its tar", tar, behind(tar, "more")],
+    ["less behind its tar", behind(tar, "more"), tar],
+    ["other bytes behind its tar", behind(tar, "more"), behind(tar, "less")],
+    ["other bytes behind a tar in gzip", behind(gzipSync(tar), "\0\0"), gzipSync(tar)],
+    ["no tar", tar, Buffer.alloc(tar.length, 0x61)],
+    ["damaged gzip", gzipSync(tar), Buffer.concat([gzipSync(tar).subarray(0, 30), Buffer.alloc(30)])],
+  ])("is corrupt when the registry sends %s", async (_, real, sent) => {
+    await expect(look(real, sent)).rejects.toMatchObject({
+      code: expect.stringMatching(/^(BLOB_CORRUPT|REGISTRY_FAILED)$/),
+    });
   });
 });
 

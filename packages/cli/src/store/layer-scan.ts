@@ -61,8 +61,8 @@ export async function seekInLayer(
 }
 
 /**
- * Reads the whole layer; undefined when it cannot be read as a tar. Throws IMAGE_NOT_FOUND when the medium does not hold it, and
- * IMAGE_INVALID when its tar is another one than `diffId` names.
+ * Reads the whole layer; undefined when it cannot be read as a tar. Throws IMAGE_NOT_FOUND when the medium does not hold it,
+ * BLOB_CORRUPT when it is not what its digest names, and IMAGE_INVALID when its tar is another one than `diffId` names.
  */
 export async function readLayer(
   source: Source,
@@ -78,10 +78,11 @@ export async function readLayer(
       yield chunk;
     }
   };
-  const content = inflated(await source.open(layer), layer, new ExpansionLimit(env));
+  const checked = toTheEnd(await source.open(layer));
+  const content = inflated(checked.content, layer, new ExpansionLimit(env));
   const iterator = (diffId === undefined ? content : hashed(content))[Symbol.asyncIterator]();
   try {
-    return await lax(
+    const result = await lax(
       (async () => {
         const found = await scan(streaming(iterator), name, signal);
         if (diffId === undefined) return found;
@@ -98,9 +99,44 @@ export async function readLayer(
         );
       })(),
     );
+    await checked.finish(signal);
+    return result;
   } finally {
     await iterator.return?.(undefined);
+    await checked.close();
   }
+}
+
+/**
+ * A stream that whoever reads it may leave early, and its rest: a tar ends before the layer does, and it is at a stream's end
+ * that it turns out whether its digest was right. What it found in another one's bytes would be worth nothing.
+ */
+function toTheEnd(stream: AsyncIterable<Uint8Array>): {
+  readonly content: AsyncIterable<Uint8Array>;
+  readonly finish: (signal?: AbortSignal) => Promise<void>;
+  readonly close: () => Promise<void>;
+} {
+  const iterator = stream[Symbol.asyncIterator]();
+  let failed: { readonly cause: unknown } | undefined;
+  const next = async (): Promise<IteratorResult<Uint8Array>> => {
+    try {
+      return await iterator.next();
+    } catch (cause) {
+      // It may have been a reader that has gone that waited for it.
+      failed ??= { cause };
+      throw cause;
+    }
+  };
+  return {
+    content: { [Symbol.asyncIterator]: () => ({ next }) },
+    async finish(signal) {
+      while (!(await next()).done) signal?.throwIfAborted();
+      if (failed) throw failed.cause;
+    },
+    async close() {
+      await iterator.return?.();
+    },
+  };
 }
 
 /** Looks through a tar that comes as a stream; undefined when it cannot be read as one. */
