@@ -41,8 +41,12 @@ describe("credentials", () => {
 
   it("come from the files in podman's order, docker's last", async () => {
     const one = (user: string) => ({ auths: { "r.example": auth(user) } });
+    await file(".dockercfg", { "https://r.example/v1/": auth("oldest") });
+    expect(await find("r.example")).toEqual(login("oldest"));
     await file(".docker/config.json", one("docker"));
     expect(await find("r.example")).toEqual(login("docker"));
+    const own = join(await file("own/config.json", one("own")), "..");
+    expect(await find("r.example", "a", { DOCKER_CONFIG: own })).toEqual(login("own"));
     expect(await find("r.example", "a", { DOCKER_AUTH_CONFIG: JSON.stringify(one("inline")) })).toEqual(
       login("inline"),
     );

@@ -125,6 +125,16 @@ describe("where an image is asked for", () => {
     expect([hosts.insecure("mirror.example"), hosts.insecure("registry-1.docker.io")]).toEqual([true, false]);
   });
 
+  it("is the name itself for a push, by the rule's word on TLS: a location is for reading", async () => {
+    const path = join(folder, "moved.conf");
+    await writeFile(path, '[[registry]]\nprefix = "r.example/a"\nlocation = "m.example/b"\ninsecure = true\n');
+    const hosts = hostSettings({ CONTAINERS_REGISTRIES_CONF: path, HOME: folder });
+    const at = parseReference("r.example/a/x:1")!;
+    expect(await hosts.pull(at)).toEqual([{ host: "m.example", registry: "m.example", repository: "b/x" }]);
+    expect(await hosts.push(at)).toEqual({ host: "r.example", registry: "r.example", repository: "a/x" });
+    expect([hosts.insecure("m.example"), hosts.insecure("r.example")]).toEqual([true, true]);
+  });
+
   it("is nowhere when a rule makes no name of it", async () => {
     const path = join(folder, "odd.conf");
     await writeFile(path, '[[registry]]\nprefix = "*.example"\nlocation = "m.test:1"\n');

@@ -5,7 +5,8 @@
  * 2. $XDG_RUNTIME_DIR/containers/auth.json (else /run/containers/UID/auth.json);
  * 3. $XDG_CONFIG_HOME/containers/auth.json (else ~/.config/containers/auth.json);
  * 4. DOCKER_AUTH_CONFIG, a docker configuration as text, which CI systems set;
- * 5. $DOCKER_CONFIG/config.json (else ~/.docker/config.json).
+ * 5. $DOCKER_CONFIG/config.json (else ~/.docker/config.json);
+ * 6. ~/.dockercfg, which has been docker's until 2015, and still is in clusters' secrets.
  *
  * Within a file: `credHelpers` for the host, else `credsStore`, else `auths`. Hosts match exactly, port included: a
  * password never goes to a host that merely looks like the one it was saved for. In `auths`, a key with a path and no
@@ -185,14 +186,19 @@ async function readChain(env: Environment): Promise<readonly AuthFile[]> {
   ];
   const inline = env["DOCKER_AUTH_CONFIG"];
   const files = [
-    ...(await Promise.all(containers.map(readAuthFile))),
+    ...(await Promise.all(containers.map((path) => readAuthFile(path)))),
     inline ? parseAuthFile("DOCKER_AUTH_CONFIG", inline) : undefined,
     await readAuthFile(join(env["DOCKER_CONFIG"] || join(home, ".docker"), "config.json")),
+    await readAuthFile(join(home, ".dockercfg"), (auths) => ({ auths })),
   ];
   return files.filter((file) => file !== undefined);
 }
 
-async function readAuthFile(path: string): Promise<AuthFile | undefined> {
+/** `convert` makes a docker configuration of a document in another form. */
+async function readAuthFile(
+  path: string,
+  convert?: (document: Record<string, unknown>) => Record<string, unknown>,
+): Promise<AuthFile | undefined> {
   let bytes: Buffer;
   try {
     bytes = await readFile(path);
@@ -203,10 +209,14 @@ async function readAuthFile(path: string): Promise<AuthFile | undefined> {
     throw new InitwrapError("AUTH_REQUIRED", `cannot read ${path}`, { where: path, cause: error });
   }
   if (bytes.length > MAX_FILE) throw malformed(path);
-  return parseAuthFile(path, bytes.toString("utf8"));
+  return parseAuthFile(path, bytes.toString("utf8"), convert);
 }
 
-function parseAuthFile(path: string, text: string): AuthFile {
+function parseAuthFile(
+  path: string,
+  text: string,
+  convert = (document: Record<string, unknown>): Record<string, unknown> => document,
+): AuthFile {
   let document: unknown;
   try {
     document = JSON.parse(text.replace(/^\uFEFF/, "") || "{}");
@@ -215,11 +225,12 @@ function parseAuthFile(path: string, text: string): AuthFile {
     throw malformed(path);
   }
   if (!isRecord(document)) throw malformed(path);
+  const { auths, credHelpers, credsStore } = convert(document);
   return {
     path,
-    auths: isRecord(document["auths"]) ? (document["auths"] as Record<string, AuthEntry | null>) : {},
-    credHelpers: isRecord(document["credHelpers"]) ? document["credHelpers"] : {},
-    credsStore: typeof document["credsStore"] === "string" ? document["credsStore"] : undefined,
+    auths: isRecord(auths) ? (auths as Record<string, AuthEntry | null>) : {},
+    credHelpers: isRecord(credHelpers) ? credHelpers : {},
+    credsStore: typeof credsStore === "string" ? credsStore : undefined,
   };
 }
 

@@ -19,7 +19,7 @@ export interface Endpoint {
 export interface HostSettings {
   /** Where to pull from, in the order to try. Throws UNSUPPORTED_IMAGE when registries.conf blocks the name. */
   pull(reference: Reference): Promise<readonly Endpoint[]>;
-  /** Where to push to: never a mirror. */
+  /** Where to push to: what is named, never a mirror or another location. Source: containers-registries.conf(5), "Remapping". */
   push(reference: Reference): Promise<Endpoint>;
   /** True when the host may be reached over plain HTTP or with any certificate. Known after the first pull or push. */
   insecure(host: string): boolean;
@@ -65,7 +65,8 @@ export function hostSettings(env: Environment, insecure: readonly string[] = [])
       return [...mirrors, primary(name, rule, located)];
     },
     async push(reference) {
-      return primary(`${reference.registry}/${reference.repository}`, await ruleOf(reference), located);
+      const rule = await ruleOf(reference);
+      return located(`${reference.registry}/${reference.repository}`, rule?.insecure ?? false);
     },
     insecure: (host) => plain.has(host.toLowerCase()),
   };
