@@ -427,6 +427,24 @@ describe("an upload", () => {
     ]);
   });
 
+  it.each([
+    ["says so", true],
+    ["says nothing", false],
+  ])("that is too large for a server that breaks the connection and %s is made in pieces", async (_, isSaid) => {
+    const huge = noise("protocol huge", 6_000_000);
+    front.behave({
+      before: ({ method, headers }, outgoing, incoming) => {
+        if (method !== "PUT" || Number(headers["content-length"]) < PIECE * 2) return false;
+        // It reads none of it, so that its system answers what still comes with a reset.
+        incoming.pause();
+        if (isSaid) outgoing.writeHead(413, { connection: "close" }).end(() => incoming.socket.resetAndDestroy());
+        else incoming.socket.resetAndDestroy();
+        return true;
+      },
+    });
+    await put(huge);
+  });
+
   it("in one request does not mind the least size of a piece, and one in pieces that are too large is refused", async () => {
     const huge = leastPiece(2 ** 31);
     front.behave({ after: huge });

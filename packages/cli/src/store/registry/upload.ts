@@ -4,7 +4,7 @@
  * Three ways, each of which starts anew when its connection breaks:
  * - small content is read into memory first, then sent in one PUT;
  * - content that can be read again is streamed in one PUT, and streamed again from its first byte after a failure;
- * - content that can be read only once, and any that the registry does not take in one request, goes in pieces (PATCH),
+ * - content that can be read only once, and any that does not get through in one request, goes in pieces (PATCH),
  *   each kept in memory until the registry has it. A registry that lost a piece half-way cannot always be told to
  *   continue; then content that can be read again is begun anew, and for any other the failure is reported.
  *
@@ -115,14 +115,21 @@ export async function uploadBlob(
       opened,
     );
   } catch (error) {
-    // Some proxies in front of a registry limit the size of one request.
-    if (!(error instanceof ResponseFailure) || !NOT_WHOLE.includes(error.status)) throw error;
+    if (!isTooLong(client, error)) throw error;
     await client.retrying(() =>
       uploadPieces(client, descriptor, content, undefined).catch((failure: unknown) => {
         throw failure instanceof UploadLost ? new Transient(failure) : failure;
       }),
     );
   }
+}
+
+/** True where one request was too long: proxies in front of a registry limit its size, and connections do not last for ever. */
+function isTooLong(client: RegistryClient, error: unknown): boolean {
+  if (error instanceof ResponseFailure) return NOT_WHOLE.includes(error.status);
+  // What broke may also be where the content comes from, which is read no better in pieces.
+  if (!(error instanceof InitwrapError) || error.where !== client.where) return false;
+  return error.cause instanceof ExchangeError && error.cause.retryable;
 }
 
 /** Opens an upload, a new one each time. One attempt: throws Transient for what may pass. */
