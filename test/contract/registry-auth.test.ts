@@ -325,6 +325,26 @@ describe("a registry over TLS", () => {
     await expect(pull("registry.test:443", "tls/port", session(env, other))).rejects.toThrow(/not trusted/);
   });
 
+  it("is reached through a proxy that is reached over TLS, and so is one in plain", async () => {
+    const secure = await startRegistry({ tls: { certificate, key } });
+    const plain = await startRegistry();
+    const pem = { cert: await readFile(certificate, "utf8"), key: await readFile(key, "utf8") };
+    const proxy = await startConnectProxy({}, pem);
+    cleanups.push(secure.stop, plain.stop, proxy.stop);
+    const env = { HTTPS_PROXY: proxy.url, HTTP_PROXY: proxy.url, SSL_CERT_FILE: certificate };
+    for (const { host } of [secure, plain]) {
+      const name = `registry.test:${host.split(":")[1]}`;
+      const options = { certificateRoots: [], insecureRegistries: host === plain.host ? [name] : [] };
+      await push(name, "tls/proxy", session(env, options));
+      expect(await pull(name, "tls/proxy", session(env, options))).toBe(image.root.digest);
+    }
+    expect(proxy.requests).toContain(`CONNECT registry.test:${secure.host.split(":")[1]}`);
+    expect(proxy.requests.some((line) => line.startsWith("PUT http://registry.test:"))).toBe(true);
+    // Its certificate is looked at as the registry's is.
+    const blind = session({ HTTPS_PROXY: proxy.url }, { certificateRoots: [] });
+    await expect(pull("registry.test:1", "tls/proxy", blind)).rejects.toThrow(/certificate|self-signed/);
+  });
+
   it("refuses what certs.d holds in place of a client certificate, and says where", async () => {
     const roots = await mkdtemp(join(home, "certs-"));
     await mkdir(join(roots, registry.host));

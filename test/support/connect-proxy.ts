@@ -1,5 +1,6 @@
 /** A real HTTP proxy for tests: tunnels by CONNECT, forwards plain requests, wants a password, and knows hosts of its own. */
 import { createServer, request as httpRequest } from "node:http";
+import { createServer as createSecureServer } from "node:https";
 import { connect } from "node:net";
 
 export interface ConnectProxy {
@@ -16,13 +17,17 @@ export interface ConnectProxy {
 
 /**
  * Starts one that reaches every host under `.test` on loopback, at the same port unless `ports` has another for it; other hosts
- * it does not reach.
+ * it does not reach. With a certificate it is itself reached over TLS.
  */
-export async function startConnectProxy(ports: Readonly<Record<string, string>> = {}): Promise<ConnectProxy> {
+export async function startConnectProxy(
+  ports: Readonly<Record<string, string>> = {},
+  tls?: { readonly cert: string; readonly key: string },
+): Promise<ConnectProxy> {
   const expected = `Basic ${Buffer.from("user:pass word").toString("base64")}`;
   const requests: string[] = [];
   const sockets = new Set<{ destroy(): void }>();
-  const server = createServer((incoming, outgoing) => {
+  const server = tls ? createSecureServer(tls) : createServer();
+  server.on("request", (incoming, outgoing) => {
     if (incoming.headers["proxy-authorization"] !== expected) {
       proxy.refused++;
       outgoing.writeHead(407).end();
@@ -74,8 +79,8 @@ export async function startConnectProxy(ports: Readonly<Record<string, string>> 
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const { port } = server.address() as { port: number };
   const proxy: ConnectProxy = {
-    url: `http://user:pass%20word@127.0.0.1:${port}`,
-    bareUrl: `http://127.0.0.1:${port}`,
+    url: `${tls ? "https" : "http"}://user:pass%20word@127.0.0.1:${port}`,
+    bareUrl: `${tls ? "https" : "http"}://127.0.0.1:${port}`,
     requests,
     refused: 0,
     stop: () =>

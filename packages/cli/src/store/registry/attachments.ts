@@ -73,8 +73,8 @@ async function allPages(client: RegistryClient, first: string): Promise<readonly
   for (let number = 1; page.entries; number++) {
     const before = found.size;
     for (const entry of page.entries) found.set(`${entry.digest} ${entry.kind}`, entry);
-    const next = page.next === undefined ? undefined : new URL(page.next, start);
-    // Only below the registry: what is elsewhere is not ours to ask.
+    const { next } = page;
+    // Only at the registry: what is elsewhere is not ours to ask.
     const goesOn = next?.origin === start.origin && number < MAX_PAGES && found.size < MAX_ATTACHMENTS;
     // An empty page may stand before others, a full one that was there already leads in a circle.
     if (!goesOn || (page.entries.length > 0 && found.size === before)) break;
@@ -112,8 +112,8 @@ async function listTags(client: RegistryClient): Promise<ReadonlySet<string> | u
 interface Page {
   /** Undefined when there is none. */
   readonly entries?: readonly Attachment[] | undefined;
-  /** Where the next page is, as the registry says it. */
-  readonly next?: string | undefined;
+  /** Where the registry says that the next page is. */
+  readonly next?: URL | undefined;
 }
 
 function index(client: RegistryClient, target: string | URL, accept: readonly number[]): Promise<Page> {
@@ -124,7 +124,8 @@ function index(client: RegistryClient, target: string | URL, accept: readonly nu
       if (response.status !== 200) return {};
       // RFC 8288; distribution-spec, "Listing Referrers".
       const next = /<([^>]*)>\s*;[^<]*\brel="?next\b/i.exec(response.headerValues("link").join(", "))?.[1];
-      return { entries: entriesOf(bytes), next };
+      const isPlace = next !== undefined && URL.canParse(next, response.url.href);
+      return { entries: entriesOf(bytes), ...(isPlace ? { next: new URL(next, response.url) } : {}) };
     },
   );
 }
