@@ -6,12 +6,18 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, beforeEach, expect, it } from "vitest";
+import { digestOf } from "../../packages/cli/src/model/digest.ts";
+import { OCI_CONFIG, OCI_LAYER_TAR, OCI_MANIFEST } from "../../packages/cli/src/model/media-types.ts";
+import { parseReference } from "../../packages/cli/src/model/reference.ts";
 import { ociArchiveMedium } from "../../packages/cli/src/store/oci-archive.ts";
+import { RegistrySession } from "../../packages/cli/src/store/registry/session.ts";
+import { openRegistrySink } from "../../packages/cli/src/store/registry/sink.ts";
+import { tarOf } from "../contract/sample-image.ts";
 import { requireCapability } from "../support/capability.ts";
 import { CLI } from "../support/cli.ts";
 import { type Front, startFront } from "../support/front.ts";
 import { registryAvailable, startRegistry, type TestRegistry } from "../support/registry.ts";
-import { putImage, sampleImage } from "../support/sample-image.ts";
+import { noise, putImage, sampleImage } from "../support/sample-image.ts";
 
 const run = promisify(execFile);
 const MB = 1_000_000;
@@ -57,33 +63,54 @@ it.each([
   ["a plain archive into a gzip one", "big.tar", "packed.tar.gz"],
   ["standard input to standard output", "-", "-"],
   ["an archive into a registry", "big.tar", "registry:REGISTRY/big:1"],
-  ["an archive into a registry that takes pieces only", "big.tar", "registry:PIECES/big:2"],
+  ["an archive into a registry that takes pieces only", "big.tar", "registry:PIECES/big-cut:2"],
   ["an archive into a registry that takes large pieces only", "big.tar", "registry:PIECES/big-pieces:3"],
   ["a registry into an archive", "registry:REGISTRY/big:1", "pulled.tar"],
 ])("%s, of 160 MB", async (_, source, target) => {
-  const status = join(folder, "status");
   const place = (locator: string): string =>
     locator.replace("REGISTRY", registry!.host).replace("PIECES", front?.host ?? "");
+  const from = source === "-" ? "big.tar" : undefined;
+  const to = target === "-" ? "stdout.tar" : undefined;
+  await staysSmall(["image", place(source), "-o", place(target), "-q"], 0, from, to);
+});
+
+it("a layer in a registry that verify looks into, of 120 MB", async () => {
+  // Its entrypoint is an init that is in none of its layers.
+  const tar = tarOf([["data", noise("looked into", 120 * MB)]]);
+  const layer = { mediaType: OCI_LAYER_TAR, digest: digestOf(tar), size: tar.length };
+  const image = sampleImage("looked into", [1], ["/initwrap", "--", "/app"]);
+  const document = (change: (value: Record<string, unknown>) => object, mediaType: string) => {
+    const { bytes } = [...image.blobs.values()].find(({ descriptor }) => descriptor.mediaType === mediaType)!;
+    const changed = Buffer.from(JSON.stringify(change(JSON.parse(Buffer.from(bytes).toString()))));
+    return { descriptor: { mediaType, digest: digestOf(changed), size: changed.length }, bytes: changed };
+  };
+  const config = document((value) => ({ ...value, rootfs: { type: "layers", diff_ids: [layer.digest] } }), OCI_CONFIG);
+  const root = document((value) => ({ ...value, config: config.descriptor, layers: [layer] }), OCI_MANIFEST);
+  const blobs = [{ descriptor: layer, bytes: tar }, config, root];
+  const session = new RegistrySession({ env: { HOME: "/nonexistent" } });
+  const sink = openRegistrySink(parseReference(`${registry!.host}/looked:1`)!, { session });
+  await putImage(sink, {
+    root: root.descriptor,
+    blobs: new Map(blobs.map((blob) => [blob.descriptor.digest, blob])),
+  });
+  await session.close();
+  await staysSmall(["verify", `registry:${registry!.host}/looked:1`, "--json"], 5);
+});
+
+/** Runs the program to an exit `status`; its standard input and output are files, or nothing. */
+async function staysSmall(args: readonly string[], status: number, from?: string, to?: string): Promise<void> {
+  const witness = join(folder, "status");
   const child = spawn(
     process.execPath,
-    [
-      "--import",
-      `data:text/javascript,${encodeURIComponent(WITNESS)}`,
-      CLI,
-      "image",
-      place(source),
-      "-o",
-      place(target),
-      "-q",
-    ],
-    { cwd: folder, env: { ...process.env, WITNESS: status }, stdio: ["pipe", "pipe", "inherit"] },
+    ["--import", `data:text/javascript,${encodeURIComponent(WITNESS)}`, CLI, ...args],
+    { cwd: folder, env: { ...process.env, WITNESS: witness }, stdio: ["pipe", "pipe", "inherit"] },
   );
-  if (source === "-") createReadStream(join(folder, "big.tar")).pipe(child.stdin);
-  else child.stdin.end();
-  if (target === "-") child.stdout.pipe(createWriteStream(join(folder, "stdout.tar")));
-  else child.stdout.resume();
-  expect(await new Promise((resolve) => child.on("close", resolve))).toBe(0);
-  const peak = Number(/^VmHWM:\s+(\d+) kB$/m.exec(await readFile(status, "utf8"))?.[1]) * 1024;
+  if (from === undefined) child.stdin.end();
+  else createReadStream(join(folder, from)).pipe(child.stdin);
+  if (to === undefined) child.stdout.resume();
+  else child.stdout.pipe(createWriteStream(join(folder, to)));
+  expect(await new Promise((resolve) => child.on("close", resolve))).toBe(status);
+  const peak = Number(/^VmHWM:\s+(\d+) kB$/m.exec(await readFile(witness, "utf8"))?.[1]) * 1024;
   expect(peak).toBeGreaterThan(40 * MB);
   expect(peak).toBeLessThan(LIMIT);
-});
+}

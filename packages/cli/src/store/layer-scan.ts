@@ -16,6 +16,7 @@ import { InitwrapError } from "../model/errors.ts";
 import type { Region, Source, StoreContext } from "./contract.ts";
 import { decompressed, recognized } from "./decompress.ts";
 import { ExpansionLimit } from "./expansion-limit.ts";
+import { spent } from "./spent-memory.ts";
 import { BLOCK, padded, readHeader, readPax, Window } from "./tar.ts";
 
 export type PathFinding =
@@ -120,7 +121,9 @@ function toTheEnd(stream: AsyncIterable<Uint8Array>): {
   let failed: { readonly cause: unknown } | undefined;
   const next = async (): Promise<IteratorResult<Uint8Array>> => {
     try {
-      return await iterator.next();
+      const chunk = await iterator.next();
+      if (!chunk.done) spent(chunk.value.length);
+      return chunk;
     } catch (cause) {
       // It may have been a reader that has gone that waited for it.
       failed ??= { cause };
