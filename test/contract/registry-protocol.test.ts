@@ -524,6 +524,21 @@ describe("an upload", () => {
   );
 });
 
+describe("a copy within a registry that mounts nothing", () => {
+  it("does not wait for its own connections, however few there are", async () => {
+    await session.close();
+    session = new RegistrySession({ ...OPTIONS, connections: 1, limits: { headers: 1000 } });
+    const image = sampleImage("protocol copy", [400_000, 400_000, 400_000, 400_000]);
+    const source = openRegistrySource(await stored(image), { session });
+    await source.root();
+    const sink = openRegistrySink(reference(front.host), { session });
+    const layers = [...image.blobs.values()].filter(({ descriptor }) => descriptor.mediaType === OCI_LAYER_TAR);
+    await Promise.all(layers.map(async ({ descriptor }) => sink.put(descriptor, await source.open(descriptor))));
+    await sink.close();
+    expect(asked(front, "PUT")).toHaveLength(4);
+  });
+});
+
 describe("tokens", () => {
   const large = noise("protocol token", 5 * PIECE);
   /** A token server on the other front, with what it was asked; it gives `t1`, `t2`, ... */

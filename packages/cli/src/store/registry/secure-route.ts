@@ -8,7 +8,7 @@ import type { Duplex } from "node:stream";
 import * as tls from "node:tls";
 import { ExchangeError, printable } from "./failures.ts";
 import type { Environment } from "./proxy.ts";
-import { directPlace, hostNames, type Route } from "./transport.ts";
+import { directPlace, hostNames, pools, type Route } from "./transport.ts";
 import { certificateRoots, readHostTrust, secureContext } from "./trust.ts";
 
 /** What a TLS connection to an origin depends on. */
@@ -34,17 +34,19 @@ export async function secureRoute(
     secureContext: await secureContext(trust, options.env),
     rejectUnauthorized: !options.blindly,
   };
-  const agent = proxy
-    ? new TunnelAgent(secure, proxy, await proxyContext(proxy, options.env), options.connectLimit)
-    : new SecureAgent(secure);
-  return { agent, request: httpsRequest, place: directPlace };
+  const context = proxy && (await proxyContext(proxy, options.env));
+  const agents = pools(() =>
+    proxy ? new TunnelAgent(secure, proxy, context, options.connectLimit) : new SecureAgent(secure),
+  );
+  return { ...agents, request: httpsRequest, place: directPlace };
 }
 
 /** Plain HTTP that `proxy` forwards. */
 export async function forwardRoute(proxy: URL, pool: AgentOptions, env: Environment): Promise<Route> {
   const isSecure = proxy.protocol === "https:";
+  const secureContext = await proxyContext(proxy, env);
   return {
-    agent: isSecure ? new SecureAgent({ ...pool, secureContext: await proxyContext(proxy, env) }) : new Agent(pool),
+    ...pools(() => (isSecure ? new SecureAgent({ ...pool, secureContext }) : new Agent(pool))),
     request: isSecure ? httpsRequest : httpRequest,
     place: (url) => ({ ...directPlace(proxy), path: url.href }),
     headers: (url) => ({ host: url.host, ...proxyAuthorization(proxy) }),

@@ -107,6 +107,11 @@ const LASTING_FAULTS = new Set([
 /** How one origin is reached: its pool of connections, and what its requests have to carry. */
 export interface Route {
   readonly agent: Agent;
+  /**
+   * For requests whose body is a stream, made when the first one is: it may come from the same origin, and would wait for a
+   * connection that this very request has.
+   */
+  readonly streaming: () => Agent;
   readonly request: (options: RequestOptions) => ClientRequest;
   /** The options that say where a request goes. */
   readonly place: (url: URL) => RequestOptions;
@@ -186,7 +191,11 @@ export class Transport {
   async close(): Promise<void> {
     const routes = [...this.#routes.values()];
     this.#routes.clear();
-    await Promise.all(routes.map((route) => route.then(({ agent }) => agent.destroy()).catch(() => {})));
+    const end = ({ agent, streaming }: Route): void => {
+      agent.destroy();
+      streaming().destroy();
+    };
+    await Promise.all(routes.map((route) => route.then(end).catch(() => {})));
   }
 
   #redirectTarget(from: URL, location: string): URL {
@@ -218,7 +227,7 @@ export class Transport {
     const length = body?.length;
     const options: RequestOptions = {
       ...route.place(url),
-      agent: route.agent,
+      agent: body === undefined || body instanceof Uint8Array ? route.agent : route.streaming(),
       method,
       headers: {
         "user-agent": "initwrap",
@@ -270,6 +279,8 @@ export class Transport {
         return this.#send(route, options, body, watch);
       });
     }
+    // Who waits for a connection here must not have one that the source of the body waits for.
+    await Promise.race([once(message, "socket"), answered]);
     // Whoever answers early (a refusal) has read enough; the rest is not sent.
     const early = new AbortController();
     const response = answered.then((first) => {
@@ -312,7 +323,9 @@ export class Transport {
       });
     }
     const pool = { keepAlive: true, maxSockets: this.#options.connections ?? 8 };
-    if (url.protocol === "http:" && !proxy) return { agent: new Agent(pool), request: httpRequest, place: directPlace };
+    if (url.protocol === "http:" && !proxy) {
+      return { ...pools(() => new Agent(pool)), request: httpRequest, place: directPlace };
+    }
     const { forwardRoute, secureRoute } = await import("./secure-route.ts");
     if (url.protocol === "http:") return forwardRoute(proxy!, pool, this.#env);
     return secureRoute(url, proxy, pool, {
@@ -322,6 +335,18 @@ export class Transport {
       ...(this.#options.certificateRoots ? { certificateRoots: this.#options.certificateRoots } : {}),
     });
   }
+}
+
+/** The pools of connections of a route, each as `make` makes them. */
+export function pools(make: () => Agent): Pick<Route, "agent" | "streaming"> {
+  let streaming: Agent | undefined;
+  return {
+    agent: make(),
+    streaming: () => {
+      streaming ??= make();
+      return streaming;
+    },
+  };
 }
 
 /** What a user may have written for a URL's host: a URL leaves out the port that its scheme has anyway. */
