@@ -95,6 +95,31 @@ describe("a connection that its server closes for want of use", () => {
   });
 });
 
+describe("a request that has to wait for a connection of ours", () => {
+  it("is not given up as if its server were silent", async () => {
+    const server = createServer(({ url }, answer) => {
+      if (url === "/short") answer.end("ok");
+      else {
+        answer.write("begun");
+        setTimeout(() => answer.end("ended"), 600);
+      }
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const transport = new Transport({ env: {}, connections: 1, limits: { headers: 200 } });
+    try {
+      const long = await transport.exchange({ method: "GET", url: new URL(`${origin}/long`) });
+      const short = transport.exchange({ method: "GET", url: new URL(`${origin}/short`) });
+      expect(Buffer.from(await long.bytes(100)).toString()).toBe("begunended");
+      expect(Buffer.from(await (await short).bytes(100)).toString()).toBe("ok");
+    } finally {
+      await transport.close();
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    }
+  });
+});
+
 describe("a host that is named with the port that its scheme has anyway", () => {
   let proxy: Server;
   const seen: (string | undefined)[] = [];

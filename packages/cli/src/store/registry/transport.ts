@@ -272,7 +272,8 @@ export class Transport {
     const answered = answerTo(message);
     if (body === undefined || body instanceof Uint8Array) {
       // A body in memory is sent in one go; the time for it is counted into the wait for headers.
-      watch.awaitHeaders();
+      // Not the wait for a connection, which others of ours have, each with a clock of its own.
+      message.once("socket", () => watch.awaitHeaders());
       message.end(body);
       return await answered.catch((error: unknown) => {
         if (!isUnread(message, error)) throw error;
