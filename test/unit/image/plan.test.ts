@@ -67,8 +67,8 @@ class Medium {
     return this.add(type, { schemaVersion: 2, mediaType: type, manifests, ...more });
   }
 
-  /** BuildKit's statement about `subject`. */
-  attestation(subject: Descriptor): Json {
+  /** BuildKit's statement about `subject`. `more` replaces fields of its manifest. */
+  attestation(subject: Descriptor, more: Json = {}): Json {
     const config = this.add(OCI_CONFIG, { architecture: "unknown", os: "unknown", rootfs: { type: "layers" } });
     const statement = layer("application/vnd.in-toto+json");
     const root = this.add(OCI_MANIFEST, {
@@ -77,6 +77,7 @@ class Medium {
       config,
       layers: [statement],
       "x-of": subject.digest,
+      ...more,
     });
     return {
       ...root,
@@ -313,6 +314,171 @@ describe("attestations", () => {
       expect((await medium.plan(plan.after, { action: "undo" })).after.digest).toBe(root.digest);
     }
   });
+});
+
+describe("attestations that are artifacts", () => {
+  /** As BuildKit 0.32 writes them: the manifest itself names its subject too. */
+  async function attested(request: Partial<ImagePlanRequest> = {}) {
+    const medium = new Medium();
+    const image = medium.image();
+    const attestation = medium.attestation(image, {
+      artifactType: "application/vnd.docker.attestation.manifest.v1+json",
+      config: medium.add("application/vnd.oci.empty.v1+json", "{}"),
+      subject: image,
+    });
+    const root = medium.index([{ ...image, platform: platform("amd64") }, attestation]);
+    const plan = await medium.plan(root, { attestations: "keep", ...request });
+    return { medium, root, plan, attestation, image };
+  }
+
+  it("name the new digest in both places when they are kept, and go along with all they refer to", async () => {
+    const { medium, plan, attestation } = await attested();
+    const [image, kept] = manifestsOf(medium, plan.after.digest);
+    expect(kept!.annotations!["vnd.docker.reference.digest"]).toBe(image!.digest);
+    expect(kept!.size).toBe(medium.blobs.get(kept!.digest)!.length);
+    expect(medium.read(kept!.digest)).toEqual({
+      ...medium.read(attestation["digest"] as string),
+      subject: { mediaType: OCI_MANIFEST, digest: image!.digest, size: image!.size },
+    });
+    const { config, layers } = medium.read(kept!.digest) as { config: Descriptor; layers: Descriptor[] };
+    const planned = plan.blobs.map(({ descriptor }) => descriptor.digest);
+    for (const one of [config, ...layers, kept!]) expect(planned).toContain(one.digest);
+    expect(planned).not.toContain(attestation["digest"]);
+  });
+
+  it("are what they were after --undo, which brings them along", async () => {
+    const { medium, root, plan, attestation } = await attested();
+    medium.blobs.delete(attestation["digest"] as string);
+    const undone = await medium.plan(plan.after, { action: "undo" });
+    expect(undone.after.digest).toBe(root.digest);
+    expect(undone.blobs.find(({ descriptor }) => descriptor.digest === attestation["digest"])?.kind).toBe("document");
+  });
+
+  it("are done when done again, and renewed as the original would be", async () => {
+    const { medium, root, plan } = await attested();
+    expect((await medium.plan(plan.after, { attestations: "keep" })).changed).toBe(false);
+    const other: Partial<ImagePlanRequest> = { attestations: "keep", initOptions: ["-g"] };
+    const renewed = await medium.plan(plan.after, other);
+    expect(renewed.after).toEqual((await medium.plan(root, other)).after);
+  });
+});
+
+describe("an index that was wrapped", () => {
+  const again = (medium: Medium, plan: ImagePlan) => medium.plan(plan.after);
+  const other: Partial<ImagePlanRequest> = { initOptions: ["-g"] };
+
+  it("and holds another index beside an attested image is done, renewed and undone like any", async () => {
+    const medium = new Medium();
+    const image = medium.image();
+    const inner = medium.index([{ ...medium.image({ architecture: "arm64" }), platform: platform("arm64") }]);
+    const root = medium.index([{ ...image, platform: platform("amd64") }, { ...inner }, medium.attestation(image)]);
+    const plan = await medium.plan(root);
+    expect((await again(medium, plan)).changed).toBe(false);
+    const renewed = await medium.plan(plan.after, other);
+    expect(renewed.after).toEqual((await medium.plan(root, other)).after);
+    expect((await medium.plan(renewed.after, { action: "undo" })).after.digest).toBe(root.digest);
+  });
+
+  it("and of which a platform is not here has that one as it is: done, renewed, and undone", async () => {
+    const medium = new Medium();
+    const [amd64, arm64] = [medium.image(), medium.image({ architecture: "arm64" })];
+    const root = medium.index([
+      { ...amd64, platform: platform("amd64") },
+      { ...arm64, platform: platform("arm64") },
+      medium.attestation(amd64),
+    ]);
+    const plan = await medium.plan(root);
+    const absent = plan.platforms[1]!.after.manifest;
+    medium.blobs.delete(absent);
+    expect((await again(medium, plan)).changed).toBe(false);
+    const renewed = await medium.plan(plan.after, other);
+    expect(manifestsOf(medium, renewed.after.digest)[1]!.digest).toBe(absent);
+    const narrowed = { action: "undo", platforms: [parsePlatform("linux/amd64")!] } as const;
+    const half = await medium.plan(plan.after, narrowed);
+    expect(
+      manifestsOf(medium, half.after.digest)
+        .map(({ digest }) => digest)
+        .slice(0, 2),
+    ).toEqual([amd64.digest, absent]);
+    expect((await medium.plan(plan.after, { action: "undo" })).after.digest).toBe(root.digest);
+  });
+
+  it("and changed since keeps the change; only undo is refused", async () => {
+    const medium = new Medium();
+    const [amd64, arm64] = [medium.image(), medium.image({ architecture: "arm64" })];
+    const root = medium.index([
+      { ...amd64, platform: platform("amd64") },
+      { ...arm64, platform: platform("arm64") },
+      medium.attestation(amd64),
+    ]);
+    const plan = await medium.plan(root);
+    const { manifests, ...others } = medium.read(plan.after.digest) as { manifests: Descriptor[] };
+    const narrowed = medium.index(manifests.slice(0, 1) as unknown as Json[], others);
+    const attested = medium.index([...(manifests as unknown as Json[]), medium.attestation(manifests[0]!)], others);
+    for (const changed of [narrowed, attested]) {
+      expect((await medium.plan(changed)).changed).toBe(false);
+      await expect(medium.plan(changed, { action: "undo" })).rejects.toMatchObject({ code: "PROOF_FAILED", exit: 5 });
+    }
+    const renewed = manifestsOf(medium, (await medium.plan(narrowed, other)).after.digest);
+    expect(renewed.map(({ platform: of }) => of?.architecture)).toEqual(["amd64"]);
+  });
+
+  it("and whose entries are written in another way than ours is what it was, undone", async () => {
+    const medium = new Medium();
+    const image = medium.image();
+    const size = `${image.size}`;
+    const text = `{"schemaVersion":2,"manifests":[{"mediaType":"${OCI_MANIFEST}","size":${size[0]}.${size.slice(1)}e${size.length - 1},"digest":"${image.digest.replace("s", "\\u0073")}"}]}`;
+    const root = medium.add(OCI_INDEX, text);
+    const plan = await medium.plan(root);
+    expect(plan.platforms[0]!.action).toBe("wrap");
+    expect((await again(medium, plan)).changed).toBe(false);
+    expect((await medium.plan(plan.after, { action: "undo" })).after.digest).toBe(root.digest);
+  });
+});
+
+it("one image that an index lists for two platforms has each one's own init", async () => {
+  const medium = new Medium();
+  const image = medium.image({ architecture: "arm" });
+  const variants = ["v6", "v7"];
+  const root = medium.index(variants.map((variant) => ({ ...image, platform: platform("arm", { variant }) })));
+  const plan = await medium.plan(root);
+  for (const [at, { digest }] of manifestsOf(medium, plan.after.digest).entries()) {
+    const layers = medium.read(digest)["layers"] as Descriptor[];
+    const init = initFor({ os: "linux", architecture: "arm", variant: variants[at]! });
+    expect(layers.at(-1)!.digest).toBe(init.digest);
+  }
+  expect((await medium.plan(plan.after, { action: "undo" })).after.digest).toBe(root.digest);
+});
+
+it("an attestation that does not say of what stays while nothing changes, and is dropped with the old image", async () => {
+  const medium = new Medium();
+  const image = medium.image();
+  const { annotations: _annotations, ...statement } = medium.attestation(image);
+  const annotations = { "vnd.docker.reference.type": "attestation-manifest" };
+  const root = medium.index([
+    { ...image, platform: platform("amd64") },
+    { ...statement, annotations },
+  ]);
+  const unchanged = await medium.plan(root, { action: "undo" });
+  expect(unchanged.changed).toBe(false);
+  expect(unchanged.blobs.map(({ descriptor }) => descriptor.digest)).toContain(statement["digest"]);
+  const plan = await medium.plan(root);
+  expect([codes(plan), manifestsOf(medium, plan.after.digest).length]).toEqual([["ATTESTATION_DROPPED"], 1]);
+  expect((await medium.plan(plan.after, { action: "undo" })).after.digest).toBe(root.digest);
+});
+
+it("a base name of the image's own is no name that it was given: renewed, it is what its original would be", async () => {
+  const medium = new Medium();
+  const own = { annotations: { "org.opencontainers.image.base.name": "docker.io/library/debian:13" } };
+  const root = medium.image({ manifest: own });
+  const nameless = async (from: Descriptor, request: Partial<ImagePlanRequest>) => {
+    const snapshot = await readSnapshot(from, [], async ({ digest }) => medium.blobs.get(digest));
+    const plan = planImage(snapshot, { action: "wrap", initFor: shippedInit, ...request });
+    for (const blob of plan.blobs) if (blob.kind === "document") medium.blobs.set(blob.descriptor.digest, blob.bytes);
+    return plan.after;
+  };
+  const first = await nameless(root, {});
+  expect(await nameless(first, { initOptions: ["-g"] })).toEqual(await nameless(root, { initOptions: ["-g"] }));
 });
 
 describe("layers that are carried", () => {

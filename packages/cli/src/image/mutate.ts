@@ -261,9 +261,13 @@ const MANIFEST_PATHS: readonly string[] = [
   "layers",
 ];
 
-/** The digest that a manifest of ours had before, or undefined for one that holds nothing for undo. */
-export function originalDigest(bytes: Uint8Array): Digest | undefined {
-  return readRecord(value(decodeJson(bytes, "the manifest"), ["annotations", UNDO_KEY]))?.digest;
+/** The base name that a manifest was given when it was wrapped; undefined where it has none, or only one of its own. */
+export function baseNameOf(bytes: Uint8Array): string | undefined {
+  const text = decodeJson(bytes, "the manifest");
+  const record = readRecord(value(text, ["annotations", UNDO_KEY]));
+  const name = value(text, ["annotations", BASE_NAME]);
+  const isOurs = record?.set.some(([path]) => path.join("/") === `annotations/${BASE_NAME}`);
+  return isOurs === true && typeof name === "string" ? name : undefined;
 }
 
 /** Points the manifest's `config` at other bytes: digest, size and, where the descriptor embeds it, data. */
@@ -271,29 +275,34 @@ function pointConfig(text: string, config: Uint8Array): string {
   return pointDescriptor(text, ["config"], { digest: digestOf(config), size: config.length }, config);
 }
 
+/** What an entry of an index points to; `bytes` where its content is at hand. */
+export interface IndexTarget extends Pick<Descriptor, "digest" | "size"> {
+  readonly bytes?: Uint8Array;
+}
+
 /** How an index changes: what each child is now (by its place), and what is dropped. */
 export interface IndexChange {
-  readonly children: ReadonlyMap<number, Uint8Array>;
+  readonly children: ReadonlyMap<number, IndexTarget>;
   readonly dropped: ReadonlySet<number>;
-  /** Attestations that stay and must name the new digest of their subject: place to digest. */
+  /** Attestations that stay and whose descriptors must name the new digest of their subject: place to digest. */
   readonly repointed: ReadonlyMap<number, Digest>;
 }
 
 /** Annotation of an attestation's descriptor: the digest of what it attests. Source: BuildKit, attestation storage. */
 export const ATTESTATION_SUBJECT = "vnd.docker.reference.digest";
 
-/** Where attestations were dropped or pointed elsewhere, undo needs the whole list as it was. */
+/** Where attestations were dropped or pointed elsewhere, or an entry is written otherwise than we do, undo needs the whole list as it was. */
 interface IndexRecord extends UndoRecord {
   /** The text of `manifests` before. */
   readonly manifests: string;
 }
 
-/** The index with its children replaced. What was dropped is recorded for undo; nothing else of it changes. */
+/** The index with its children replaced. What does not come back by itself is recorded for undo; nothing else of it changes. */
 export function wrapIndex(bytes: Uint8Array, change: IndexChange): Uint8Array {
-  const editor = new Editor(decodeJson(bytes, "the index"));
+  const original = decodeJson(bytes, "the index");
+  const editor = new Editor(original);
   for (const [place, child] of change.children) {
-    const now = { digest: digestOf(child), size: child.length };
-    editor.text = pointDescriptor(editor.text, ["manifests", place], now, child);
+    editor.text = pointDescriptor(editor.text, ["manifests", place], child, child.bytes);
   }
   for (const [place, subject] of change.repointed) {
     editor.text = replaceAt(
@@ -302,8 +311,9 @@ export function wrapIndex(bytes: Uint8Array, change: IndexChange): Uint8Array {
       JSON.stringify(subject),
     );
   }
-  if (change.dropped.size > 0 || change.repointed.size > 0) {
-    const manifests = rawAt(decodeJson(bytes, "the index"), ["manifests"]) ?? "[]";
+  const returns = [...change.children.keys()].every((place) => isPlain(original, ["manifests", place]));
+  if (change.dropped.size > 0 || change.repointed.size > 0 || !returns) {
+    const manifests = rawAt(original, ["manifests"]) ?? "[]";
     editor.text = dropItems(editor.text, change.dropped);
     const own: readonly string[] = ["annotations", UNDO_KEY];
     const probe = new Editor(editor.text);
@@ -320,8 +330,8 @@ export function wrapIndex(bytes: Uint8Array, change: IndexChange): Uint8Array {
 }
 
 /**
- * The index before `wrapIndex` dropped or re-pointed attestations in it, or undefined when it did neither: then places and
- * digests are all that changed, and the caller knows them. Throws PROOF_FAILED when the digest is not the recorded one.
+ * The index before `wrapIndex`, where that recorded it; undefined otherwise: then places and digests are all that changed, and
+ * the caller knows them. Throws PROOF_FAILED when the digest is not the recorded one.
  */
 export function unwrapIndex(bytes: Uint8Array): Uint8Array | undefined {
   let text = decodeJson(bytes, "the index");
@@ -332,6 +342,26 @@ export function unwrapIndex(bytes: Uint8Array): Uint8Array | undefined {
     attempt(() => replaceAt(text, ["manifests"], record.manifests)),
     record,
   );
+}
+
+/** True when a descriptor is written as `pointDescriptor` writes one, so that pointing it back gives its bytes. */
+function isPlain(text: string, path: JsonPath): boolean {
+  const [digest, size, data] = ["digest", "size", "data"].map((field) => rawAt(text, [...path, field]));
+  if (digest === undefined || size === undefined) return false;
+  if (digest !== JSON.stringify(JSON.parse(digest)) || size !== String(JSON.parse(size))) return false;
+  if (data === undefined) return true;
+  const content = Buffer.from(String(JSON.parse(data)), "base64");
+  return data === JSON.stringify(content.toString("base64")) && digestOf(content) === JSON.parse(digest);
+}
+
+/**
+ * An attestation's manifest with the new digest of its subject, where it names one itself: so BuildKit writes them as artifacts,
+ * which registries then list as referrers. One that names another subject, or none, is as it was.
+ */
+export function pointSubject(bytes: Uint8Array, from: string, to: Pick<Descriptor, "digest" | "size">): Uint8Array {
+  const text = decodeJson(bytes, "the attestation");
+  if (value(text, ["subject", "digest"]) !== from || rawAt(text, ["subject", "size"]) === undefined) return bytes;
+  return encode(pointDescriptor(text, ["subject"], to));
 }
 
 function dropItems(text: string, dropped: ReadonlySet<number>): string {

@@ -15,11 +15,12 @@ import { type Invocation, sameArgv } from "../model/invocation.ts";
 import { formatPlatform, type Platform, parsePlatform, samePlatform } from "../model/platform.ts";
 import {
   ATTESTATION_SUBJECT,
-  BASE_NAME,
+  baseNameOf,
+  type IndexTarget,
   type InitLayer,
   initDescriptor,
-  originalDigest,
   ownershipOf,
+  pointSubject,
   unwrapConfig,
   unwrapIndex,
   unwrapManifest,
@@ -28,6 +29,10 @@ import {
   wrapManifest,
 } from "./mutate.ts";
 import {
+  type ArtifactNode,
+  type AttestationNode,
+  attestationSubject,
+  entryKey,
   type ImageConfig,
   type ImageNode,
   type IndexNode,
@@ -183,59 +188,95 @@ class Planner {
         this.#carryOther(node);
         return undefined;
       case "attestation":
-        this.#carryOther(node);
+        this.#carryAttestation(node, node.bytes);
         return undefined;
     }
   }
 
   /**
-   * An index is always made from its original: where an earlier run dropped attestations, the list before it comes back
-   * first. So renewing equals wrapping anew, and undoing every platform gives the original bytes.
+   * An index is always made from its original: where an earlier run dropped or re-pointed attestations, the list before it comes
+   * back first. So renewing equals wrapping anew, and undoing every platform gives the original bytes.
    */
   #index(node: IndexNode): Uint8Array | undefined {
-    const original = unwrapIndex(node.bytes);
-    /** Every child's bytes to be, by the digest under which the original lists it. */
-    const successors = new Map<string, Uint8Array>();
-    const platformNames = new Map<string, string>();
+    const original = this.#originalIndex(node);
+    const now = listOf(node.bytes);
+    const list = original ? listOf(original) : now;
+    const children = new Map<string, Successor>();
     for (const child of node.children) {
       if (child.kind === "attestation") continue;
-      const changed = this.visit(child, false);
-      const bytes = changed ?? ("bytes" in child ? child.bytes : undefined);
-      const listed = (original && child.kind === "manifest" && originalDigest(child.bytes)) || child.descriptor.digest;
-      if (bytes) successors.set(listed, bytes);
-      if (child.kind === "manifest") platformNames.set(listed, formatPlatform(platformOf(child)));
+      const bytes = this.visit(child, false) ?? ("bytes" in child ? child.bytes : undefined);
+      children.set(entryKey(child.descriptor), { child, bytes });
     }
-    const children = new Map<number, Uint8Array>();
+    const changed = new Map<number, IndexTarget>();
+    /** What each image is to be, by the digest under which the original lists it. */
+    const successors = new Map<string, Pick<Descriptor, "digest" | "size">>();
+    const platformNames = new Map<string, string>();
+    const places = imagePlaces(list);
+    imagePlaces(now).forEach((placeNow, nth) => {
+      const [listed, entry] = [list[places[nth]!]!, now[placeNow]!];
+      const { child, bytes } = children.get(entryKey(entry))!;
+      const target = bytes ? { digest: digestOf(bytes), size: bytes.length, bytes } : this.#absentTarget(listed, entry);
+      if (target.digest !== listed.digest) changed.set(places[nth]!, target);
+      if (!successors.has(listed.digest)) successors.set(listed.digest, target);
+      if (child.kind === "manifest") platformNames.set(listed.digest, formatPlatform(platformOf(child)));
+    });
     const dropped = new Set<number>();
     const repointed = new Map<number, Digest>();
-    const present = new Map(node.children.map((child) => [child.descriptor.digest, child]));
-    const list = (JSON.parse(new TextDecoder().decode(original ?? node.bytes)) as { manifests: Descriptor[] })
-      .manifests;
     list.forEach((descriptor, place) => {
-      const held = present.get(descriptor.digest);
-      const subject = descriptor.annotations?.[ATTESTATION_SUBJECT];
-      if (descriptor.annotations?.["vnd.docker.reference.type"] !== "attestation-manifest" || subject === undefined) {
-        const bytes = successors.get(descriptor.digest);
-        if (bytes && digestOf(bytes) !== descriptor.digest) children.set(place, bytes);
+      if (attestationSubject(descriptor) === undefined) return;
+      const held = heldAttestation(node, descriptor, list);
+      const named = descriptor.annotations?.[ATTESTATION_SUBJECT];
+      const subject = named ?? held?.child.manifest?.subject?.digest;
+      const successor = subject === undefined ? undefined : successors.get(subject);
+      // One that does not say what it attests may be of any image beside it.
+      const stays = subject === undefined ? changed.size === 0 : !successor || successor.digest === subject;
+      if (stays) {
+        if (held) this.#carryAttestation(held.child, held.bytes);
         return;
       }
-      const now = successors.get(subject);
-      const stays = now === undefined || digestOf(now) === subject;
-      if (!stays && (this.#request.attestations !== "keep" || !held)) {
+      if (!successor || this.#request.attestations !== "keep" || !held?.bytes) {
         dropped.add(place);
-        if (held) this.note("ATTESTATION_DROPPED", "warning", { platform: platformNames.get(subject) ?? subject });
+        if (held) {
+          const platform = platformNames.get(subject ?? "") ?? subject ?? descriptor.digest;
+          this.note("ATTESTATION_DROPPED", "warning", { platform });
+        }
         return;
       }
-      if (!stays) repointed.set(place, digestOf(now));
-      if (held?.kind === "attestation") this.#carryOther(held);
+      const bytes = pointSubject(held.bytes, subject!, successor);
+      if (digestOf(bytes) !== descriptor.digest) {
+        changed.set(place, { digest: digestOf(bytes), size: bytes.length, bytes });
+      }
+      if (named !== undefined) repointed.set(place, successor.digest);
+      this.#carryAttestation(held.child, bytes);
     });
-    const bytes = wrapIndex(original ?? node.bytes, { children, dropped, repointed });
+    const bytes = wrapIndex(original ?? node.bytes, { children: changed, dropped, repointed });
     if (digestOf(bytes) === node.descriptor.digest) {
       this.#carry(node.descriptor);
       return undefined;
     }
     this.#document(node.descriptor, bytes);
     return bytes;
+  }
+
+  /**
+   * The index before an earlier run dropped or re-pointed attestations in it, as far as it is still what that run made. One that
+   * was changed since is an original itself; undo cannot arrive at what it was.
+   */
+  #originalIndex(node: IndexNode): Uint8Array | undefined {
+    const original = unwrapIndex(node.bytes);
+    if (!original || descendsFrom(node, listOf(original))) return original;
+    if (this.#request.action === "wrap") return undefined;
+    throw new InitwrapError("PROOF_FAILED", "the index lists other images than when it was wrapped", {
+      hint: "The index was changed after it was wrapped; go back to the one it was made from.",
+      where: node.descriptor.digest,
+    });
+  }
+
+  /** Where the entry of an image points that is not here: to the original when all is undone, else where it pointed. */
+  #absentTarget(listed: Descriptor, entry: Descriptor): IndexTarget {
+    const isUndone = this.#request.action === "undo" && (this.#request.platforms ?? []).length === 0;
+    const { digest, size } = isUndone ? listed : entry;
+    return { digest, size };
   }
 
   #manifest(node: ManifestNode, isRoot: boolean): Uint8Array | undefined {
@@ -319,7 +360,7 @@ class Planner {
     const after = JSON.parse(new TextDecoder().decode(newConfig)) as ImageConfig;
     proveConfig(value, after, { entrypoint, cmd: invocation.cmd }, layer.diffId);
     // A renewed image keeps the base name that it was given first, not the name of its own older self.
-    const baseName = base ? node.manifest.annotations?.[BASE_NAME] : this.#baseName;
+    const baseName = base ? baseNameOf(node.bytes) : this.#baseName;
     const carriedLayers = base ? node.manifest.layers.slice(0, -1) : node.manifest.layers;
     const descriptor = initDescriptor(layer, node.descriptor.mediaType, carriedLayers);
     const bytes = wrapManifest(manifest, {
@@ -384,11 +425,22 @@ class Planner {
     this.platforms.push({ platform: formatPlatform(platformOf(node)), action, before: state, after: state });
   }
 
-  #carryOther(node: Extract<ImageNode, { kind: "attestation" | "artifact" }>): void {
+  #carryOther(node: AttestationNode | ArtifactNode): void {
     if (!node.manifest) return;
     for (const layer of node.manifest.layers) this.#carry(layer);
     this.#carry(node.manifest.config);
     this.#carry(node.descriptor);
+  }
+
+  /** An attestation as it is, or with another subject: `bytes` is its manifest to be. */
+  #carryAttestation(node: AttestationNode, bytes: Uint8Array | undefined): void {
+    if (!node.manifest || !bytes || digestOf(bytes) === node.descriptor.digest) {
+      this.#carryOther(node);
+      return;
+    }
+    for (const layer of node.manifest.layers) this.#carry(layer);
+    this.#carry(node.manifest.config);
+    this.#document(node.descriptor, bytes);
   }
 
   #carry(descriptor: Descriptor): void {
@@ -404,6 +456,61 @@ class Planner {
     const { digest } = blob.descriptor;
     if (!this.#blobs.has(digest)) this.#blobs.set(digest, blob);
   }
+}
+
+/** A child of an index, and its bytes to be. */
+interface Successor {
+  readonly child: ImageNode;
+  readonly bytes: Uint8Array | undefined;
+}
+
+function listOf(index: Uint8Array): readonly Descriptor[] {
+  return (JSON.parse(new TextDecoder().decode(index)) as { manifests?: Descriptor[] | null }).manifests ?? [];
+}
+
+function imagePlaces(list: readonly Descriptor[]): readonly number[] {
+  return list.flatMap((entry, place) => (attestationSubject(entry) === undefined ? [place] : []));
+}
+
+/**
+ * The attestation that the original lists as `descriptor`, and its manifest at that time: as it is here, or with the subject that an
+ * earlier run gave it taken back.
+ */
+function heldAttestation(
+  node: IndexNode,
+  { digest, annotations }: Descriptor,
+  original: readonly Descriptor[],
+): { readonly child: AttestationNode; readonly bytes: Uint8Array | undefined } | undefined {
+  const subject = original.find((entry) => entry.digest === annotations?.[ATTESTATION_SUBJECT]);
+  for (const child of node.children) {
+    if (child.kind !== "attestation") continue;
+    if (child.descriptor.digest === digest) return { child, bytes: child.bytes };
+    if (!child.bytes || !subject) continue;
+    const bytes = pointSubject(child.bytes, child.subject, subject);
+    if (digestOf(bytes) === digest) return { child, bytes };
+  }
+  return undefined;
+}
+
+/** True when an index lists what is left of `original` by wrapping it: the same images in the same order, and no attestation more. */
+function descendsFrom(node: IndexNode, original: readonly Descriptor[]): boolean {
+  const now = listOf(node.bytes);
+  if (imageShapes(now) !== imageShapes(original)) return false;
+  const attestations = original.filter((entry) => attestationSubject(entry) !== undefined);
+  const known = new Set<AttestationNode | undefined>(
+    attestations.map((entry) => heldAttestation(node, entry, original)?.child),
+  );
+  return node.children.every((child) => child.kind !== "attestation" || !child.bytes || known.has(child));
+}
+
+/** The images that an index lists, without what they are. */
+function imageShapes(list: readonly Descriptor[]): string {
+  return JSON.stringify(
+    imagePlaces(list).map((place) => {
+      const { digest: _digest, size: _size, data: _data, ...shape } = list[place]!;
+      return shape;
+    }),
+  );
 }
 
 function stateOf(node: ManifestNode, invocation: Invocation): ImageState {

@@ -11,6 +11,7 @@ import { decodeJson, parseJson } from "../model/json-edit.ts";
 import { isIndexType, isManifestType, OCI_INDEX, OCI_MANIFEST } from "../model/media-types.ts";
 import type { Platform } from "../model/platform.ts";
 import { isRecord } from "../model/record.ts";
+import { ATTESTATION_SUBJECT } from "./mutate.ts";
 
 export type ImageNode = IndexNode | ManifestNode | AttestationNode | ArtifactNode | AbsentNode;
 
@@ -36,7 +37,8 @@ export interface AttestationNode {
   readonly kind: "attestation";
   readonly descriptor: Descriptor;
   readonly subject: string;
-  /** Undefined when the medium does not hold it. */
+  /** Both undefined when the medium does not hold it. */
+  readonly bytes?: Uint8Array;
   readonly manifest?: Manifest;
 }
 
@@ -67,6 +69,8 @@ export interface Manifest {
   readonly artifactType?: string;
   readonly config: Descriptor;
   readonly layers: readonly Descriptor[];
+  /** What an artifact is about. */
+  readonly subject?: { readonly digest?: string } | null;
   readonly annotations?: Readonly<Record<string, string>>;
 }
 
@@ -166,7 +170,7 @@ async function readNode(descriptor: Descriptor, read: ReadDocument, budget: Budg
     config: descriptorOf(document["config"], "config", descriptor),
     layers: descriptorsOf(document["layers"], "layers", descriptor),
   };
-  if (subject !== undefined) return { kind: "attestation", descriptor, subject, manifest };
+  if (subject !== undefined) return { kind: "attestation", descriptor, subject, bytes, manifest };
   const reason = artifactReason(manifest);
   if (reason !== undefined) return { kind: "artifact", descriptor, reason, manifest };
   const config = await read(manifest.config);
@@ -192,12 +196,17 @@ async function readNode(descriptor: Descriptor, read: ReadDocument, budget: Budg
 function eachOnce(listed: readonly Descriptor[]): readonly Descriptor[] {
   const seen = new Set<string>();
   return listed.filter((one) => {
-    const { os, architecture, variant } = one.platform ?? {};
-    const key = JSON.stringify([one.digest, os, architecture, variant, attestationSubject(one)]);
+    const key = entryKey(one);
     const isFirst = !seen.has(key);
     seen.add(key);
     return isFirst;
   });
+}
+
+/** The same for entries of an index that one child stands for. */
+export function entryKey(entry: Descriptor): string {
+  const { os, architecture, variant } = entry.platform ?? {};
+  return JSON.stringify([entry.digest, os, architecture, variant, attestationSubject(entry)]);
 }
 
 function objectOf(text: string, what: string, { digest }: Descriptor): Record<string, unknown> {
@@ -254,11 +263,14 @@ function artifactReason(manifest: Manifest): string | undefined {
   return undefined;
 }
 
-/** Source: BuildKit, docs/attestations/attestation-storage.md. */
-function attestationSubject(descriptor: Descriptor): string | undefined {
+/**
+ * The digest of what an entry of an index attests, empty where it does not say; undefined for one that is no attestation.
+ * Source: BuildKit, docs/attestations/attestation-storage.md.
+ */
+export function attestationSubject(descriptor: Descriptor): string | undefined {
   const annotations = descriptor.annotations;
   if (annotations?.["vnd.docker.reference.type"] !== "attestation-manifest") return undefined;
-  return annotations["vnd.docker.reference.digest"] ?? "";
+  return annotations[ATTESTATION_SUBJECT] ?? "";
 }
 
 function descriptorsOf(list: unknown, field: string, owner: Descriptor): readonly Descriptor[] {
