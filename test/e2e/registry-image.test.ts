@@ -191,6 +191,10 @@ describe("an image in a registry", () => {
       ["/arm", "x"],
     ]);
     expect(result.plan.platforms).toHaveLength(2);
+    // The attestation that was dropped is still in the repository, and the registry wants it in the other one too.
+    const back = `${registry.host}/team/multi-back:1`;
+    const undone = await wrapImage({ source: `registry:${wrapped}`, names: [back], action: "undo", env });
+    expect([undone.digest, undone.diagnostics]).toEqual([root.digest, []]);
   });
 });
 

@@ -90,9 +90,9 @@ class Medium {
   }
 
   async plan(root: Descriptor, request: Partial<ImagePlanRequest> = {}): Promise<ImagePlan> {
-    const snapshot = await readSnapshot(root, ["docker.io/library/app:1"], async ({ digest }) =>
-      this.blobs.get(digest),
-    );
+    const read = async ({ digest }: Descriptor) => this.blobs.get(digest);
+    const forUndo = request.action === "undo";
+    const snapshot = await readSnapshot(root, ["docker.io/library/app:1"], read, { forUndo });
     const plan = planImage(snapshot, { action: "wrap", initFor: shippedInit, ...request });
     for (const blob of plan.blobs) if (blob.kind === "document") this.blobs.set(blob.descriptor.digest, blob.bytes);
     return plan;
@@ -313,6 +313,23 @@ describe("attestations", () => {
       const { medium, root, plan } = await attested({ attestations });
       expect((await medium.plan(plan.after, { action: "undo" })).after.digest).toBe(root.digest);
     }
+  });
+
+  it("that were dropped go along with --undo while they are there, and are told to be missing when not", async () => {
+    const { medium, root, plan, statements } = await attested({});
+    const undone = await medium.plan(plan.after, { action: "undo" });
+    const planned = new Set<unknown>(undone.blobs.map(({ descriptor }) => descriptor.digest));
+    for (const { digest } of statements) {
+      const { config, layers } = medium.read(digest as string) as { config: Descriptor; layers: Descriptor[] };
+      for (const one of [digest, config.digest, layers[0]!.digest]) expect(planned).toContain(one);
+    }
+    expect(codes(undone)).toEqual([]);
+    medium.blobs.delete(statements[0]!["digest"] as string);
+    const sparse = await medium.plan(plan.after, { action: "undo" });
+    expect(sparse.after.digest).toBe(root.digest);
+    expect(sparse.diagnostics).toEqual([
+      { code: "PLATFORM_ABSENT", severity: "note", args: { platform: "the attestation of linux/amd64" } },
+    ]);
   });
 });
 

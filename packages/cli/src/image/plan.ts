@@ -220,6 +220,8 @@ class Planner {
       if (!successors.has(listed.digest)) successors.set(listed.digest, target);
       if (child.kind === "manifest") platformNames.set(listed.digest, formatPlatform(platformOf(child)));
     });
+    const nameOf = (subject: string | undefined, { digest }: Descriptor): string =>
+      platformNames.get(subject ?? "") ?? subject ?? digest;
     const dropped = new Set<number>();
     const repointed = new Map<number, Digest>();
     list.forEach((descriptor, place) => {
@@ -232,14 +234,12 @@ class Planner {
       const stays = subject === undefined ? changed.size === 0 : !successor || successor.digest === subject;
       if (stays) {
         if (held) this.#carryAttestation(held.child, held.bytes);
+        else this.note("PLATFORM_ABSENT", "note", { platform: `the attestation of ${nameOf(subject, descriptor)}` });
         return;
       }
       if (!successor || this.#request.attestations !== "keep" || !held?.bytes) {
         dropped.add(place);
-        if (held) {
-          const platform = platformNames.get(subject ?? "") ?? subject ?? descriptor.digest;
-          this.note("ATTESTATION_DROPPED", "warning", { platform });
-        }
+        if (held) this.note("ATTESTATION_DROPPED", "warning", { platform: nameOf(subject, descriptor) });
         return;
       }
       const bytes = pointSubject(held.bytes, subject!, successor);
@@ -482,7 +482,7 @@ function heldAttestation(
   original: readonly Descriptor[],
 ): { readonly child: AttestationNode; readonly bytes: Uint8Array | undefined } | undefined {
   const subject = original.find((entry) => entry.digest === annotations?.[ATTESTATION_SUBJECT]);
-  for (const child of node.children) {
+  for (const child of [...node.children, ...node.dropped]) {
     if (child.kind !== "attestation") continue;
     if (child.descriptor.digest === digest) return { child, bytes: child.bytes };
     if (!child.bytes || !subject) continue;

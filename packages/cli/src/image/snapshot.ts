@@ -11,7 +11,7 @@ import { decodeJson, parseJson } from "../model/json-edit.ts";
 import { isIndexType, isManifestType, OCI_INDEX, OCI_MANIFEST } from "../model/media-types.ts";
 import type { Platform } from "../model/platform.ts";
 import { isRecord } from "../model/record.ts";
-import { ATTESTATION_SUBJECT } from "./mutate.ts";
+import { ATTESTATION_SUBJECT, unwrapIndex } from "./mutate.ts";
 
 export type ImageNode = IndexNode | ManifestNode | AttestationNode | ArtifactNode | AbsentNode;
 
@@ -21,6 +21,8 @@ export interface IndexNode {
   readonly bytes: Uint8Array;
   /** What it lists, in its order; an entry that is there twice only once. */
   readonly children: readonly ImageNode[];
+  /** Attestations that an earlier run dropped from it and that are still there; read for undo only. */
+  readonly dropped: readonly AttestationNode[];
 }
 
 /** One platform's image. */
@@ -108,15 +110,24 @@ const MAX_LISTED = 2000;
 /** Of all documents together, for they are held. Bytes. */
 const MAX_BYTES = 64 << 20;
 
-/** What may still be listed by indexes, and read. */
+/** What may still be listed by indexes, and read; and whether that is more than they list. */
 interface Budget {
   listed: number;
   bytes: number;
+  readonly withDropped: boolean;
 }
 
-/** Reads the tree under `root`. Throws IMAGE_INVALID or UNSUPPORTED_IMAGE for documents that are none. */
-export async function readSnapshot(root: Descriptor, names: readonly string[], read: ReadDocument): Promise<Snapshot> {
-  const budget: Budget = { listed: MAX_LISTED, bytes: MAX_BYTES };
+/**
+ * Reads the tree under `root`; for undo also what an earlier run dropped from it. Throws IMAGE_INVALID or UNSUPPORTED_IMAGE for
+ * documents that are none.
+ */
+export async function readSnapshot(
+  root: Descriptor,
+  names: readonly string[],
+  read: ReadDocument,
+  { forUndo = false } = {},
+): Promise<Snapshot> {
+  const budget: Budget = { listed: MAX_LISTED, bytes: MAX_BYTES, withDropped: forUndo };
   const bounded: ReadDocument = async (descriptor) => {
     spend(budget, { bytes: descriptor.size });
     return read(descriptor);
@@ -155,7 +166,13 @@ async function readNode(descriptor: Descriptor, read: ReadDocument, budget: Budg
     const listed = descriptorsOf(document["manifests"], "manifests", descriptor);
     spend(budget, { listed: listed.length });
     const children = await Promise.all(eachOnce(listed).map((child) => readNode(child, read, budget, depth + 1)));
-    return { kind: "index", descriptor: { ...descriptor, mediaType }, bytes, children };
+    const dropped: AttestationNode[] = [];
+    for (const entry of budget.withDropped ? droppedFrom(bytes, listed, descriptor) : []) {
+      spend(budget, { listed: 1 });
+      const node = await readNode(entry, read, budget, depth + 1);
+      if (node.kind === "attestation" && node.bytes) dropped.push(node);
+    }
+    return { kind: "index", descriptor: { ...descriptor, mediaType }, bytes, children, dropped };
   }
   if (!isManifestType(mediaType)) {
     return { kind: "artifact", descriptor, reason: `its media type is ${mediaType || "not given"}` };
@@ -190,6 +207,17 @@ async function readNode(descriptor: Descriptor, read: ReadDocument, budget: Budg
     manifest,
     config: { descriptor: manifest.config, bytes: config, value },
   };
+}
+
+/** The attestations that the original of a wrapped index lists, and it does not. */
+function droppedFrom(bytes: Uint8Array, listed: readonly Descriptor[], owner: Descriptor): readonly Descriptor[] {
+  const original = unwrapIndex(bytes);
+  if (!original) return [];
+  const { manifests } = JSON.parse(new TextDecoder().decode(original)) as { readonly manifests?: unknown };
+  const held = new Set<string>(listed.map(({ digest }) => digest));
+  return descriptorsOf(manifests, "manifests", owner).filter(
+    (entry) => attestationSubject(entry) !== undefined && !held.has(entry.digest),
+  );
 }
 
 /** Without what an index lists again: the same content for the same platform. */

@@ -33,7 +33,7 @@ const MESSAGES: Readonly<Record<DiagnosticCode, (args: Args) => string>> = {
   BLANK_CONTINUATION: () => "a blank line inside a continued instruction will become an error",
   DOCKERIGNORE_LOST: (a) => `${a["path"]} is not read by the builder when the Dockerfile comes from standard input`,
   DOCKERIGNORE_HIDES_INIT: (a) => `${a["path"]} hides ${a["file"]} from the build`,
-  PLATFORM_ABSENT: (a) => `the index names ${a["platform"]}, but its image is not here; left as it is`,
+  PLATFORM_ABSENT: (a) => `the index names ${a["platform"]}, which is not here; left as it is`,
   PLATFORM_LEFT_ALONE: (a) => `${a["platform"]} was left as it is: ${a["reason"]}`,
   ATTESTATION_DROPPED: (a) => `the attestation of ${a["platform"]} described the old image and was dropped`,
   SIGNATURE_STALE: (a) =>

@@ -140,7 +140,8 @@ async function wrapOne(request: WrapImageRequest): Promise<WrapImageResult> {
       early = await openSink(sink, source, request.names ?? [], context);
       early.prepare?.();
     }
-    const reading = readSnapshot(root.descriptor, root.names, (descriptor) => readOrAbsent(source, descriptor));
+    const read = (descriptor: Descriptor) => readOrAbsent(source, descriptor);
+    const reading = readSnapshot(root.descriptor, root.names, read, { forUndo: request.action === "undo" });
     // What is asked for is on its way while this is found out; whether it comes is found out below.
     reading.catch(() => {});
     if (await isChangeAhead(request, opened)) {
