@@ -130,6 +130,30 @@ const HOSTILE: readonly (readonly [what: string, code: string, make: Parts | (()
   ["diff_ids that are numbers", "IMAGE_INVALID", withDiffIds(1)],
   ["a history of null", "IMAGE_INVALID", withConfig({ history: [null] })],
   ["a step of history that is a number", "IMAGE_INVALID", withConfig({ history: [{ created_by: 5 }] })],
+  // Go's reader takes all of these for the field, and the last one counts.
+  [
+    "layers in two spellings",
+    "IMAGE_INVALID",
+    { manifest: (own) => ({ ...goodManifest(own), Layers: [layer, layer] }) },
+  ],
+  [
+    "layers in one other spelling",
+    "IMAGE_INVALID",
+    { manifest: (own) => ({ ...goodManifest(own), layers: undefined, "layer\u017f": [layer] }) },
+  ],
+  ["a digest in two spellings", "IMAGE_INVALID", withLayer({ Digest: `sha256:${"a".repeat(64)}` })],
+  ["an index's digest in two spellings", "IMAGE_INVALID", listing({ DIGEST: `sha256:${"a".repeat(64)}` })],
+  [
+    "diff_ids in two spellings",
+    "IMAGE_INVALID",
+    withConfig({ rootfs: { type: "layers", diff_ids: [digestOf(tar)], Diff_IDs: [] } }),
+  ],
+  ["labels in a spelling of Unicode", "IMAGE_INVALID", withSection({ "Label\u017f": {} })],
+  [
+    "a docker save that lists layers in two spellings",
+    "ARCHIVE_INVALID",
+    () => legacy('[{"Config":"c.json","Layers":["l"],"layers":[]}]', goodConfig),
+  ],
   [
     "a config of docker save that is null",
     "IMAGE_INVALID",

@@ -11,12 +11,14 @@ import { type Invocation, sameArgv } from "../model/invocation.ts";
 import { OCI_LAYER_TAR } from "../model/media-types.ts";
 import { formatPlatform } from "../model/platform.ts";
 import { isRecord } from "../model/record.ts";
+import { otherSpelling } from "../model/spelling.ts";
 import { UNDO_KEY, VERSION_LABEL } from "./mutate.ts";
 import { type ImageConfig, type ManifestNode, platformOf } from "./snapshot.ts";
 
 /** The struct fields that engines match without regard to case: a second spelling would be a second value. */
 const TOP_FIELDS = ["config", "rootfs", "history", "created", "os", "architecture", "variant"];
-const CONFIG_FIELDS = ["Entrypoint", "Cmd", "Labels"];
+const CONFIG_FIELDS = ["Entrypoint", "Cmd", "Env", "Labels"];
+const ROOTFS_FIELDS = ["type", "diff_ids"];
 
 /** Throws NOT_LINUX, UNSUPPORTED_IMAGE or IMAGE_INVALID with the platform as the place. */
 export function checkImage(node: ManifestNode): void {
@@ -46,6 +48,7 @@ export function checkImage(node: ManifestNode): void {
   if (config.rootfs?.type !== "layers") {
     throw new InitwrapError("UNSUPPORTED_IMAGE", `the rootfs is of type ${config.rootfs?.type}`, { where });
   }
+  oneSpelling(config.rootfs, ROOTFS_FIELDS, where);
   const diffIds = config.rootfs.diff_ids ?? [];
   const { layers } = node.manifest;
   if (!Array.isArray(diffIds) || diffIds.length !== layers.length) {
@@ -133,14 +136,13 @@ function fail(what: string): never {
 }
 
 function oneSpelling(object: object, fields: readonly string[], where: string): void {
-  for (const key of Object.keys(object)) {
-    const twin = fields.find((field) => field !== key && field.toLowerCase() === key.toLowerCase());
-    if (twin !== undefined) {
-      throw new InitwrapError("IMAGE_INVALID", `the config writes ${twin} as ${key}: readers differ on what that is`, {
-        where,
-      });
-    }
-  }
+  const twin = otherSpelling(object, fields);
+  if (!twin) return;
+  throw new InitwrapError(
+    "IMAGE_INVALID",
+    `the config writes ${twin.field} as ${twin.key}: readers differ on what that is`,
+    { where },
+  );
 }
 
 function strings(list: unknown, field: string, where: string): void {

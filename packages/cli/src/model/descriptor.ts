@@ -3,6 +3,7 @@ import { InitwrapError } from "./errors.ts";
 import { type JsonPath, rawAt, removeMember, replaceAt } from "./json-edit.ts";
 import type { Platform } from "./platform.ts";
 import { isRecord } from "./record.ts";
+import { otherSpelling } from "./spelling.ts";
 
 /** Names content by type, digest and size in bytes. Source: OCI image-spec, descriptor.md. Unknown fields are carried. */
 export interface Descriptor {
@@ -37,11 +38,15 @@ export function unreadError(message: string, where: string): InitwrapError {
   });
 }
 
+const FIELDS = ["mediaType", "digest", "size", "urls", "annotations", "data", "platform", "artifactType"];
+
 /**
  * What is wrong with a value that should be a descriptor; undefined when it is one. A size beyond what numbers hold exactly, or
  * an annotation that is no text, is read in two ways by two readers.
  */
 function descriptorProblem(value: unknown): string | undefined {
+  const twin = isRecord(value) ? otherSpelling(value, FIELDS) : undefined;
+  if (twin) return `writes ${twin.field} as ${twin.key}: readers differ on what that is`;
   const { digest, size, mediaType, annotations, platform } = (isRecord(value) ? value : {}) as Record<string, unknown>;
   if (!isDigest(digest) || !Number.isSafeInteger(size) || (size as number) < 0) {
     return "is no descriptor with a sha256 digest and a size";

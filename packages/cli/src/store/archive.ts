@@ -22,6 +22,7 @@ import { decodeJson, parseJson, rawAt, replaceAt } from "../model/json-edit.ts";
 import { isIndexType, OCI_LAYER_GZIP, OCI_LAYER_TAR } from "../model/media-types.ts";
 import { isRecord } from "../model/record.ts";
 import { familiarReference, parseReference } from "../model/reference.ts";
+import { otherSpelling } from "../model/spelling.ts";
 import { NewFile } from "./atomic-file.ts";
 import { COPIED_BY_CHILD } from "./child-copy.ts";
 import type { Attachment, Receipt, Region, Root, Sink, SinkOptions, Source, SourceOptions } from "./contract.ts";
@@ -450,6 +451,11 @@ export class ArchiveSource implements Source {
         throw new InitwrapError("ARCHIVE_INVALID", "manifest.json has an entry without config and layers", {
           where: this.path,
         });
+      }
+      const twin = otherSpelling(item, ["Config", "RepoTags", "Layers"]);
+      if (twin) {
+        const message = `manifest.json writes ${twin.field} as ${twin.key}: readers differ on what that is`;
+        throw new InitwrapError("ARCHIVE_INVALID", message, { where: this.path });
       }
       return { place, config: item.Config, tags, layers };
     });
