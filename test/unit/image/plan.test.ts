@@ -630,6 +630,58 @@ describe("the init's layer", () => {
   });
 });
 
+describe("a manifest that another tool has written anew", () => {
+  /** As podman and skopeo push it: layers compressed anew, annotations in the order of the alphabet. */
+  async function pushed(annotations: Json | undefined) {
+    const medium = new Medium();
+    const root = medium.image({ manifest: annotations === undefined ? {} : { annotations } });
+    const plan = await medium.plan(root);
+    const anew = (digest: string, count: number): Json => {
+      const manifest = medium.read(digest) as { layers: Json[]; annotations?: Json };
+      const zstd = "application/vnd.oci.image.layer.v1.tar+zstd";
+      const layers = manifest.layers.slice(0, count).map((_, at) => ({
+        mediaType: zstd,
+        digest: `sha256:${String(at + 1).repeat(64)}`,
+        size: 10,
+      }));
+      const own = Object.entries(manifest.annotations ?? {}).toSorted(([a], [b]) => (a < b ? -1 : 1));
+      return { ...manifest, layers, ...(own.length > 0 ? { annotations: Object.fromEntries(own) } : {}) };
+    };
+    const copy = medium.add(OCI_MANIFEST, anew(plan.after.digest, 2));
+    return { medium, root, copy, original: anew(root.digest, 1) };
+  }
+
+  it.each<[string, Json | undefined]>([
+    ["none", undefined],
+    ["other ones", { a: "kept", z: "kept" }],
+    ["a base of its own", { "org.opencontainers.image.base.digest": "x", "org.opencontainers.image.base.name": "y" }],
+  ])("is undone to the original image, with its annotations: %s", async (_, annotations) => {
+    const { medium, root, copy, original } = await pushed(annotations);
+    expect((await medium.plan(copy)).changed).toBe(false);
+    const undone = await medium.plan(copy, { action: "undo" });
+    expect(undone.platforms[0]!.after.config).toBe((medium.read(root.digest)["config"] as Descriptor).digest);
+    expect(medium.read(undone.after.digest)).toEqual(original);
+  });
+
+  it("is renewed: our layer is replaced, and the entrypoint composed anew", async () => {
+    const { medium, root, copy } = await pushed(undefined);
+    const other: Partial<ImagePlanRequest> = { initOptions: ["-g"] };
+    const renewed = await medium.plan(copy, other);
+    expect(renewed.platforms[0]!.action).toBe("renew");
+    expect(renewed.platforms[0]!.after.config).toBe((await medium.plan(root, other)).platforms[0]!.after.config);
+    expect(medium.read(renewed.after.digest)["layers"]).toHaveLength(2);
+  });
+
+  it("is not undone where its config is not what we wrote", async () => {
+    const { medium, copy } = await pushed(undefined);
+    const manifest = medium.read(copy.digest);
+    const config = medium.read((manifest["config"] as Descriptor).digest);
+    const changed = medium.add(OCI_CONFIG, { ...config, author: "somebody" });
+    const root = medium.add(OCI_MANIFEST, { ...manifest, config: changed });
+    await expect(medium.plan(root, { action: "undo" })).rejects.toMatchObject({ code: "PROOF_FAILED" });
+  });
+});
+
 describe("what is refused", () => {
   it.each<[string, (medium: Medium) => Descriptor, string]>([
     ["Windows", (medium) => medium.image({ os: "windows" }), "NOT_LINUX"],

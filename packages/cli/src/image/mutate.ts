@@ -3,7 +3,8 @@
  *
  * What is written beside the change itself is what undo needs. In the config it stands in a label, and holds only what
  * follows from the config, so that one image has one config digest in every medium; in the manifest it stands in an
- * annotation. Undo trusts none of it: it edits backwards and then compares the digest with the recorded one.
+ * annotation. Undo trusts none of it: it edits backwards and then compares the digest with the recorded one; of a manifest that
+ * another tool has written anew, which has no such digest, it takes away what is ours.
  *
  * Sources: OCI image-spec, config.md and manifest.md; Docker Image Specification v1.3.
  */
@@ -22,6 +23,7 @@ import {
   prependStrings,
   rawAt,
   removeLast,
+  removeMember,
   replaceAt,
 } from "../model/json-edit.ts";
 import {
@@ -237,20 +239,49 @@ export function wrapManifest(bytes: Uint8Array, change: ManifestChange): Uint8Ar
   return encode(editor.text);
 }
 
-/** The manifest before `wrapManifest`, given the config before; PROOF_FAILED when its digest is not the recorded one. */
+/**
+ * The manifest before `wrapManifest`, given the config before, which is proven. One that another tool has written anew since cannot
+ * be what it was, as when podman pushes an image and compresses its layers: it is then this one without what is ours.
+ */
 export function unwrapManifest(bytes: Uint8Array, config: Uint8Array): Uint8Array {
-  let text = decodeJson(bytes, "the manifest");
+  const text = decodeJson(bytes, "the manifest");
   const record = readRecord(value(text, ["annotations", UNDO_KEY]));
-  if (!record) {
-    // Made up from a medium that keeps no manifest, or written anew by another tool: the config's proof must do.
-    return encode(attempt(() => pointConfig(removeItem(text, ["layers"]), config)));
+  try {
+    if (record) return unwrapAsRecorded(text, record, config);
+  } catch (cause) {
+    if (!(cause instanceof InitwrapError) || cause.code !== "PROOF_FAILED") throw cause;
   }
-  text = reverse(text, record, MANIFEST_PATHS);
+  const less = attempt(() => pointConfig(removeItem(text, ["layers"]), config));
+  return encode(record ? attempt(() => withoutOurs(less, record)) : less);
+}
+
+function unwrapAsRecorded(start: string, record: UndoRecord, config: Uint8Array): Uint8Array {
+  let text = reverse(start, record, MANIFEST_PATHS);
   if (!record.set.some(([path]) => path.join("/") === "layers")) text = attempt(() => removeLast(text, ["layers"]));
   return proven(
     attempt(() => pointConfig(text, config)),
     record,
   );
+}
+
+/** A manifest with the annotations that it had before ours, wherever ours stand now. */
+function withoutOurs(start: string, record: UndoRecord): string {
+  const before = (...path: string[]) => record.set.find(([one]) => one.join("/") === path.join("/"))?.[1];
+  // Where there were no annotations, those that came with the first of ours have no step of their own.
+  const whole = before("annotations");
+  let text = start;
+  for (const key of [UNDO_KEY, BASE_NAME, BASE_DIGEST]) {
+    const path = ["annotations", key];
+    const step = before(...path);
+    const own = step === undefined && key === BASE_DIGEST && whole !== undefined ? null : step;
+    if (own === undefined || rawAt(text, path) === undefined) continue;
+    const isText = own !== null && typeof JSON.parse(own) === "string";
+    text = isText ? replaceAt(text, path, own) : removeMember(text, path);
+  }
+  if (whole === undefined || rawAt(text, ["annotations"]) === undefined || countAt(text, ["annotations"]) !== 0) {
+    return text;
+  }
+  return whole === null ? removeMember(text, ["annotations"]) : replaceAt(text, ["annotations"], "{}");
 }
 
 const MANIFEST_PATHS: readonly string[] = [
