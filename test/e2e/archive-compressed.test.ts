@@ -92,6 +92,25 @@ it("layers of frames with skippable ones between, as zstd:chunked has, are looke
   await looksIntoAll("chunked", "oci:chunked");
 });
 
+it("layers that another tool compresses after the wrap are no hindrance: the image is renewed, undone, and verified", async () => {
+  requireCapability({ skip: () => undefined }, "docker", engine !== undefined);
+  if (!engine) return;
+  const before = await configOf("oci-archive:plain.tar");
+  await initwrapOk(["image", "plain.tar", "-o", "wrapped.tar"], { cwd: folder });
+  const copy = ["copy", "--quiet", "--dest-compress-format", "gzip", "--dest-compress"];
+  await run("skopeo", [...copy, "oci-archive:wrapped.tar", "oci:anew:1"], { cwd: folder });
+  const manifestOf = async (): Promise<string> =>
+    (await run("skopeo", ["inspect", "--raw", "oci:anew"], { cwd: folder })).stdout;
+  expect(await manifestOf()).toContain("tar+gzip");
+  await initwrapOk(["image", "anew", "--check"], { cwd: folder });
+  await initwrapOk(["image", "anew", "--init-arg", "-g"], { cwd: folder });
+  expect(JSON.parse(await configOf("oci:anew")).config.Entrypoint).toEqual(["/initwrap", "-g", "--", "/bin/busybox"]);
+  await initwrapOk(["verify", "anew"], { cwd: folder });
+  await initwrapOk(["image", "anew", "--undo"], { cwd: folder });
+  expect(await configOf("oci:anew")).toBe(before);
+  expect(await manifestOf()).not.toContain("initwrap");
+});
+
 async function looksIntoAll(path: string, locator: string): Promise<void> {
   const before = await configOf(locator);
   const result = await initwrapOk(["image", path, "--verify-path", "--json"], { cwd: folder });

@@ -432,7 +432,8 @@ describe("an index that was wrapped", () => {
     const { manifests, ...others } = medium.read(plan.after.digest) as { manifests: Descriptor[] };
     const narrowed = medium.index(manifests.slice(0, 1) as unknown as Json[], others);
     const attested = medium.index([...(manifests as unknown as Json[]), medium.attestation(manifests[0]!)], others);
-    for (const changed of [narrowed, attested]) {
+    const written = medium.add(OCI_INDEX, JSON.stringify({ manifests, ...others }, null, 2));
+    for (const changed of [narrowed, attested, written]) {
       expect((await medium.plan(changed)).changed).toBe(false);
       await expect(medium.plan(changed, { action: "undo" })).rejects.toMatchObject({ code: "PROOF_FAILED", exit: 5 });
     }

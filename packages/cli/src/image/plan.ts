@@ -263,8 +263,14 @@ class Planner {
    * was changed since is an original itself; undo cannot arrive at what it was.
    */
   #originalIndex(node: IndexNode): Uint8Array | undefined {
-    const original = unwrapIndex(node.bytes);
-    if (!original || descendsFrom(node, listOf(original))) return original;
+    let original: Uint8Array | undefined;
+    try {
+      original = unwrapIndex(node.bytes);
+      if (!original || descendsFrom(node, listOf(original))) return original;
+    } catch (cause) {
+      const isChanged = cause instanceof InitwrapError && cause.code === "PROOF_FAILED";
+      if (!isChanged || this.#request.action === "undo") throw cause;
+    }
     if (this.#request.action === "wrap") return undefined;
     throw new InitwrapError("PROOF_FAILED", "the index lists other images than when it was wrapped", {
       hint: "The index was changed after it was wrapped; go back to the one it was made from.",
