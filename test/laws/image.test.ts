@@ -315,6 +315,99 @@ describe("an index", () => {
   });
 });
 
+const ARCHITECTURES = ["amd64", "arm64", "riscv64", "s390x"];
+
+/** An index of several platforms, some of them in an index within, some attested, in BuildKit's older form or its newer one. */
+const tree = fc
+  .record({
+    architectures: fc.subarray(ARCHITECTURES, { minLength: 1 }),
+    nested: fc.subarray(ARCHITECTURES),
+    attested: fc.subarray(ARCHITECTURES),
+    isArtifact: fc.boolean(),
+    indent: style,
+  })
+  .map(({ architectures, nested, attested, isArtifact, indent }): Made & { readonly architectures: string[] } => {
+    const blobs = new Map<string, Uint8Array>();
+    const add = (mediaType: string, document: object): Descriptor => {
+      const bytes = Buffer.from(JSON.stringify(document, null, indent));
+      const descriptor = { mediaType, digest: digestOf(bytes), size: bytes.length };
+      blobs.set(descriptor.digest, bytes);
+      return descriptor;
+    };
+    const one = (architecture: string): Descriptor => {
+      const config = add(OCI_CONFIG, { architecture, os: "linux", config: { Cmd: ["x"] }, rootfs: { type: "layers" } });
+      return add(OCI_MANIFEST, { schemaVersion: 2, mediaType: OCI_MANIFEST, config, layers: [] });
+    };
+    const attestation = (subject: Descriptor): Descriptor => ({
+      ...add(OCI_MANIFEST, {
+        schemaVersion: 2,
+        mediaType: OCI_MANIFEST,
+        config: add(OCI_CONFIG, { of: subject.digest }),
+        layers: [],
+        ...(isArtifact ? { subject } : {}),
+      }),
+      annotations: {
+        "vnd.docker.reference.type": "attestation-manifest",
+        "vnd.docker.reference.digest": subject.digest,
+      },
+    });
+    const listed = (which: readonly string[]): Descriptor[] => {
+      const images = which.map((architecture) => ({ ...one(architecture), platform: { os: "linux", architecture } }));
+      const statements = images
+        .filter(({ platform }) => attested.includes(platform.architecture))
+        .map(({ mediaType, digest, size }) => attestation({ mediaType, digest, size }));
+      return [...images, ...statements];
+    };
+    const isInner = (architecture: string): boolean => nested.includes(architecture);
+    const inner = architectures.filter(isInner);
+    const outer = listed(architectures.filter((architecture) => !isInner(architecture)));
+    const index = (manifests: Descriptor[]): Descriptor =>
+      add(OCI_INDEX, { schemaVersion: 2, mediaType: OCI_INDEX, manifests });
+    const root = index(inner.length > 0 ? [index(listed(inner)), ...outer] : outer);
+    return { root, blobs, architectures };
+  });
+
+const steps = fc.array(
+  fc.record({
+    action: fc.constantFrom("wrap" as const, "wrap" as const, "undo" as const),
+    version: fc.constantFrom("1.0.0", "2.0.0"),
+    which: fc.subarray(ARCHITECTURES),
+  }),
+  { maxLength: 4 },
+);
+
+describe("an index of any kind, after any runs on any of its platforms", () => {
+  it("is, wrapped as a whole, what its original wrapped at once is, and undone its original", async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        tree,
+        steps,
+        fc.constantFrom("drop" as const, "keep" as const),
+        async (made, all, attestations) => {
+          let now: Made = made;
+          for (const { action, version, which } of all) {
+            const platforms = which
+              .filter((architecture) => made.architectures.includes(architecture))
+              .map((architecture) => ({ os: "linux", architecture }));
+            now = (await run(now, version, { action, platforms, attestations })).made;
+          }
+          const whole = await run(now, "2.0.0", { attestations });
+          expect(whole.plan.after.digest).toBe((await run(made, "2.0.0", { attestations })).plan.after.digest);
+          expect((await run(whole.made, "2.0.0", { attestations })).plan.changed).toBe(false);
+          for (const one of [now, whole.made]) {
+            const undone = await run(one, "2.0.0", { action: "undo", attestations });
+            expect(undone.plan.after.digest).toBe(made.root.digest);
+            // Kept attestations go all the way with it.
+            if (attestations === "keep")
+              expect([...undone.made.blobs.keys()].toSorted()).toEqual([...made.blobs.keys()].toSorted());
+          }
+        },
+      ),
+      { numRuns: 150 },
+    );
+  });
+});
+
 describe("an edit of JSON", () => {
   it("is undone by its inverse, and changes nothing else", () => {
     fc.assert(

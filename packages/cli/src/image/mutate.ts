@@ -375,6 +375,17 @@ export function unwrapIndex(bytes: Uint8Array): Uint8Array | undefined {
   );
 }
 
+/** An index that lists its children as they were before they were wrapped, each by itself; `children` by their places. */
+export function pointBack(bytes: Uint8Array, children: ReadonlyMap<number, Uint8Array>): Uint8Array {
+  let text = decodeJson(bytes, "the index");
+  for (const [place, child] of children) {
+    const path = ["manifests", place];
+    const target = { digest: digestOf(child), size: child.length };
+    if (isPlain(text, path)) text = pointDescriptor(text, path, target, child);
+  }
+  return encode(text);
+}
+
 /** True when a descriptor is written as `pointDescriptor` writes one, so that pointing it back gives its bytes. */
 function isPlain(text: string, path: JsonPath): boolean {
   const [digest, size, data] = ["digest", "size", "data"].map((field) => rawAt(text, [...path, field]));

@@ -20,6 +20,7 @@ import {
   type InitLayer,
   initDescriptor,
   ownershipOf,
+  pointBack,
   pointSubject,
   unwrapConfig,
   unwrapIndex,
@@ -200,7 +201,7 @@ class Planner {
   #index(node: IndexNode): Uint8Array | undefined {
     const original = this.#originalIndex(node);
     const now = listOf(node.bytes);
-    const list = original ? listOf(original) : now;
+    const list = listOf(original);
     const children = new Map<string, Successor>();
     for (const child of node.children) {
       if (child.kind === "attestation") continue;
@@ -217,7 +218,8 @@ class Planner {
       const { child, bytes } = children.get(entryKey(entry))!;
       const target = bytes ? { digest: digestOf(bytes), size: bytes.length, bytes } : this.#absentTarget(listed, entry);
       if (target.digest !== listed.digest) changed.set(places[nth]!, target);
-      if (!successors.has(listed.digest)) successors.set(listed.digest, target);
+      // An image may have been attested before it was wrapped, or after.
+      for (const { digest } of [listed, entry]) if (!successors.has(digest)) successors.set(digest, target);
       if (child.kind === "manifest") platformNames.set(listed.digest, formatPlatform(platformOf(child)));
     });
     const nameOf = (subject: string | undefined, { digest }: Descriptor): string =>
@@ -249,7 +251,7 @@ class Planner {
       if (named !== undefined) repointed.set(place, successor.digest);
       this.#carryAttestation(held.child, bytes);
     });
-    const bytes = wrapIndex(original ?? node.bytes, { children: changed, dropped, repointed });
+    const bytes = wrapIndex(original, { children: changed, dropped, repointed });
     if (digestOf(bytes) === node.descriptor.digest) {
       this.#carry(node.descriptor);
       return undefined;
@@ -259,23 +261,45 @@ class Planner {
   }
 
   /**
-   * The index before an earlier run dropped or re-pointed attestations in it, as far as it is still what that run made. One that
-   * was changed since is an original itself; undo cannot arrive at what it was.
+   * The index before earlier runs changed it: as one of them recorded it when it dropped or re-pointed attestations, else with each
+   * image as it was before. What a record tells of an index that was changed since is no longer so; undo cannot arrive there.
    */
-  #originalIndex(node: IndexNode): Uint8Array | undefined {
-    let original: Uint8Array | undefined;
+  #originalIndex(node: IndexNode): Uint8Array {
+    const isUndo = this.#request.action === "undo";
     try {
-      original = unwrapIndex(node.bytes);
-      if (!original || descendsFrom(node, listOf(original))) return original;
+      const recorded = unwrapIndex(node.bytes);
+      if (recorded && descendsFrom(node, listOf(recorded))) return recorded;
+      if (recorded && isUndo) {
+        throw new InitwrapError("PROOF_FAILED", "the index lists other images than when it was wrapped", {
+          hint: "The index was changed after it was wrapped; go back to the one it was made from.",
+          where: node.descriptor.digest,
+        });
+      }
     } catch (cause) {
-      const isChanged = cause instanceof InitwrapError && cause.code === "PROOF_FAILED";
-      if (!isChanged || this.#request.action === "undo") throw cause;
+      if (!isFailedProof(cause) || isUndo) throw cause;
     }
-    if (this.#request.action === "wrap") return undefined;
-    throw new InitwrapError("PROOF_FAILED", "the index lists other images than when it was wrapped", {
-      hint: "The index was changed after it was wrapped; go back to the one it was made from.",
-      where: node.descriptor.digest,
+    const children = new Map(node.children.map((child) => [entryKey(child.descriptor), child]));
+    const before = new Map<number, Uint8Array>();
+    listOf(node.bytes).forEach((entry, place) => {
+      const child = children.get(entryKey(entry));
+      const bytes = child && this.#before(child);
+      if (bytes) before.set(place, bytes);
     });
+    return before.size > 0 ? pointBack(node.bytes, before) : node.bytes;
+  }
+
+  /** A child of an index as it was before it was wrapped; undefined where it is that already, or cannot be told. */
+  #before(child: ImageNode): Uint8Array | undefined {
+    if (child.kind === "index") return this.#originalIndex(child);
+    if (child.kind !== "manifest") return undefined;
+    try {
+      // It may be one that is not asked for, and is no image that could be.
+      checkImage(child);
+      return ownershipOf(child.config.bytes) && this.#original(child).manifest;
+    } catch (cause) {
+      if (cause instanceof InitwrapError) return undefined;
+      throw cause;
+    }
   }
 
   /** Where the entry of an image points that is not here: to the original when all is undone, else where it pointed. */
@@ -462,6 +486,10 @@ class Planner {
     const { digest } = blob.descriptor;
     if (!this.#blobs.has(digest)) this.#blobs.set(digest, blob);
   }
+}
+
+function isFailedProof(cause: unknown): boolean {
+  return cause instanceof InitwrapError && cause.code === "PROOF_FAILED";
 }
 
 /** A child of an index, and its bytes to be. */
