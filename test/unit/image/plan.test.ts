@@ -324,6 +324,8 @@ describe("attestations", () => {
       for (const one of [digest, config.digest, layers[0]!.digest]) expect(planned).toContain(one);
     }
     expect(codes(undone)).toEqual([]);
+    const half = await medium.plan(plan.after, { action: "undo", platforms: [parsePlatform("linux/arm64")!] });
+    expect(codes(half)).toEqual(["PLATFORM_LEFT_ALONE"]);
     medium.blobs.delete(statements[0]!["digest"] as string);
     const sparse = await medium.plan(plan.after, { action: "undo" });
     expect(sparse.after.digest).toBe(root.digest);

@@ -241,7 +241,9 @@ class Planner {
       }
       if (!successor || this.#request.attestations !== "keep" || !held?.bytes) {
         dropped.add(place);
-        if (held) this.note("ATTESTATION_DROPPED", "warning", { platform: nameOf(subject, descriptor) });
+        // One that an earlier run dropped was told of then.
+        if (held && node.children.includes(held.child))
+          this.note("ATTESTATION_DROPPED", "warning", { platform: nameOf(subject, descriptor) });
         return;
       }
       const bytes = pointSubject(held.bytes, subject!, successor);
