@@ -633,6 +633,23 @@ describe("the init's layer", () => {
   });
 });
 
+it("an image that was built on one with an older init keeps it, and says so", async () => {
+  const medium = new Medium();
+  const root = (version: string): Descriptor =>
+    medium.image({
+      config: {
+        config: { Entrypoint: ["/initwrap", "--", "/app"], Labels: { "io.initwrap.version": version } },
+      },
+    });
+  const plan = await medium.plan(root("0.0.1"));
+  expect(plan.changed).toBe(false);
+  expect(plan.diagnostics).toEqual([
+    { code: "INIT_INHERITED", severity: "warning", args: { platform: "linux/amd64", version: "0.0.1" } },
+  ]);
+  const { version } = initFor({ os: "linux", architecture: "amd64" });
+  expect(codes(await medium.plan(root(version)))).toEqual([]);
+});
+
 describe("a manifest that another tool has written anew", () => {
   /** As podman and skopeo push it: layers compressed anew, annotations in the order of the alphabet. */
   async function pushed(annotations: Json | undefined) {

@@ -25,6 +25,7 @@ import {
   unwrapConfig,
   unwrapIndex,
   unwrapManifest,
+  VERSION_LABEL,
   wrapConfig,
   wrapIndex,
   wrapManifest,
@@ -378,6 +379,10 @@ class Planner {
       this.note(code, code === "NO_COMMAND" ? "warning" : "note", { platform: where, ...args });
     }
     if (composition.kind === "unchanged") {
+      const inherited = value.config?.Labels?.[VERSION_LABEL];
+      if (composition.reason === "already" && inherited !== undefined && inherited !== layer.version) {
+        this.note("INIT_INHERITED", "warning", { platform: where, version: inherited });
+      }
       this.#leave(node, "unchanged");
       return undefined;
     }

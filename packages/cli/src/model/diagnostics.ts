@@ -24,6 +24,7 @@ export type DiagnosticCode = keyof typeof DIAGNOSTICS;
 export const DIAGNOSTICS = Object.freeze({
   NO_COMMAND: "the image has neither ENTRYPOINT nor CMD",
   EXISTING_INIT: "another init is already in front",
+  INIT_INHERITED: "the init is another version's, of the image that this one was built on",
   INIT_REPLACED: "another init was replaced, with its options",
   INIT_OPTION_DROPPED: "an option of a replaced init has no counterpart",
   BASE_ASSUMED: "the base image's command comes from the built-in table",

@@ -8,6 +8,8 @@ type Args = Diagnostic["args"];
 const MESSAGES: Readonly<Record<DiagnosticCode, (args: Args) => string>> = {
   NO_COMMAND: () =>
     "the image has neither ENTRYPOINT nor CMD: it needs a command at run time, and the init then runs that",
+  INIT_INHERITED: (a) =>
+    `${a["platform"]} has the init of version ${a["version"]} from the image that it was built on; it stays`,
   EXISTING_INIT: (a) => `${a["init"]} is already in front of the command; nothing to add`,
   INIT_REPLACED: (a) => `${a["init"]} is replaced; what it did is asked for with ${a["options"]}`,
   INIT_OPTION_DROPPED: (a) => `${a["init"]}'s ${a["option"]} has no counterpart and is left out`,
@@ -73,6 +75,7 @@ export function messageOf(diagnostic: Diagnostic): string {
 /** What to do about a finding, where something can be done. Absent for notes that only tell a fact. */
 const HINTS: Readonly<Partial<Record<DiagnosticCode, string>>> = {
   NO_COMMAND: "Add a CMD, or name the program when the container is run.",
+  INIT_INHERITED: "Wrap the image that it was built on again, and build it anew.",
   EXISTING_INIT:
     "Say --replace-init to have initwrap's instead, with the same options, where it is ENTRYPOINT's first word.",
   INIT_OPTION_DROPPED: "With -v the init says what it reaps.",
