@@ -376,6 +376,10 @@ describe("attestations that are artifacts", () => {
   it("are done when done again, and renewed as the original would be", async () => {
     const { medium, root, plan } = await attested();
     expect((await medium.plan(plan.after, { attestations: "keep" })).changed).toBe(false);
+    // Said once is enough, until the image changes.
+    expect((await medium.plan(plan.after)).changed).toBe(false);
+    const dropping = await medium.plan(plan.after, { initOptions: ["-v"] });
+    expect([codes(dropping), manifestsOf(medium, dropping.after.digest).length]).toEqual([["ATTESTATION_DROPPED"], 1]);
     const other: Partial<ImagePlanRequest> = { attestations: "keep", initOptions: ["-g"] };
     const renewed = await medium.plan(plan.after, other);
     expect(renewed.after).toEqual((await medium.plan(root, other)).after);

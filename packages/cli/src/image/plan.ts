@@ -223,6 +223,7 @@ class Planner {
       for (const { digest } of [listed, entry]) if (!successors.has(digest)) successors.set(digest, target);
       if (child.kind === "manifest") platformNames.set(listed.digest, formatPlatform(platformOf(child)));
     });
+    const isListed = (child: ImageNode | undefined): boolean => child !== undefined && node.children.includes(child);
     const nameOf = (subject: string | undefined, { digest }: Descriptor): string =>
       platformNames.get(subject ?? "") ?? subject ?? digest;
     const dropped = new Set<number>();
@@ -240,10 +241,12 @@ class Planner {
         else this.note("PLATFORM_ABSENT", "note", { platform: `the attestation of ${nameOf(subject, descriptor)}` });
         return;
       }
-      if (!successor || this.#request.attestations !== "keep" || !held?.bytes) {
+      // One that was kept before, and names an image that is not changed now, is not stale.
+      const isCurrent = held?.child.subject === successor?.digest && isListed(held?.child);
+      if (!successor || !held?.bytes || (this.#request.attestations !== "keep" && !isCurrent)) {
         dropped.add(place);
         // One that an earlier run dropped was told of then.
-        if (held && node.children.includes(held.child))
+        if (isListed(held?.child))
           this.note("ATTESTATION_DROPPED", "warning", { platform: nameOf(subject, descriptor) });
         return;
       }
