@@ -246,6 +246,47 @@ describe("the documents of an image in an engine", () => {
   );
 });
 
+describe("an engine behind a proxy", () => {
+  it.each(["modern-graph", "classic"] as const)(
+    "may be below a path, in the version that is asked for: %s",
+    async (name) => {
+      const engine = requireEngine({ skip: () => undefined }, name);
+      if (!engine) return;
+      const proxy = await startEngineProxy(engine, { under: "/engines/a" });
+      try {
+        const env = { DOCKER_HOST: proxy.host, DOCKER_API_VERSION: "1.41" };
+        // The engine's own client reads both in the same way.
+        await engine.docker(["image", "ls"], { env });
+        expect(proxy.asked.at(-1)).toMatch(/^GET \/engines\/a\/v1\.41\/images\/json/);
+        await wrapsAndRuns(engine, env);
+        expect(proxy.asked.filter((line) => !/^[A-Z]+ \/engines\/a\/(?:v1\.41\/|_ping)/.test(line))).toEqual([]);
+
+        const tooNew = await initwrap(["image", "docker:any:1"], { env: { ...env, DOCKER_API_VERSION: "1.999" } });
+        expect([tooNew.status, tooNew.stderr]).toEqual([
+          6,
+          expect.stringMatching(/DAEMON_FAILED.*version 1\.999 is too new/),
+        ]);
+        const [above] = proxy.host.split("/engines");
+        const astray = await initwrap(["image", "docker:any:1"], { env: { DOCKER_HOST: `${above}/elsewhere` } });
+        expect([astray.status, astray.stderr]).toEqual([3, expect.stringMatching(/IMAGE_NOT_FOUND.*\/elsewhere/)]);
+      } finally {
+        await proxy.stop();
+      }
+    },
+  );
+
+  it("that passes on only what it has whole is one like any other", async (context) => {
+    const engine = requireEngine(context, "modern-graph");
+    const proxy = await startEngineProxy(engine, { buffers: true });
+    try {
+      const { receipt } = await wrapsAndRuns(engine, { DOCKER_HOST: proxy.host });
+      expect(receipt.bytesMoved).toBeLessThan(64 << 10);
+    } finally {
+      await proxy.stop();
+    }
+  });
+});
+
 describe("dockerd --tlsverify", () => {
   /** A daemon of its own, in front of which nothing stands. */
   let daemon: SecondDaemon | undefined;

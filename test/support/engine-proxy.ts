@@ -1,7 +1,8 @@
 /** A socket in front of an engine's: it notes what is asked, and can refuse a call or hide where the engine keeps its content. */
 
 import { mkdtemp, rm } from "node:fs/promises";
-import { createServer, request } from "node:http";
+import { createServer, type IncomingMessage, request } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Engine } from "./engine.ts";
@@ -19,6 +20,10 @@ export interface EngineProxyRules {
   readonly refuse?: string;
   /** The engine says that its content is in a folder that is not there. */
   readonly hideFolder?: boolean;
+  /** It listens on TCP, answers only to paths that begin so, and passes on what stands behind. */
+  readonly under?: string;
+  /** It has each body whole, with its length, before it passes it on, and each answer. */
+  readonly buffers?: boolean;
 }
 
 export async function startEngineProxy(engine: Engine, rules: EngineProxyRules = {}): Promise<EngineProxy> {
@@ -32,23 +37,45 @@ export async function startEngineProxy(engine: Engine, rules: EngineProxyRules =
       outgoing.writeHead(403, { "Content-Type": "application/json" }).end('{"message":"not here"}');
       return;
     }
-    const { method, url: path, headers } = incoming;
-    const inner = request({ socketPath: engine.host.replace("unix://", ""), method, path, headers }, async (answer) => {
+    const { under = "" } = rules;
+    if (!incoming.url!.startsWith(under)) {
+      outgoing.writeHead(404, { "Content-Type": "text/html" }).end("<h1>nothing is here</h1>");
+      return;
+    }
+    const { method, headers } = incoming;
+    const path = incoming.url!.slice(under.length);
+    const place = { socketPath: engine.host.replace("unix://", ""), method, path };
+    const answerTo = async (answer: IncomingMessage): Promise<void> => {
+      if (rules.buffers) {
+        const bytes = await wholeOf(answer);
+        const { "transfer-encoding": _, ...others } = answer.headers;
+        outgoing.writeHead(answer.statusCode!, { ...others, "content-length": bytes.length }).end(bytes);
+        return;
+      }
       if (!rules.hideFolder || line !== "GET /info") {
         outgoing.writeHead(answer.statusCode!, answer.headers);
         answer.pipe(outgoing);
         return;
       }
-      const parts: Buffer[] = [];
-      for await (const part of answer) parts.push(part as Buffer);
-      const info = { ...JSON.parse(Buffer.concat(parts).toString()), DockerRootDir: "/nonexistent" };
+      const info = { ...JSON.parse((await wholeOf(answer)).toString()), DockerRootDir: "/nonexistent" };
       outgoing.writeHead(200, { "Content-Type": "application/json" }).end(JSON.stringify(info));
-    });
-    incoming.pipe(inner);
+    };
+    if (rules.buffers) {
+      const { "transfer-encoding": _, ...others } = headers;
+      void wholeOf(incoming).then((body) =>
+        request({ ...place, headers: { ...others, "content-length": body.length } }, answerTo).end(body),
+      );
+    } else incoming.pipe(request({ ...place, headers }, answerTo));
   });
-  await new Promise<void>((resolve) => server.listen(socket, resolve));
+  await new Promise<void>((resolve) => {
+    if (rules.under === undefined) server.listen(socket, resolve);
+    else server.listen(0, "127.0.0.1", resolve);
+  });
   return {
-    host: `unix://${socket}`,
+    host:
+      rules.under === undefined
+        ? `unix://${socket}`
+        : `tcp://127.0.0.1:${(server.address() as AddressInfo).port}${rules.under}`,
     asked,
     stop: async () => {
       server.close();
@@ -56,4 +83,10 @@ export async function startEngineProxy(engine: Engine, rules: EngineProxyRules =
       await rm(folder, { recursive: true, force: true });
     },
   };
+}
+
+async function wholeOf(message: IncomingMessage): Promise<Buffer> {
+  const parts: Buffer[] = [];
+  for await (const part of message) parts.push(part as Buffer);
+  return Buffer.concat(parts);
 }

@@ -47,9 +47,12 @@ export function parseReference(text: string): Reference | undefined {
   return { registry, repository, ...(tag === undefined ? {} : { tag }), ...(digest === undefined ? {} : { digest }) };
 }
 
-/** True for an image's ID in full. `sha256:HEX` has the form of a name with a tag, and no engine takes it for one. */
+/**
+ * True for an image's ID: in full, or its beginning behind `sha256:`, which has the form of a name with a tag, and no engine takes it
+ * for one.
+ */
 export function isImageId(text: string): boolean {
-  return /^(sha256:)?[0-9a-f]{64}$/.test(text);
+  return /^(?:sha256:[0-9a-f]{1,64}|[0-9a-f]{64})$/.test(text);
 }
 
 /** The full spelling: `docker.io/library/app:latest`. A reference with neither tag nor digest means `latest`. */

@@ -23,13 +23,16 @@ export function engineEndpoint(env: Env, place = ""): Endpoint {
   const host = isHost ? place : place === "" || place === "default" ? env["DOCKER_HOST"] : undefined;
   if (host) {
     try {
-      return parse(host, env["DOCKER_TLS_VERIFY"] ? tlsIn(env["DOCKER_CERT_PATH"] || configFolder(env)) : undefined);
+      return parse(host, environmentTls(env));
     } catch (cause) {
       throw isHost ? cause : withPlace(cause, "DOCKER_HOST");
     }
   }
   const context = place || env["DOCKER_CONTEXT"] || currentContext(env);
-  if (!context || context === "default") return parseEndpoint(`unix://${DEFAULT_SOCKET}`);
+  if (!context || context === "default") {
+    const tls = environmentTls(env);
+    return tls ? parseEndpoint("tcp://localhost:2376", tls) : parseEndpoint(`unix://${DEFAULT_SOCKET}`);
+  }
   const id = createHash("sha256").update(context).digest("hex");
   const folder = join(configFolder(env), "contexts");
   const text = readText(join(folder, "meta", id, "meta.json"));
@@ -41,16 +44,36 @@ export function engineEndpoint(env: Env, place = ""): Endpoint {
           : "`docker context ls` lists them.",
     });
   }
-  const meta = json(text) as { Endpoints?: { docker?: { Host?: string; SkipTLSVerify?: boolean } } } | undefined;
+  const meta = json(text) as
+    | { Endpoints?: { docker?: { Host?: unknown; SkipTLSVerify?: unknown } } }
+    | null
+    | undefined;
   const endpoint = meta?.Endpoints?.docker;
-  if (!endpoint?.Host) return parseEndpoint(`unix://${DEFAULT_SOCKET}`);
+  if (typeof endpoint !== "object" || endpoint === null) {
+    throw new InitwrapError("LOCATOR_INVALID", `the Docker context ${context} does not say where its engine is`, {
+      where: join(folder, "meta", id, "meta.json"),
+      hint: "Make it anew with `docker context create`.",
+    });
+  }
+  if (typeof endpoint.Host !== "string" || endpoint.Host === "") return parseEndpoint(`unix://${DEFAULT_SOCKET}`);
   const tls = tlsIn(join(folder, "tls", id, "docker"));
   const isSecured = tls.ca !== undefined || tls.cert !== undefined || endpoint.SkipTLSVerify === true;
-  return parse(endpoint.Host, isSecured ? { ...tls, skipVerify: endpoint.SkipTLSVerify === true } : undefined);
+  try {
+    return parse(endpoint.Host, isSecured ? { ...tls, skipVerify: endpoint.SkipTLSVerify === true } : undefined);
+  } catch (cause) {
+    throw withPlace(cause, `the Docker context ${context}`);
+  }
+}
+
+/** TLS as the environment asks for it: DOCKER_TLS_VERIFY checks the engine's certificate, DOCKER_TLS alone does not. */
+function environmentTls(env: Env): EndpointTls | undefined {
+  if (!env["DOCKER_TLS_VERIFY"] && !env["DOCKER_TLS"]) return undefined;
+  const tls = tlsIn(env["DOCKER_CERT_PATH"] || configFolder(env));
+  return env["DOCKER_TLS_VERIFY"] ? tls : { ...tls, skipVerify: true };
 }
 
 function parse(host: string, tls: EndpointTls | undefined): Endpoint {
-  return parseEndpoint(host, host.startsWith("unix:") ? undefined : tls);
+  return parseEndpoint(host, host.trim().startsWith("unix:") ? undefined : tls);
 }
 
 function tlsIn(folder: string): EndpointTls {

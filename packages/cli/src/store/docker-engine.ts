@@ -7,6 +7,7 @@
  *
  * Source: Docker Engine API reference, v1.24 to v1.48; the same calls are answered by podman's compatible API.
  */
+import { existsSync } from "node:fs";
 import { type Agent, request as httpRequest, type IncomingMessage } from "node:http";
 import { request as httpsRequest } from "node:https";
 import { Readable } from "node:stream";
@@ -19,7 +20,14 @@ import { formatSshEndpoint, parseSshEndpoint, type SshEndpoint } from "./ssh-end
 /** Where an engine listens. */
 export type Endpoint =
   | { readonly kind: "unix"; readonly path: string }
-  | { readonly kind: "tcp"; readonly host: string; readonly port: number; readonly tls?: EndpointTls }
+  | {
+      readonly kind: "tcp";
+      readonly host: string;
+      readonly port: number;
+      /** What every call's path begins with, for an engine behind a proxy: `/engines/a`. */
+      readonly basePath?: string;
+      readonly tls?: EndpointTls;
+    }
   | SshEndpoint;
 
 /** PEM texts of the authority, the client certificate and its key. */
@@ -36,26 +44,38 @@ export const DEFAULT_SOCKET = "/var/run/docker.sock";
 export const CREATE_LIMIT = 120_000;
 
 /**
- * Reads `unix:///path`, `tcp://host:port`, `http(s)://host:port` or `ssh://user@host`, where `program` answers. Throws
- * LOCATOR_INVALID for anything else.
+ * Reads `unix:///path`, `tcp://host:port[/path]`, `http(s)://host:port[/path]` or `ssh://user@host`, where `program` answers. As for
+ * the docker CLI, a host without a scheme is `tcp://`, one without a name is this machine, and the port is 2375 unless given; with
+ * TLS it is 2376 here. Throws LOCATOR_INVALID for anything else.
  */
-export function parseEndpoint(text: string, tls?: EndpointTls, program: SshEndpoint["program"] = "docker"): Endpoint {
+export function parseEndpoint(given: string, tls?: EndpointTls, program: SshEndpoint["program"] = "docker"): Endpoint {
+  const text = given.trim();
   if (text.startsWith("ssh://")) return parseSshEndpoint(text, program);
   if (text.startsWith("unix://")) return { kind: "unix", path: text.slice("unix://".length) || DEFAULT_SOCKET };
-  const match = /^(tcp|https?):\/\/(\[[0-9a-fA-F:]+\]|[^/:]+)(?::(\d{1,5}))?\/?$/.exec(text);
-  if (!match) {
+  const match = /^(?:(tcp|https?):\/\/)?(\[[0-9a-fA-F:]+\]|[\w.-]*)(?::(\d{1,5}))?((?:\/[\w.~%-]+)*)\/?$/.exec(text);
+  const [, scheme = "tcp", host = "", port, basePath = ""] = match ?? [];
+  // For podman only a URL is one; a bare path is a forgotten unix://.
+  const isHost = text.includes("://") || (program === "docker" && /^[^/]/.test(text));
+  if (!match || !isHost || Number(port ?? 0) > 65_535) {
     throw new InitwrapError("LOCATOR_INVALID", `not an engine's endpoint: ${text}`, {
-      hint: `Use unix:///path/to/${program}.sock, tcp://host:port or ssh://user@host.`,
+      hint: endpointHint(text, program),
     });
   }
-  const [, scheme, host, port] = match as unknown as [string, string, string, string?];
   const secure = tls ?? (scheme === "https" ? {} : undefined);
   return {
     kind: "tcp",
-    host: host.replace(/^\[|\]$/g, ""),
+    host: host.replace(/^\[|\]$/g, "") || "localhost",
     port: port === undefined ? (secure ? 2376 : 2375) : Number(port),
+    ...(basePath === "" ? {} : { basePath }),
     ...(secure ? { tls: secure } : {}),
   };
+}
+
+function endpointHint(text: string, program: SshEndpoint["program"]): string {
+  const use = `Use unix:///path/to/${program}.sock, tcp://host:port or ssh://user@host.`;
+  if (text.startsWith("npipe:")) return `Named pipes of Windows are not spoken here. ${use}`;
+  if (text.startsWith("fd:")) return `A file descriptor is what an engine is given to listen on, and no client. ${use}`;
+  return use;
 }
 
 export interface EngineOptions {
@@ -154,7 +174,9 @@ export class DockerEngine {
   get address(): string {
     const { endpoint } = this;
     if (endpoint.kind === "ssh") return formatSshEndpoint(endpoint);
-    return endpoint.kind === "unix" ? `unix://${endpoint.path}` : `tcp://${endpoint.host}:${endpoint.port}`;
+    if (endpoint.kind === "unix") return `unix://${endpoint.path}`;
+    const { host, port, basePath = "" } = endpoint;
+    return `tcp://${host.includes(":") ? `[${host}]` : host}:${port}${basePath}`;
   }
 
   /** True where the engine's loopback address is ours. */
@@ -167,6 +189,13 @@ export class DockerEngine {
   /** `GET /images/{name}/json`; undefined for 404. */
   async inspect(reference: string): Promise<ImageInspect | undefined> {
     return this.json<ImageInspect>(`/images/${encodeURIComponent(reference)}/json`);
+  }
+
+  /** Words for a hint, where an engine listens at another place than the one that was asked: a rootless one, of this user. */
+  otherSocket(): string {
+    const runtime = this.#options.env?.["XDG_RUNTIME_DIR"];
+    const socket = runtime ? `${runtime}/docker.sock` : undefined;
+    return socket && existsSync(socket) ? `: a rootless engine is at unix://${socket}` : "";
   }
 
   /** How it keeps images. Asked once. */
@@ -300,7 +329,7 @@ export class DockerEngine {
         : {}),
       agent: this.#agent ?? false,
       method: request.method ?? "GET",
-      path: path + queryString(request.query),
+      path: this.#prefix() + path + queryString(request.query),
       headers,
       ...(signal ? { signal } : {}),
     });
@@ -315,6 +344,24 @@ export class DockerEngine {
     // A daemon may answer, with an error, before it has read the whole body: then the answer counts, not the broken pipe.
     else pipeline(Readable.from(body, { objectMode: false }), outgoing).catch((cause) => reject(cause));
     return promise;
+  }
+
+  /** What stands before a call's own path: the endpoint's, and the version of the API that the environment asks for. */
+  #prefix(): string {
+    const { endpoint } = this;
+    return (endpoint.kind === "tcp" ? (endpoint.basePath ?? "") : "") + this.versionPath(this.#options.env ?? {});
+  }
+
+  /** `/v1.41` where DOCKER_API_VERSION says so, as the docker CLI reads it; the engine's own newest otherwise. Throws LOCATOR_INVALID. */
+  protected versionPath(env: EngineOptions["env"]): string {
+    const version = env["DOCKER_API_VERSION"];
+    if (!version) return "";
+    const [, number] = /^v?(\d{1,3}\.\d{1,3})$/.exec(version) ?? [];
+    if (number !== undefined) return `/v${number}`;
+    throw new InitwrapError("LOCATOR_INVALID", `not a version of the engine's API: ${version}`, {
+      where: "DOCKER_API_VERSION",
+      hint: "It is written as 1.41; unset it for what the engine speaks.",
+    });
   }
 
   /** The coded error for an answer that is none of 2xx. */
@@ -346,7 +393,7 @@ function explain(engine: DockerEngine, cause: Error & { code?: string }): [reaso
     case "ESSH":
       return [cause.message, "Try the same with ssh itself; the user there needs the engine's client and its socket."];
     case "ENOENT":
-      return ["there is no socket", `${engine.start}, or set ${variable} to where it listens.`];
+      return ["there is no socket", `${engine.start}, or set ${variable} to where it listens${engine.otherSocket()}.`];
     case "EACCES":
     case "EPERM":
       return ["permission denied", "Join the socket's group (often `docker`), or run as a user who may use it."];

@@ -64,6 +64,15 @@ export class PodmanEngine extends DockerEngine {
     return `${host?.os ?? "linux"}/${host?.arch ?? ""}`;
   }
 
+  override otherSocket(): string {
+    return "";
+  }
+
+  /** The variable is Docker's, and podman's own calls have versions of their own. */
+  protected override versionPath(): string {
+    return "";
+  }
+
   override referenceOf(name: string): Reference | undefined {
     return podmanReference(name);
   }
