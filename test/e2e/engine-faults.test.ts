@@ -2,9 +2,12 @@
  * Harm at every call that is made to an engine, one at a time: each run succeeds or ends with a coded error, the tag names the old
  * image or the wrapped one, whole, and no name of ours is left in the engine.
  */
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { InitwrapError } from "../../packages/cli/src/model/errors.ts";
 import { DockerEngine, parseEndpoint } from "../../packages/cli/src/store/docker-engine.ts";
@@ -12,7 +15,9 @@ import { PodmanEngine } from "../../packages/cli/src/store/podman-engine.ts";
 import { wrapImage } from "../../packages/cli/src/wrap/image.ts";
 import { type SampleImage, sampleImage, tarOf } from "../contract/sample-image.ts";
 import { requireCapability } from "../support/capability.ts";
+import { CLI } from "../support/cli.ts";
 import { type Engine, type EngineName, requireEngine } from "../support/engine.ts";
+import { startEngineProxy } from "../support/engine-proxy.ts";
 import { type Fault, startFaultProxy } from "../support/fault-proxy.ts";
 import { freshTag } from "../support/images.ts";
 import { podmanAvailable, startPodman, type TestPodman } from "../support/podman.ts";
@@ -169,6 +174,97 @@ if (isNightly) {
     );
   });
 }
+
+/**
+ * Wraps a fresh image where the engine's own folder cannot be read, so that it is asked for the documents, and ends the run at call
+ * `at`; gives back the calls.
+ */
+async function interrupted(engine: Engine, at: number): Promise<readonly string[]> {
+  const { client } = placeOf(engine);
+  const tag = `docker.io/${freshTag("interrupted")}`;
+  await load(client, sampleImage({ layers: [`${tag}\n`] }), tag);
+  const old = (await client.inspect(tag))!.Id;
+  const { digest: wrapped } = await wrapImage({ source: tag, env: { DOCKER_HOST: engine.host }, apply: false });
+  const stop = new AbortController();
+  const reason = new Error("Ctrl-C");
+  let number = 0;
+  const proxy = await startEngineProxy(engine, {
+    hideFolder: true,
+    onAsked: () => {
+      if (number++ === at) stop.abort(reason);
+    },
+  });
+  const where = (): string => `at ${proxy.asked[at]}`;
+  try {
+    const ended = await wrapImage({ source: tag, env: { DOCKER_HOST: proxy.host }, signal: stop.signal }).then(
+      () => undefined,
+      (cause: unknown) => cause,
+    );
+    // The last calls only take away what is not needed any more.
+    const isTooLate = /^DELETE|\/tag\?/.test(proxy.asked[at] ?? "DELETE");
+    if (!isTooLate || ended !== undefined) expect(ended, where()).toBe(reason);
+    expect(ended === undefined ? [wrapped] : [old, wrapped], where()).toContain((await client.inspect(tag))!.Id);
+    await makesContainer(client, tag);
+    const names = proxy.asked.flatMap((line) => /\/images\/([^/? ]*initwrap[^/? ]*)/.exec(line)?.[1] ?? []);
+    const ours = names.map(decodeURIComponent).filter((name) => /^initwrap\.invalid|\/initwrap\//.test(name));
+    for (const name of ours) expect(await client.inspect(name), `${name} ${where()}`).toBeUndefined();
+    const containers = proxy.asked.flatMap((line) => /\/containers\/create\?name=([\w-]+)/.exec(line)?.[1] ?? []);
+    for (const name of containers) expect(await client.json(`/containers/${name}/json`), where()).toBeUndefined();
+    return proxy.asked;
+  } finally {
+    await proxy.stop();
+    await client.cleanUp(`/images/${encodeURIComponent(tag)}`, { force: "1" });
+  }
+}
+
+describe("wrapping an image in an engine that is asked for its documents", () => {
+  it.each(DOCKERS)(
+    "leaves nothing there when it is interrupted, at any call: %s",
+    { timeout: 300_000 },
+    async (name) => {
+      const engine = requireEngine({ skip: () => undefined }, name);
+      if (!engine) return;
+      const calls = await interrupted(engine, -1);
+      const kinds = name === "modern" ? [/\/push\?/] : [/\/containers\/create/];
+      for (const kind of [...kinds, /\/images\/load/]) expect(calls.some((line) => kind.test(line))).toBe(true);
+      await atEach(calls.length, (at) => interrupted(engine, at));
+    },
+  );
+});
+
+describe("Ctrl-C while a slow engine loads the image", () => {
+  it("ends the run when the engine has been heard, and nothing is left there", { timeout: 60_000 }, async (context) => {
+    const engine = requireEngine(context, "modern-graph");
+    const { client } = placeOf(engine);
+    const tag = `docker.io/${freshTag("ended")}`;
+    await load(client, sampleImage({ layers: [`${tag}\n`] }), tag);
+    const old = (await client.inspect(tag))!.Id;
+    let child: ChildProcess | undefined;
+    const proxy = await startEngineProxy(engine, {
+      // Longer than other commands have for clearing up.
+      onAsked: async (line) => {
+        if (!line.startsWith("POST /images/load")) return;
+        child?.kill("SIGINT");
+        await sleep(6000);
+      },
+    });
+    try {
+      child = spawn(process.execPath, [CLI, "image", tag], {
+        stdio: "ignore",
+        env: { ...process.env, DOCKER_HOST: proxy.host },
+      });
+      const [status] = (await once(child, "exit")) as [number];
+      expect(status).toBe(130);
+      expect((await client.inspect(tag))!.Id).toBe(old);
+      const names = proxy.asked.flatMap((line) => /\/images\/(initwrap\.invalid[^/ ?]*)/.exec(line)?.[1] ?? []);
+      expect(names).not.toEqual([]);
+      for (const name of names) expect(await client.inspect(decodeURIComponent(name))).toBeUndefined();
+    } finally {
+      await proxy.stop();
+      await client.cleanUp(`/images/${encodeURIComponent(tag)}`, { force: "1" });
+    }
+  });
+});
 
 describe("an image that an engine saves", () => {
   it.each(FAULTS)(

@@ -24,15 +24,18 @@ export interface EngineProxyRules {
   readonly under?: string;
   /** It has each body whole, with its length, before it passes it on, and each answer. */
   readonly buffers?: boolean;
+  /** Is told each call before it is passed on, and may have it wait. */
+  readonly onAsked?: (line: string) => Promise<void> | void;
 }
 
 export async function startEngineProxy(engine: Engine, rules: EngineProxyRules = {}): Promise<EngineProxy> {
   const folder = await mkdtemp(join(tmpdir(), "initwrap-engine-"));
   const socket = join(folder, "docker.sock");
   const asked: string[] = [];
-  const server = createServer((incoming, outgoing) => {
+  const server = createServer(async (incoming, outgoing) => {
     const line = `${incoming.method} ${incoming.url}`;
     asked.push(line);
+    await rules.onAsked?.(line);
     if (rules.refuse !== undefined && line.startsWith(rules.refuse)) {
       outgoing.writeHead(403, { "Content-Type": "application/json" }).end('{"message":"not here"}');
       return;
@@ -44,7 +47,8 @@ export async function startEngineProxy(engine: Engine, rules: EngineProxyRules =
     }
     const { method, headers } = incoming;
     const path = incoming.url!.slice(under.length);
-    const place = { socketPath: engine.host.replace("unix://", ""), method, path };
+    // The engine may close a connection that is kept at the moment when it is used again.
+    const place = { agent: false as const, socketPath: engine.host.replace("unix://", ""), method, path };
     const answerTo = async (answer: IncomingMessage): Promise<void> => {
       if (rules.buffers) {
         const bytes = await wholeOf(answer);
@@ -60,12 +64,22 @@ export async function startEngineProxy(engine: Engine, rules: EngineProxyRules =
       const info = { ...JSON.parse((await wholeOf(answer)).toString()), DockerRootDir: "/nonexistent" };
       outgoing.writeHead(200, { "Content-Type": "application/json" }).end(JSON.stringify(info));
     };
-    if (rules.buffers) {
+    const isUpload = headers["transfer-encoding"] !== undefined;
+    if (rules.buffers || !isUpload) {
       const { "transfer-encoding": _, ...others } = headers;
-      void wholeOf(incoming).then((body) =>
-        request({ ...place, headers: { ...others, "content-length": body.length } }, answerTo).end(body),
-      );
-    } else incoming.pipe(request({ ...place, headers }, answerTo));
+      const body = await wholeOf(incoming).catch(() => undefined);
+      if (body === undefined) return;
+      const length = isUpload ? { "content-length": body.length } : {};
+      const inner = request({ ...place, headers: { ...others, ...length } }, answerTo);
+      inner.on("error", () => outgoing.destroy());
+      inner.end(body);
+    } else {
+      const inner = request({ ...place, headers }, answerTo);
+      // An upload that is broken off is broken off for the engine, too.
+      incoming.on("error", () => inner.destroy());
+      inner.on("error", () => outgoing.destroy());
+      incoming.pipe(inner);
+    }
   });
   await new Promise<void>((resolve) => {
     if (rules.under === undefined) server.listen(socket, resolve);

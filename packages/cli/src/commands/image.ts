@@ -131,6 +131,9 @@ the others; a run that is started again passes over what is there already.`;
     }),
   };
 
+  // A busy engine may take longer than five seconds to load what it has got, and to take the name away again.
+  protected override readonly patience = 30_000;
+
   override async run(): Promise<void> {
     const { args, flags } = await this.parse(Image);
     if ((args.locator === undefined) === (flags.from === undefined)) {

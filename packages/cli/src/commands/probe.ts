@@ -60,7 +60,7 @@ The table goes to stdout. In GitHub Actions it is added to the job's summary as 
     ...registryFlags,
   };
 
-  // A busy engine may take longer than five seconds to remove a container; each such call ends after ten.
+  // A busy engine may take longer than five seconds to remove a container.
   protected override readonly patience = 30_000;
 
   override async run(): Promise<void> {

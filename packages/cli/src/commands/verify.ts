@@ -52,7 +52,7 @@ What was verified goes to stdout by its digest.`;
     ...REPORTER_FLAGS,
   };
 
-  // A busy engine may take longer than five seconds to remove a container; each such call ends after ten.
+  // A busy engine may take longer than five seconds to remove a container.
   protected override readonly patience = 30_000;
 
   override async run(): Promise<void> {

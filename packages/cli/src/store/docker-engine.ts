@@ -242,13 +242,14 @@ export class DockerEngine {
     return parseReference(name);
   }
 
-  /** Gives an image another name. Throws DAEMON_FAILED. */
-  async tag(name: string, reference: Reference): Promise<void> {
+  /** Gives an image another name; `signal` stands for the caller's. Throws DAEMON_FAILED. */
+  async tag(name: string, reference: Reference, signal?: AbortSignal): Promise<void> {
     const { registry, repository, tag } = reference;
     const short = familiarReference({ registry, repository }).replace(/:latest$/, "");
     await this.expect(201, `/images/${encodeURIComponent(name)}/tag`, {
       method: "POST",
       query: { repo: short, tag: tag ?? "latest" },
+      ...(signal ? { signal } : {}),
     });
   }
 
@@ -270,7 +271,8 @@ export class DockerEngine {
    * runs after an interruption, and never fails.
    */
   async cleanUp(path: string, query: EngineRequest["query"] = {}): Promise<void> {
-    const signal = AbortSignal.timeout(10_000);
+    // A busy engine takes its time, and takes back a call that is given up.
+    const signal = AbortSignal.timeout(30_000);
     for (let tries = 0; tries < 3 && !signal.aborted; tries++) {
       if (tries > 0) await new Promise((resolve) => setTimeout(resolve, 100 * tries));
       const response = await this.request(path, { method: "DELETE", query, signal }).catch(() => undefined);

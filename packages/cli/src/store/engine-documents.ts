@@ -65,8 +65,9 @@ export async function pushedDocuments(engine: DockerEngine, name: string, id: Di
   const repository = `${registry.host}/initwrap/${randomBytes(6).toString("hex")}`;
   try {
     try {
-      // Whatever becomes of the call: the engine may have given the name before it was broken off.
-      await engine.tag(name, parseReference(`${repository}:x`)!);
+      // Whatever becomes of the call: the engine may have given the name before it was broken off. Not by the caller's signal: what is
+      // given up may be done after the name was taken away.
+      await engine.tag(name, parseReference(`${repository}:x`)!, AbortSignal.timeout(CREATE_LIMIT));
       const auth = Buffer.from("{}").toString("base64");
       const said = await engine.expect(200, `/images/${encodeURIComponent(repository)}/push`, {
         method: "POST",

@@ -53,13 +53,14 @@ export class EngineSink implements Sink {
       return;
     }
     this.#upload ??= new Upload(this.#engine);
+    const upload = this.#upload;
     try {
-      await this.#upload.write(tarHeader(blobName(digest), size));
-      for await (const part of checked) await this.#upload.write(part);
-      await this.#upload.write(padding(size));
+      await upload.write(tarHeader(blobName(digest), size));
+      for await (const part of checked) await upload.write(part);
+      await upload.write(padding(size));
     } catch (cause) {
       // A tar that ends in the middle is refused whole by the engine.
-      await this.#upload.abort();
+      await upload.abort();
       this.#upload = undefined;
       this.#streamed.clear();
       throw cause;
@@ -114,7 +115,8 @@ export class EngineSink implements Sink {
       if (loaded?.Id !== expected) throw this.#failed(`it loaded ${loaded?.Id ?? "nothing"} instead of ${expected}`);
       if (!isWhole) await this.#prove(temporary);
       this.#options.signal?.throwIfAborted();
-      for (const name of names) await this.#engine.tag(temporary, name);
+      // Not by the caller's signal: all of the names, or none.
+      for (const name of names) await this.#engine.tag(temporary, name, AbortSignal.timeout(CREATE_LIMIT));
       return { digest: expected, names: names.map(formatReference), bytesMoved: this.#moved };
     } finally {
       await this.#engine.untag(temporary);
@@ -145,25 +147,29 @@ export class EngineSink implements Sink {
   }
 
   /** Creates a container, and removes it: the call that fails when the image's layers cannot be had. */
-  async #prove(name: string): Promise<void> {
-    const body = Buffer.from(JSON.stringify({ Image: name, Cmd: ["true"], NetworkDisabled: true }));
-    const response = await this.#engine.request("/containers/create", {
-      method: "POST",
-      headers: { "Content-Type": "application/json" },
-      body,
-      // Not the caller's signal: a call that is given up may still make the container.
-      signal: AbortSignal.timeout(CREATE_LIMIT),
-      timeout: CREATE_LIMIT,
-    });
-    const said = await collect(response, 1 << 20);
-    if (response.statusCode !== 201) {
+  async #prove(image: string): Promise<void> {
+    const name = `initwrap-${randomBytes(6).toString("hex")}`;
+    const body = Buffer.from(JSON.stringify({ Image: image, Cmd: ["true"], NetworkDisabled: true }));
+    try {
+      const response = await this.#engine.request("/containers/create", {
+        method: "POST",
+        query: { name },
+        headers: { "Content-Type": "application/json" },
+        body,
+        // Not the caller's signal: a call that is given up may still make the container.
+        signal: AbortSignal.timeout(CREATE_LIMIT),
+        timeout: CREATE_LIMIT,
+      });
+      const said = await collect(response, 1 << 20);
+      if (response.statusCode === 201) return;
       const message = new TextDecoder().decode(said);
       // An image for other machines only is no broken image.
       if (/platform|does not provide/i.test(message)) return;
       throw this.#failed(`the image is not usable there: ${message.trim()}`);
+    } finally {
+      // By its name: whoever is not answered does not know an ID.
+      await this.#engine.cleanUp(`/containers/${name}`, { force: "1", v: "1" });
     }
-    const { Id } = JSON.parse(new TextDecoder().decode(said)) as { Id: string };
-    await this.#engine.cleanUp(`/containers/${Id}`, { force: "1", v: "1" });
   }
 
   async #imagesUnder(root: Descriptor): Promise<readonly HeldImage[]> {
@@ -224,6 +230,8 @@ interface HeldImage {
 /** One `POST` of an archive whose body is written piece by piece. */
 class Upload {
   readonly #answer: Promise<Uint8Array>;
+  /** Breaks the connection: an engine that reads no more would have the body wait for ever. */
+  readonly #broken = new AbortController();
   #queue: Uint8Array | undefined;
   #ended = false;
   #failure: unknown;
@@ -238,17 +246,24 @@ class Upload {
         headers: { "Content-Type": "application/x-tar" },
         body: this.#body(),
         // Not the caller's signal: an engine that has the whole archive loads it, whether somebody listens or not, and its name
-        // can only be taken away when it is there. What ends an upload half-way is the body, which fails.
-        signal: new AbortController().signal,
+        // can only be taken away when it is there.
+        signal: this.#broken.signal,
         timeout: 0,
       });
       const said = await collect(response, 16 << 20);
       if (response.statusCode !== 200) throw engine.failure(engine.loadPath, response.statusCode ?? 0, said);
+      if (!this.#ended) {
+        const reason = failureIn(said) ?? "it answered before it had the whole archive";
+        throw new InitwrapError("DAEMON_FAILED", `the engine did not take the image: ${reason}`, {
+          where: engine.address,
+        });
+      }
       return said;
     })();
     this.#answer.catch((cause) => {
-      this.#failure = cause;
+      this.#failure ??= cause;
       this.#taken.resolve();
+      this.#broken.abort(cause);
     });
   }
 
@@ -267,8 +282,10 @@ class Upload {
     return this.#answer;
   }
 
+  /** For an archive that is not whole yet. */
   async abort(): Promise<void> {
     this.#failure ??= new Error("the upload was given up");
+    this.#broken.abort(this.#failure);
     this.#wake.resolve();
     await this.#answer.catch(() => {});
   }

@@ -77,9 +77,9 @@ export class PodmanEngine extends DockerEngine {
     return podmanReference(name);
   }
 
-  override async tag(name: string, { registry, repository, tag }: Reference): Promise<void> {
+  override async tag(name: string, { registry, repository, tag }: Reference, signal?: AbortSignal): Promise<void> {
     const query = { repo: `${registry}/${repository}`, tag: tag ?? "latest" };
-    await this.expect(201, imagePath(name, "tag"), { method: "POST", query });
+    await this.expect(201, imagePath(name, "tag"), { method: "POST", query, ...(signal ? { signal } : {}) });
   }
 
   override async untag(name: string): Promise<void> {
