@@ -151,7 +151,7 @@ const HOSTILE: readonly (readonly [what: string, code: string, make: Parts | (()
   ["labels in a spelling of Unicode", "IMAGE_INVALID", withSection({ "Label\u017f": {} })],
   [
     "a docker save that lists layers in two spellings",
-    "ARCHIVE_INVALID",
+    "IMAGE_INVALID",
     () => legacy('[{"Config":"c.json","Layers":["l"],"layers":[]}]', goodConfig),
   ],
   [

@@ -9,9 +9,9 @@ import { type Descriptor, isTextRecord, readDescriptor } from "../model/descript
 import { InitwrapError } from "../model/errors.ts";
 import { decodeJson, parseJson } from "../model/json-edit.ts";
 import { isIndexType, isManifestType, OCI_INDEX, OCI_MANIFEST } from "../model/media-types.ts";
+import { requireOneSpelling } from "../model/one-spelling.ts";
 import type { Platform } from "../model/platform.ts";
 import { isRecord } from "../model/record.ts";
-import { otherSpelling } from "../model/spelling.ts";
 import { ATTESTATION_SUBJECT, unwrapIndex } from "./mutate.ts";
 
 export type ImageNode = IndexNode | ManifestNode | AttestationNode | ArtifactNode | AbsentNode;
@@ -108,6 +108,17 @@ const INCOMPLETE = "The image is not complete there: copy, save or push it again
 const MAX_NESTING = 4;
 /** In a whole tree: four indexes that each list the next one a thousand times would be read for years. */
 const MAX_LISTED = 2000;
+/** Of an index or a manifest. */
+const MANIFEST_FIELDS = [
+  "schemaVersion",
+  "mediaType",
+  "artifactType",
+  "config",
+  "layers",
+  "manifests",
+  "subject",
+  "annotations",
+];
 /** Of all documents together, for they are held. Bytes. */
 const MAX_BYTES = 64 << 20;
 
@@ -160,7 +171,9 @@ async function readNode(descriptor: Descriptor, read: ReadDocument, budget: Budg
   parseJson(text, `the manifest ${descriptor.digest}`);
   const document = objectOf(text, "the manifest", descriptor);
   const mediaType = typeOf(document, descriptor);
-  if (isIndexType(mediaType) || isManifestType(mediaType)) oneSpelling(document, descriptor);
+  if (isIndexType(mediaType) || isManifestType(mediaType)) {
+    requireOneSpelling(document, MANIFEST_FIELDS, "the manifest", descriptor.digest);
+  }
   if (isIndexType(mediaType)) {
     if (depth >= MAX_NESTING) {
       throw new InitwrapError("UNSUPPORTED_IMAGE", "indexes are nested too deeply", { where: descriptor.digest });
@@ -243,27 +256,6 @@ function objectOf(text: string, what: string, { digest }: Descriptor): Record<st
   const value: unknown = JSON.parse(text);
   if (isRecord(value)) return value;
   throw new InitwrapError("IMAGE_INVALID", `${what} is no object`, { where: digest });
-}
-
-const FIELDS = [
-  "schemaVersion",
-  "mediaType",
-  "artifactType",
-  "config",
-  "layers",
-  "manifests",
-  "subject",
-  "annotations",
-];
-
-function oneSpelling(document: Record<string, unknown>, { digest }: Descriptor): void {
-  const twin = otherSpelling(document, FIELDS);
-  if (!twin) return;
-  throw new InitwrapError(
-    "IMAGE_INVALID",
-    `the manifest writes ${twin.field} as ${twin.key}: readers differ on what that is`,
-    { where: digest },
-  );
 }
 
 /** The platform of an image: its config decides, as it does for engines; a descriptor may leave it out. */

@@ -9,16 +9,17 @@ import { isDigest, unreadDigest } from "../model/digest.ts";
 import { InitwrapError } from "../model/errors.ts";
 import { type Invocation, sameArgv } from "../model/invocation.ts";
 import { OCI_LAYER_TAR } from "../model/media-types.ts";
+import { requireOneSpelling } from "../model/one-spelling.ts";
 import { formatPlatform } from "../model/platform.ts";
 import { isRecord } from "../model/record.ts";
-import { otherSpelling } from "../model/spelling.ts";
 import { UNDO_KEY, VERSION_LABEL } from "./mutate.ts";
 import { type ImageConfig, type ManifestNode, platformOf } from "./snapshot.ts";
 
 /** The struct fields that engines match without regard to case: a second spelling would be a second value. */
 const TOP_FIELDS = ["config", "rootfs", "history", "created", "os", "architecture", "variant"];
-const CONFIG_FIELDS = ["Entrypoint", "Cmd", "Env", "Labels"];
+const CONFIG_FIELDS = ["Entrypoint", "Cmd", "Labels", "Env", "ArgsEscaped", "User", "StopSignal", "OnBuild"];
 const ROOTFS_FIELDS = ["type", "diff_ids"];
+const HISTORY_FIELDS = ["created", "created_by", "empty_layer"];
 
 /** Throws NOT_LINUX, UNSUPPORTED_IMAGE or IMAGE_INVALID with the platform as the place. */
 export function checkImage(node: ManifestNode): void {
@@ -34,11 +35,11 @@ export function checkImage(node: ManifestNode): void {
       where,
     });
   }
-  oneSpelling(config, TOP_FIELDS, where);
+  requireOneSpelling(config, TOP_FIELDS, "the config", where);
   if (config.config !== undefined && config.config !== null && !isRecord(config.config)) {
     throw new InitwrapError("IMAGE_INVALID", "config, which says what is run, is no object", { where });
   }
-  if (config.config) oneSpelling(config.config, CONFIG_FIELDS, where);
+  if (config.config) requireOneSpelling(config.config, CONFIG_FIELDS, "the config", where);
   strings(config.config?.Entrypoint, "Entrypoint", where);
   strings(config.config?.Cmd, "Cmd", where);
   strings(config.config?.Env, "Env", where);
@@ -48,7 +49,7 @@ export function checkImage(node: ManifestNode): void {
   if (config.rootfs?.type !== "layers") {
     throw new InitwrapError("UNSUPPORTED_IMAGE", `the rootfs is of type ${config.rootfs?.type}`, { where });
   }
-  oneSpelling(config.rootfs, ROOTFS_FIELDS, where);
+  requireOneSpelling(config.rootfs, ROOTFS_FIELDS, "the config's rootfs", where);
   const diffIds = config.rootfs.diff_ids ?? [];
   const { layers } = node.manifest;
   if (!Array.isArray(diffIds) || diffIds.length !== layers.length) {
@@ -63,6 +64,7 @@ export function checkImage(node: ManifestNode): void {
   if (history !== undefined && history !== null && !(Array.isArray(history) && history.every(isRecord))) {
     throw new InitwrapError("IMAGE_INVALID", "history is no list of steps", { where });
   }
+  for (const step of history ?? []) requireOneSpelling(step, HISTORY_FIELDS, "the config's history", where);
   if (history?.some(({ created_by: step }) => !isText(step))) {
     throw new InitwrapError("IMAGE_INVALID", "history has a step that is no text", { where });
   }
@@ -133,16 +135,6 @@ function fail(what: string): never {
   throw new InitwrapError("PROOF_FAILED", `after the change ${what} is not what it must be`, {
     hint: "This is a fault of initwrap: nothing was written. Please report it with the image's config.",
   });
-}
-
-function oneSpelling(object: object, fields: readonly string[], where: string): void {
-  const twin = otherSpelling(object, fields);
-  if (!twin) return;
-  throw new InitwrapError(
-    "IMAGE_INVALID",
-    `the config writes ${twin.field} as ${twin.key}: readers differ on what that is`,
-    { where },
-  );
 }
 
 function strings(list: unknown, field: string, where: string): void {

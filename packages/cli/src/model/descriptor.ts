@@ -1,9 +1,9 @@
 import { type Digest, isDigest, unreadDigest } from "./digest.ts";
 import { InitwrapError } from "./errors.ts";
 import { type JsonPath, rawAt, removeMember, replaceAt } from "./json-edit.ts";
+import { requireOneSpelling } from "./one-spelling.ts";
 import type { Platform } from "./platform.ts";
 import { isRecord } from "./record.ts";
-import { otherSpelling } from "./spelling.ts";
 
 /** Names content by type, digest and size in bytes. Source: OCI image-spec, descriptor.md. Unknown fields are carried. */
 export interface Descriptor {
@@ -16,6 +16,9 @@ export interface Descriptor {
   readonly [field: string]: unknown;
 }
 
+const FIELDS = ["mediaType", "digest", "size", "urls", "annotations", "data", "platform", "artifactType"];
+const PLATFORM_FIELDS = ["os", "architecture", "variant"];
+
 /**
  * A value as a descriptor; one without a media type has an empty one. `what` and `where` are for the message: which entry, of what.
  * Throws IMAGE_INVALID for what is none, and UNSUPPORTED_IMAGE for one with a digest that is not read here.
@@ -27,6 +30,8 @@ export function readDescriptor(value: unknown, what: string, where: string): Des
   const problem = descriptorProblem(value);
   if (problem !== undefined) throw new InitwrapError("IMAGE_INVALID", `${what} ${problem}`, { where });
   const descriptor = value as Descriptor;
+  requireOneSpelling(descriptor, FIELDS, what, where);
+  if (descriptor.platform) requireOneSpelling(descriptor.platform, PLATFORM_FIELDS, what, where);
   return { ...descriptor, mediaType: descriptor.mediaType ?? "" };
 }
 
@@ -38,15 +43,11 @@ export function unreadError(message: string, where: string): InitwrapError {
   });
 }
 
-const FIELDS = ["mediaType", "digest", "size", "urls", "annotations", "data", "platform", "artifactType"];
-
 /**
  * What is wrong with a value that should be a descriptor; undefined when it is one. A size beyond what numbers hold exactly, or
  * an annotation that is no text, is read in two ways by two readers.
  */
 function descriptorProblem(value: unknown): string | undefined {
-  const twin = isRecord(value) ? otherSpelling(value, FIELDS) : undefined;
-  if (twin) return `writes ${twin.field} as ${twin.key}: readers differ on what that is`;
   const { digest, size, mediaType, annotations, platform } = (isRecord(value) ? value : {}) as Record<string, unknown>;
   if (!isDigest(digest) || !Number.isSafeInteger(size) || (size as number) < 0) {
     return "is no descriptor with a sha256 digest and a size";

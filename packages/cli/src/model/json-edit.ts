@@ -63,7 +63,8 @@ export function parseJson(text: string, what = "the document"): JsonNode {
   return latest.root;
 }
 
-function readJson(text: string, what: string): JsonNode {
+/** `depth` is how deep in another document it will stand. */
+function readJson(text: string, what: string, depth = 0): JsonNode {
   let at = 0;
   const fail = (problem: string): never => {
     throw new InitwrapError("IMAGE_INVALID", `${what} is not valid JSON: ${problem} at offset ${at}`);
@@ -160,7 +161,7 @@ function readJson(text: string, what: string): JsonNode {
     return { kind: match === "true" || match === "false" || match === "null" ? match : "number", start, end: at };
   };
   space();
-  const root = value(0);
+  const root = value(depth);
   space();
   if (at !== text.length) fail("more text behind the end");
   return root;
@@ -192,7 +193,7 @@ export function rawAt(text: string, path: JsonPath): string | undefined {
 export function replaceAt(text: string, path: JsonPath, raw: string): string {
   const root = parseJson(text);
   const node = need(nodeAt(root, path));
-  const value = shifted(readJson(raw, "the new value"), node.start);
+  const value = shifted(readJson(raw, "the new value", path.length), node.start);
   const edit = { start: node.start, end: node.end, by: raw.length - (node.end - node.start) };
   return edited(splice(text, node.start, node.end, raw), root, edit, (one) => (one === node ? value : undefined));
 }
@@ -212,7 +213,12 @@ export function addMember(text: string, path: JsonPath, key: string, value: unkn
   const start = last.value.end;
   const keyStart = start + 1 + lead.length;
   const keyEnd = keyStart + name.length;
-  const added = { key, keyStart, keyEnd, value: shifted(readJson(raw, "the new value"), keyEnd + colon.length) };
+  const added = {
+    key,
+    keyStart,
+    keyEnd,
+    value: shifted(readJson(raw, "the new value", path.length + 1), keyEnd + colon.length),
+  };
   const edit = { start, end: start, by: insert.length };
   return edited(splice(text, start, start, insert), root, edit, (one) =>
     one === object ? { ...object, end: object.end + edit.by, members: [...object.members, added] } : undefined,
@@ -229,11 +235,28 @@ export function addItem(text: string, path: JsonPath, value: unknown): string {
   const raw = styled(value, lead, text, root);
   const insert = `,${lead}${raw}`;
   const start = last.end;
-  const added = shifted(readJson(raw, "the new value"), start + 1 + lead.length);
+  const added = shifted(readJson(raw, "the new value", path.length + 1), start + 1 + lead.length);
   const edit = { start, end: start, by: insert.length };
   return edited(splice(text, start, start, insert), root, edit, (one) =>
     one === array ? { ...array, end: array.end + edit.by, items: [...array.items, added] } : undefined,
   );
+}
+
+/**
+ * Exchanges the text of each item of the array at `path` for what `edit` makes of it. Each is edited by itself, and the whole text put
+ * together once: with an edit of the whole for each item, a long list would take the square of its length.
+ */
+export function editItems(text: string, path: JsonPath, edit: (raw: string, place: number) => string): string {
+  const array = need(nodeAt(parseJson(text), path));
+  if (array.kind !== "array") throw new TypeError("an array is needed");
+  const parts: string[] = [];
+  let end = 0;
+  for (const [place, item] of array.items.entries()) {
+    parts.push(text.slice(end, item.start), edit(text.slice(item.start, item.end), place));
+    end = item.end;
+  }
+  parts.push(text.slice(end));
+  return parts.join("");
 }
 
 /** The range of the old text that was replaced, and how much longer the new text is. */

@@ -18,11 +18,11 @@ import { promisify } from "node:util";
 import { type Descriptor, unreadError } from "../model/descriptor.ts";
 import { type Digest, digestHex, digestOf, isDigest, unreadDigest } from "../model/digest.ts";
 import { changed, EXIT, InitwrapError, withPlace } from "../model/errors.ts";
-import { decodeJson, parseJson, rawAt, replaceAt } from "../model/json-edit.ts";
+import { decodeJson, editItems, parseJson, rawAt, replaceAt } from "../model/json-edit.ts";
 import { isIndexType, OCI_LAYER_GZIP, OCI_LAYER_TAR } from "../model/media-types.ts";
+import { requireOneSpelling } from "../model/one-spelling.ts";
 import { isRecord } from "../model/record.ts";
 import { familiarReference, parseReference } from "../model/reference.ts";
-import { otherSpelling } from "../model/spelling.ts";
 import { NewFile } from "./atomic-file.ts";
 import { COPIED_BY_CHILD } from "./child-copy.ts";
 import type { Attachment, Receipt, Region, Root, Sink, SinkOptions, Source, SourceOptions } from "./contract.ts";
@@ -37,6 +37,7 @@ import {
   fileState,
   isBeingWritten,
   isHalfWritten,
+  MAX_SPLICED,
   recoverTail,
   settledState,
   spliceTail,
@@ -346,7 +347,7 @@ export class ArchiveSource implements Source {
     const start = Math.min(this.index.end, ...all.filter((entry) => MOVED.has(entry.name)).map((entry) => entry.start));
     const kept = all.filter((entry) => entry.start >= start && !MOVED.has(entry.name));
     const size = kept.reduce((sum, entry) => sum + entry.size, 0);
-    if (size > MAX_TAIL) return undefined;
+    if (size > MAX_TAIL || this.window.size - start > MAX_SPLICED) return undefined;
     return {
       start,
       kept: kept.map((entry) => this.window.copy(entry.start, entry.data + padded(entry.size) - entry.start)),
@@ -452,11 +453,7 @@ export class ArchiveSource implements Source {
           where: this.path,
         });
       }
-      const twin = otherSpelling(item, ["Config", "RepoTags", "Layers"]);
-      if (twin) {
-        const message = `manifest.json writes ${twin.field} as ${twin.key}: readers differ on what that is`;
-        throw new InitwrapError("ARCHIVE_INVALID", message, { where: this.path });
-      }
+      requireOneSpelling(item, ["Config", "RepoTags", "Layers"], "manifest.json", this.path);
       return { place, config: item.Config, tags, layers };
     });
   }
@@ -600,6 +597,17 @@ export class ArchiveSink implements Sink {
     return this.#seed?.sizeOf(descriptor.digest) === descriptor.size;
   }
 
+  /** Throws ARCHIVE_INVALID where the seed has another content under the digest: two files of one name would be two images. */
+  async hasIntact(descriptor: Descriptor): Promise<boolean> {
+    const { digest, size } = descriptor;
+    if (this.#placed.has(digest) || this.#documents.has(digest)) return true;
+    const name = this.#seed?.nameOf(digest);
+    if (name === undefined) return false;
+    const held = size <= MAX_DOCUMENT && this.#seedHas(descriptor) ? this.#seed!.held(name) : undefined;
+    if (held && digestOf(held) === digest) return true;
+    throw misnamed(name, this.#path);
+  }
+
   async put(descriptor: Descriptor, content: AsyncIterable<Uint8Array>): Promise<void> {
     const { digest, size } = descriptor;
     if (await this.has(descriptor)) return;
@@ -610,8 +618,9 @@ export class ArchiveSink implements Sink {
       this.#documents.set(digest, Buffer.concat(parts));
       return;
     }
-    const file = await this.#target();
     const name = blobName(digest);
+    if (this.#seed?.index.entries.has(name)) throw misnamed(name, this.#path);
+    const file = await this.#target();
     const mark = file.position;
     try {
       await file.write(tarHeader(name, size));
@@ -645,11 +654,9 @@ export class ArchiveSink implements Sink {
       if (seed?.isWhole && digest === root.digest) continue;
       const name = isLegacy ? legacyName(digest, bytes, manifests) : blobName(digest);
       const there = seed?.held(name);
-      if (there && digestOf(there) !== digest) {
-        throw new InitwrapError("ARCHIVE_INVALID", `${name} in the archive is not what its name says`, {
-          where: this.#path,
-        });
-      }
+      if (there && digestOf(there) !== digest) throw misnamed(name, this.#path);
+      // A link to nowhere has the name as well.
+      if (!there && seed?.index.entries.has(name)) throw misnamed(name, this.#path);
       // Undo finds what it goes back to: the archive still has it.
       if (!there) add(name, bytes);
       this.#placed.set(digest, name);
@@ -765,19 +772,17 @@ export class ArchiveSink implements Sink {
     const layersOf = (image: HeldImage): string[] => image.manifest.layers.map((layer) => this.#nameOf(layer.digest));
     const present = seed?.metadata.manifest;
     if (seed && present) {
-      let text = decodeJson(present, "manifest.json");
       const old = await this.#oldImages(seed);
-      for (const [digest, place] of seed.dockerPlaces()) {
-        const platform = old.get(digest);
+      const configs = new Map(seed.dockerPlaces().map(([digest, place]) => [place, digest]));
+      const text = editItems(decodeJson(present, "manifest.json"), [], (entry, place) => {
+        const platform = old.get(configs.get(place)!);
         const image = images.find((one) => one.platform === platform);
-        if (!image) continue;
-        text = replaceAt(text, [place, "Config"], JSON.stringify(this.#nameOf(image.manifest.config.digest)));
-        text = replaceAt(text, [place, "Layers"], JSON.stringify(layersOf(image)));
-        if (this.#options.names.length === 0) continue;
-        if (rawAt(text, [place, "RepoTags"]) !== undefined) {
-          text = replaceAt(text, [place, "RepoTags"], JSON.stringify(tags));
-        }
-      }
+        if (!image) return entry;
+        let edited = replaceAt(entry, ["Config"], JSON.stringify(this.#nameOf(image.manifest.config.digest)));
+        edited = replaceAt(edited, ["Layers"], JSON.stringify(layersOf(image)));
+        const isNamed = this.#options.names.length > 0 && rawAt(edited, ["RepoTags"]) !== undefined;
+        return isNamed ? replaceAt(edited, ["RepoTags"], JSON.stringify(tags)) : edited;
+      });
       return new TextEncoder().encode(text);
     }
     const here = `linux/${process.arch === "x64" ? "amd64" : process.arch}/`;
@@ -802,6 +807,13 @@ export class ArchiveSink implements Sink {
 interface HeldImage {
   readonly manifest: HeldManifest;
   readonly platform: string;
+}
+
+function misnamed(name: string, where: string): InitwrapError {
+  return new InitwrapError("ARCHIVE_INVALID", `${name} in the archive is not what its name says`, {
+    where,
+    hint: "The image is damaged or was made to deceive: save it again.",
+  });
 }
 
 function isDocument(descriptor: Descriptor): boolean {

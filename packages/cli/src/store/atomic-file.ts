@@ -219,9 +219,10 @@ export class NewFile {
     // Under a name of its own: a clone that fails removes its target.
     const clone = `${this.#temporary}-clone`;
     try {
-      copyFileSync(source, clone, constants.COPYFILE_FICLONE_FORCE);
+      // What somebody else puts there meanwhile, a link to elsewhere too, is not written through.
+      copyFileSync(source, clone, constants.COPYFILE_FICLONE_FORCE | constants.COPYFILE_EXCL);
       const empty = this.#fd!;
-      this.#fd = openSync(clone, "r+");
+      this.#fd = openSync(clone, constants.O_RDWR | constants.O_NOFOLLOW);
       closeSync(empty);
       // A rename that replaces a file makes ext4 write out the new one's blocks at once (auto_da_alloc in ext4(5)).
       rmSync(this.#temporary);

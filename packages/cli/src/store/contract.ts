@@ -76,6 +76,11 @@ export interface Sink {
    */
   prepare?(): void;
   has(descriptor: Descriptor): Promise<boolean>;
+  /**
+   * As `has`, by the content and not by the size alone: for the small blobs of this run's own making, which a stranger may have
+   * foreseen. Absent where nothing can be there under a digest that is not its own.
+   */
+  hasIntact?(descriptor: Descriptor): Promise<boolean>;
   put(descriptor: Descriptor, content: AsyncIterable<Uint8Array>): Promise<void>;
   /** Publishes `root` under the sink's names, when everything it refers to has been put. */
   commit(root: Descriptor): Promise<Receipt>;

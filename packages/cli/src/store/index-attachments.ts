@@ -43,7 +43,8 @@ function kindByName({ annotations }: Descriptor, digest: Digest): string | undef
   const tag = name.slice(name.lastIndexOf(":") + 1);
   const prefix = `sha256-${digestHex(digest)}`;
   if (tag === prefix) return "referrers";
-  return tag.startsWith(`${prefix}.`) ? COSIGN_TAGS[tag.slice(prefix.length + 1)] : undefined;
+  const suffix = tag.startsWith(`${prefix}.`) ? tag.slice(prefix.length + 1) : "";
+  return Object.hasOwn(COSIGN_TAGS, suffix) ? COSIGN_TAGS[suffix] : undefined;
 }
 
 async function kindBySubject(

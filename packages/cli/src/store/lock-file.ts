@@ -6,7 +6,8 @@
  * the one who waits, for clocks differ.
  */
 import { type BigIntStats, constants } from "node:fs";
-import { link, open, rename, rm, stat } from "node:fs/promises";
+import { link, lstat, open, rename, rm } from "node:fs/promises";
+import { InitwrapError } from "../model/errors.ts";
 
 /** Milliseconds after which an unchanged lock is nobody's. */
 const STALE = 5000;
@@ -44,19 +45,34 @@ async function take(path: string, signal: AbortSignal | undefined): Promise<void
   }
 }
 
-/** Takes a stale lock away: under another name first, for by now it may be somebody's new one, which is put back. */
+/**
+ * Takes a stale lock away: under another name first, for by now it may be somebody's new one, which is put back. Throws
+ * OUTPUT_NOT_WRITTEN for one that cannot be taken away, or is no lock.
+ */
 async function remove(path: string, lock: string): Promise<void> {
   const aside = `${path}-${process.pid}-${Date.now().toString(36)}`;
+  const found = await lstat(path).catch(() => undefined);
+  if (found?.isDirectory()) throw stuck(path, "it is a folder");
   try {
     await rename(path, aside);
-  } catch {
-    return;
+  } catch (cause) {
+    if ((cause as { code?: string }).code === "ENOENT") return;
+    throw stuck(path, "it cannot be removed", cause);
   }
   if ((await identityOf(aside)) !== lock) await link(aside, path).catch(() => undefined);
   await rm(aside, { force: true });
 }
 
+/** Of another user in a folder for everybody, for instance. */
+function stuck(path: string, why: string, cause?: unknown): InitwrapError {
+  return new InitwrapError("OUTPUT_NOT_WRITTEN", `the lock ${path} is nobody's, and ${why}`, {
+    where: path,
+    hint: "Remove it, or write to another folder.",
+    cause,
+  });
+}
+
 async function identityOf(path: string): Promise<string | undefined> {
-  const found: BigIntStats | undefined = await stat(path, { bigint: true }).catch(() => undefined);
+  const found: BigIntStats | undefined = await lstat(path, { bigint: true }).catch(() => undefined);
   return found && `${found.dev}:${found.ino}:${found.mtimeNs}`;
 }

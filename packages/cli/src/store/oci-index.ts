@@ -6,8 +6,9 @@
 import { type Descriptor, pointDescriptor, readDescriptor } from "../model/descriptor.ts";
 import { digestOf } from "../model/digest.ts";
 import { InitwrapError } from "../model/errors.ts";
-import { decodeJson, nodeAt, parseJson, replaceAt } from "../model/json-edit.ts";
+import { decodeJson, editItems, nodeAt, parseJson, replaceAt } from "../model/json-edit.ts";
 import { OCI_INDEX } from "../model/media-types.ts";
+import { requireOneSpelling } from "../model/one-spelling.ts";
 import { isRecord } from "../model/record.ts";
 import { familiarReference, formatReference, parseReference } from "../model/reference.ts";
 
@@ -78,14 +79,14 @@ export function replaceInIndex(
     ...(annotations ? { annotations } : {}),
   }));
   if (!bytes) return encode({ schemaVersion: 2, mediaType: OCI_INDEX, manifests: added });
-  let text = decodeJson(bytes, "index.json");
+  const text = decodeJson(bytes, "index.json");
   const entries = listed(bytes, "index.json");
   if (names.length === 0 && entries.some((entry) => entry.digest === before)) {
-    entries.forEach((entry, place) => {
-      if (entry.digest !== before) return;
-      text = pointDescriptor(text, ["manifests", place], after);
-    });
-    return new TextEncoder().encode(text);
+    return new TextEncoder().encode(
+      editItems(text, ["manifests"], (entry, place) =>
+        entries[place]!.digest === before ? pointDescriptor(entry, [], after) : entry,
+      ),
+    );
   }
   const taken = new Set(names);
   const array = nodeAt(parseJson(text), ["manifests"]);
@@ -100,8 +101,8 @@ export function replaceInIndex(
           })
           .map((item) => text.slice(item.start, item.end))
       : [];
-  text = replaceAt(text, ["manifests"], `[${[...kept, ...added.map((entry) => JSON.stringify(entry))].join(",")}]`);
-  return new TextEncoder().encode(text);
+  const list = `[${[...kept, ...added.map((entry) => JSON.stringify(entry))].join(",")}]`;
+  return new TextEncoder().encode(replaceAt(text, ["manifests"], list));
 }
 
 /** The full names of an entry. A bare tag in `ref.name` is no name: the repository is not known. */
@@ -146,6 +147,7 @@ function listed(bytes: Uint8Array, where: string): readonly Descriptor[] {
   parseJson(text, "index.json");
   const document: unknown = JSON.parse(text);
   const manifests = isRecord(document) ? document["manifests"] : undefined;
+  if (isRecord(document)) requireOneSpelling(document, ["manifests"], "index.json", where);
   if (!Array.isArray(manifests)) throw new InitwrapError("IMAGE_INVALID", "index.json lists no manifests", { where });
   return manifests.map((entry: unknown, place) => readDescriptor(entry, `manifests[${place}] of index.json`, where));
 }

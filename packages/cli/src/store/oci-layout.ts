@@ -4,8 +4,8 @@
  * Source: OCI image-spec, image-layout.md.
  */
 import { randomBytes } from "node:crypto";
-import { constants, createReadStream } from "node:fs";
-import { chmod, copyFile, link, open, readFile, rename, rm, rmdir, stat, writeFile } from "node:fs/promises";
+import { constants } from "node:fs";
+import { chmod, copyFile, type FileHandle, link, open, rename, rm, rmdir, stat, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import type { Descriptor } from "../model/descriptor.ts";
 import { type Digest, digestHex, digestOf } from "../model/digest.ts";
@@ -61,9 +61,7 @@ export class LayoutSource implements Source {
   async root(): Promise<Root> {
     const path = join(this.folder, "index.json");
     try {
-      const { size } = await stat(path);
-      if (size > MAX_DOCUMENT) throw new InitwrapError("IMAGE_INVALID", `index.json is ${size} bytes`, { where: path });
-      this.#index = await readFile(path);
+      this.#index = await readDocument(path, "index.json");
     } catch (cause) {
       if ((cause as { code?: string }).code === "ENOENT") throw await noLayout(this.folder, cause);
       throw readFailure(cause, path);
@@ -88,11 +86,7 @@ export class LayoutSource implements Source {
     if (this.#index && this.isWhole && digestOf(this.#index) === descriptor.digest) return this.#index;
     const path = blobPath(this.folder, descriptor);
     try {
-      const found = await stat(path);
-      if (found.size > MAX_DOCUMENT || !found.isFile()) {
-        throw new InitwrapError("IMAGE_INVALID", `${descriptor.digest} is too large for a document`, { where: path });
-      }
-      return verifiedBytes(descriptor, await readFile(path));
+      return verifiedBytes(descriptor, await readDocument(path, descriptor.digest));
     } catch (cause) {
       throw missing(cause, descriptor, path);
     }
@@ -101,13 +95,14 @@ export class LayoutSource implements Source {
   async open(descriptor: Descriptor): Promise<AsyncIterable<Uint8Array>> {
     if (this.#index && this.isWhole && digestOf(this.#index) === descriptor.digest) return once(this.#index);
     const path = blobPath(this.folder, descriptor);
+    let file: FileHandle;
     try {
-      await stat(path);
+      file = await openFile(path, descriptor.digest);
     } catch (cause) {
       throw missing(cause, descriptor, path);
     }
     const { signal } = this.#options;
-    return createReadStream(path, { highWaterMark: 256 << 10, ...(signal ? { signal } : {}) });
+    return file.createReadStream({ highWaterMark: 256 << 10, ...(signal ? { signal } : {}) });
   }
 
   async attachments(): Promise<readonly Attachment[]> {
@@ -117,7 +112,7 @@ export class LayoutSource implements Source {
   }
 
   async region(descriptor: Descriptor): Promise<Region | undefined> {
-    const file = await open(blobPath(this.folder, descriptor), "r").catch(() => undefined);
+    const file = await openFile(blobPath(this.folder, descriptor), descriptor.digest).catch(() => undefined);
     if (!file) return undefined;
     const { size } = await file.stat();
     return { fd: file.fd, offset: 0, size, close: () => file.close() };
@@ -160,17 +155,30 @@ class LayoutSink implements Sink {
     return this.#borrow(descriptor, path);
   }
 
+  /** Another content under the digest is replaced. */
+  async hasIntact(descriptor: Descriptor): Promise<boolean> {
+    if (!(await this.has(descriptor))) return false;
+    const { digest, size } = descriptor;
+    const path = this.#staged.get(digest) ?? blobPath(this.#folder, descriptor);
+    const bytes = size > MAX_DOCUMENT ? undefined : await readDocument(path, digest).catch(() => undefined);
+    if (bytes && digestOf(bytes) === digest) return true;
+    const borrowed = this.#staged.get(digest);
+    this.#staged.delete(digest);
+    if (borrowed !== undefined) await rm(borrowed, { force: true });
+    return false;
+  }
+
   async put(descriptor: Descriptor, content: AsyncIterable<Uint8Array>): Promise<void> {
     await this.#prepare();
     const path = blobPath(this.#folder, descriptor);
     const temporary = temporaryFor(path);
     try {
-      const file = await open(temporary, "w").catch(async (cause) => {
+      const file = await open(temporary, "wx").catch(async (cause) => {
         if ((cause as { code?: string }).code !== "ENOENT") throw cause;
         // Another process made the folder, failed, and took it away again.
         this.#ready = undefined;
         await this.#prepare();
-        return open(temporary, "w");
+        return open(temporary, "wx");
       });
       try {
         for await (const chunk of verified(descriptor, content, (done) =>
@@ -193,7 +201,6 @@ class LayoutSink implements Sink {
   async commit(root: Descriptor): Promise<Receipt> {
     await this.#prepare();
     this.#options.signal?.throwIfAborted();
-    const marker = join(this.#folder, "oci-layout");
     const source = await this.#options.from?.root();
     const target = join(this.#folder, "index.json");
     const asked = this.#options.names.map(fullName);
@@ -204,12 +211,12 @@ class LayoutSink implements Sink {
     try {
       // Another process may be writing to the same layout: no entry of its may be lost.
       await whileLocked(join(this.#folder, LOCK), this.#options.signal, async () => {
-        const present = await readFile(target).catch(absent);
+        const present = await readDocument(target, "index.json").catch(absent);
         let bytes: Uint8Array;
         if (this.#isInPlace && this.#from?.isWhole && given.length === 0) {
           // index.json was the image: the new index takes its place, and is no blob.
           const own = this.#staged.get(root.digest);
-          bytes = await readFile(own ?? blobPath(this.#folder, root));
+          bytes = await readDocument(own ?? blobPath(this.#folder, root), root.digest);
           if (own !== undefined) await rm(own);
           this.#staged.delete(root.digest);
         } else {
@@ -220,9 +227,9 @@ class LayoutSink implements Sink {
         try {
           // What can fail for want of space comes first. Who may read the index stays as it is.
           const mode = present && (await stat(target)).mode & 0o7777;
-          await writeFile(temporary, bytes);
+          await writeFile(temporary, bytes, { flag: "wx" });
           if (mode !== undefined) await chmod(temporary, mode);
-          if (!(await stat(marker).catch(() => undefined))) await writeFile(marker, '{"imageLayoutVersion":"1.0.0"}');
+          await this.#mark();
           for (const [digest, staged] of this.#staged) {
             await rename(staged, blobPath(this.#folder, { digest }));
             this.#staged.delete(digest);
@@ -272,6 +279,20 @@ class LayoutSink implements Sink {
     return true;
   }
 
+  /** Makes `oci-layout` where there is none. A link to nowhere is replaced: it must not have a file made elsewhere. */
+  async #mark(): Promise<void> {
+    const marker = join(this.#folder, "oci-layout");
+    if (await stat(marker).catch(() => undefined)) return;
+    const temporary = temporaryFor(marker);
+    try {
+      await writeFile(temporary, '{"imageLayoutVersion":"1.0.0"}', { flag: "wx" });
+      await rename(temporary, marker);
+    } catch (cause) {
+      await rm(temporary, { force: true });
+      throw cause;
+    }
+  }
+
   #prepare(): Promise<void> {
     this.#ready ??= (async () => {
       try {
@@ -285,6 +306,45 @@ class LayoutSink implements Sink {
       }
     })();
     return this.#ready;
+  }
+}
+
+/**
+ * Opens a file of a layout for reading. A layout is a stranger's: opening a pipe would wait for its other end, and a device may
+ * have no end. Throws IMAGE_INVALID for both, and errors of the file system.
+ */
+async function openFile(path: string, what: string): Promise<FileHandle> {
+  const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  try {
+    const found = await file.stat();
+    if (found.isFile()) return file;
+    if (found.isDirectory()) throw Object.assign(new Error(path), { code: "EISDIR" });
+    throw new InitwrapError("IMAGE_INVALID", `${what} is no file`, { where: path });
+  } catch (cause) {
+    await file.close();
+    throw cause;
+  }
+}
+
+/** A document of a layout. Throws IMAGE_INVALID for what is none, or too large, and errors of the file system. */
+async function readDocument(path: string, what: string): Promise<Buffer> {
+  const file = await openFile(path, what);
+  try {
+    const { size } = await file.stat();
+    if (size > MAX_DOCUMENT) {
+      throw new InitwrapError("IMAGE_INVALID", `${what} is ${size} bytes: too large for a document`, { where: path });
+    }
+    // No more than that, though it may grow by now.
+    const bytes = Buffer.alloc(size);
+    let done = 0;
+    while (done < size) {
+      const { bytesRead } = await file.read(bytes, done, size - done, done);
+      if (bytesRead === 0) break;
+      done += bytesRead;
+    }
+    return bytes.subarray(0, done);
+  } finally {
+    await file.close();
   }
 }
 

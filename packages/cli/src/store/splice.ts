@@ -7,12 +7,15 @@
  * 3. The sidecar is removed: from then on the new state is the state.
  * A run that finds a sidecar of a process that has ended restores the old state first. The sidecar says how the file began and
  * what stood just before the tail, so that one which was left beside another file of the same name is never applied to it.
+ * Who may write to the folder may also put a sidecar there: one counts only when it is a file of this user, of the archive's owner, or
+ * of root, who could all write to the archive itself.
  *
  * A new tail was made from what the file was when it was read: where it is no longer that, it is left alone, and whoever made
  * the tail is told by a WrittenMeanwhile: read it again, and make another one.
  */
 import {
   closeSync,
+  constants,
   fstatSync,
   fsyncSync,
   ftruncateSync,
@@ -25,6 +28,7 @@ import {
   realpathSync,
   renameSync,
   rmSync,
+  statSync,
   writeSync,
 } from "node:fs";
 import { basename, dirname, join } from "node:path";
@@ -48,8 +52,14 @@ interface SidecarHeader {
 
 const PROBE = 4096;
 
+/** A file's end that is larger is not replaced in place: it is held in memory, and written twice. Bytes. */
+export const MAX_SPLICED = 64 << 20;
+
 /** File systems note the time of a write to the tick of a clock: two in one tick are not told apart. Milliseconds. */
 const TICK = 20;
+
+/** No tail that is put back is larger, and so no sidecar: see `MAX_SPLICED`. Bytes. */
+const MAX_SIDECAR = MAX_SPLICED + (1 << 20);
 
 /** A lock that has been there for longer than this is nobody's. Milliseconds. */
 const LEFT = 60_000;
@@ -95,7 +105,7 @@ export function isHalfWritten(path: string): boolean {
 /** True where a run is changing the file in place that has not ended. */
 export function isBeingWritten(path: string): boolean {
   try {
-    const { header } = parseSidecar(readFileSync(sidecarOf(path)));
+    const { header } = parseSidecar(readSidecar(sidecarOf(path), path));
     return header !== undefined && isOurs(header.pid);
   } catch {
     return false;
@@ -215,7 +225,7 @@ export async function recoverTail(path: string, signal?: AbortSignal, patience =
 function recover(path: string, sidecar: string): boolean {
   let content: Buffer;
   try {
-    content = readFileSync(sidecar);
+    content = readSidecar(sidecar, path);
   } catch (cause) {
     if ((cause as { code?: string }).code === "ENOENT") return false;
     throw writeFailure(cause, sidecar);
@@ -258,6 +268,35 @@ function foreign(sidecar: string, why: string): InitwrapError {
 function probesOf(fd: number, tailStart: number): Pick<SidecarHeader, "head" | "joint"> {
   const length = Math.min(PROBE, tailStart);
   return { head: digestOf(readAt(fd, 0, length)), joint: digestOf(readAt(fd, tailStart - length, length)) };
+}
+
+/**
+ * What stands in a sidecar. A link, a pipe and a device are not followed or waited for. Throws OUTPUT_NOT_WRITTEN for one that is no
+ * sidecar of somebody who may write to `path`, and errors of the file system.
+ */
+function readSidecar(sidecar: string, path: string): Buffer {
+  const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants;
+  let fd: number;
+  try {
+    fd = openSync(sidecar, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+  } catch (cause) {
+    const { code } = cause as { code?: string };
+    // ENXIO is a socket's.
+    if (code === "ELOOP" || code === "ENXIO") throw foreign(sidecar, "it is no file");
+    throw cause;
+  }
+  try {
+    const found = fstatSync(fd);
+    if (!found.isFile()) throw foreign(sidecar, "it is no file");
+    const owners = [0, process.geteuid?.(), statSync(path).uid];
+    if (process.geteuid && !owners.includes(found.uid)) {
+      throw foreign(sidecar, "it belongs to another user, who may not write to the archive");
+    }
+    if (found.size > MAX_SIDECAR) throw foreign(sidecar, "it is damaged");
+    return readAt(fd, 0, found.size);
+  } finally {
+    closeSync(fd);
+  }
 }
 
 /** A line of JSON, and the old tail. The header is undefined where it is damaged. */
@@ -313,8 +352,10 @@ function removeLeft(sidecar: string): void {
   }
 }
 
+/** Its name can be guessed: what stands there, a link to elsewhere too, is taken away and never written through. */
 function writeDurably(path: string, content: Uint8Array): void {
-  const fd = openSync(path, "w", 0o600);
+  rmSync(path, { force: true });
+  const fd = openSync(path, "wx", 0o600);
   try {
     writeAll(fd, content, 0);
     fsyncSync(fd);

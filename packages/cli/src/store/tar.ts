@@ -3,7 +3,8 @@
  *
  * A reader that is laxer than another is how one archive becomes two images. So this one refuses what readers disagree
  * on: bad checksums, a size on an entry that can have none, names that leave the archive, sparse files, a second entry of
- * the same name or one below it, a name given in two ways, anything but zeros behind the end. Memory is bounded by the number of
+ * the same name or one below it, a name given in two ways or as nothing, a prefix that belongs to the name for some only, anything but
+ * zeros behind the end. Memory is bounded by the number of
  * entries and the length of all names.
  *
  * Sources: POSIX.1-2024 pax, "ustar Interchange Format" and "pax Extended Header"; GNU tar manual, "Basic Tar Format".
@@ -130,6 +131,8 @@ export function indexTar(file: Window): TarIndex {
       case "K": {
         if (size > MAX_LONG_NAME) throw invalid(`a name longer than ${MAX_LONG_NAME} bytes`, at);
         const text = cString(file.copy(data, size));
+        // Some then take the short name of the header.
+        if (text === "") throw invalid("an empty name", at);
         if ((kind === "L" ? longName : longLink) !== undefined) throw invalid("two long names for one entry", at);
         if (kind === "L") longName = text;
         else longLink = text;
@@ -140,6 +143,7 @@ export function indexTar(file: Window): TarIndex {
     if ((pax.path !== undefined && longName !== undefined) || (pax.linkpath !== undefined && longLink !== undefined)) {
       throw invalid("a name in an extended header and in a long one of GNU", at);
     }
+    checkPrefix(header, at);
     const rawName = pax.path ?? longName ?? nameIn(header);
     // Before there was a type for folders their names ended with a slash.
     const type = TYPES[kind] === "file" && rawName.endsWith("/") ? "directory" : TYPES[kind];
@@ -148,6 +152,7 @@ export function indexTar(file: Window): TarIndex {
     const realSize = pax.size ?? size;
     if (type !== "file" && realSize !== 0) throw invalid(`an entry of type ${JSON.stringify(kind)} with content`, at);
     const name = safeName(rawName, at);
+    if (name === "" && type !== "directory") throw invalid("an empty name", at);
     named += name.length + link.length;
     if (Math.max(name.length, link.length) > MAX_LONG_NAME)
       throw invalid(`a name longer than ${MAX_LONG_NAME} bytes`, at);
@@ -212,6 +217,27 @@ function nameIn(header: Buffer): string {
   // GNU tar uses the prefix field for times, and says so with its own magic.
   const gnu = header.toString("latin1", 257, 265) === "ustar  \0";
   return prefix && !gnu ? `${prefix}/${short}` : short;
+}
+
+/**
+ * Refuses a prefix that only some readers put in front of the name: in a header of no known magic; behind the times of star, which leave
+ * 131 bytes for it; and in place of the times of GNU, where Go looks for one.
+ */
+function checkPrefix(header: Buffer, at: number): void {
+  const magic = header.toString("latin1", 257, 265);
+  if (magic === "ustar  \0") {
+    for (const time of [header.subarray(345, 357), header.subarray(357, 369)]) {
+      const isTime = time[0] === 0 || (time[0]! & 0x80) !== 0 || /^[ 0-7]*[ \0]*$/.test(time.toString("latin1"));
+      if (!isTime) throw invalid("a header with a prefix that readers differ on", at);
+    }
+    return;
+  }
+  if (header[345] === 0) return;
+  const isStar = header.toString("latin1", 508, 512) === "tar\0";
+  const isShort = header.subarray(345, 476).includes(0);
+  if (!magic.startsWith("ustar\0") || (isStar && !isShort)) {
+    throw invalid("a header with a prefix that readers differ on", at);
+  }
 }
 
 /** The regular file that `name` means, through links inside the archive; undefined when there is none. */
@@ -329,6 +355,8 @@ export function readPax(bytes: Buffer, at: number): Pax {
     if (key.startsWith("GNU.sparse.")) throw invalid("a sparse file", at);
     if (key === "path" || key === "linkpath") {
       if (value.includes("\0")) throw invalid("a name with a zero byte", at);
+      // Go takes the header's name then, and others an empty one.
+      if (value === "") throw invalid("an empty name", at);
       if (pax[key] !== undefined) throw invalid(`two values for ${key} in an extended header`, at);
       pax[key] = value;
     } else if (key === "size") {

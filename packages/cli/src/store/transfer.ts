@@ -90,7 +90,8 @@ async function bring(
   sink: Sink,
   stop: AbortSignal,
 ): Promise<"put" | "skipped"> {
-  if (!(isFresh && sink.asksFar) && (await sink.has(descriptor))) return "skipped";
+  const isThere = () => (bytes && sink.hasIntact ? sink.hasIntact(descriptor) : sink.has(descriptor));
+  if (!(isFresh && sink.asksFar) && (await isThere())) return "skipped";
   if (bytes) {
     await sink.put(descriptor, once(bytes()));
     return "put";
