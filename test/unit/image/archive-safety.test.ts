@@ -105,6 +105,17 @@ function longName(name: string): Buffer {
   return Buffer.concat([header("././@LongLink", body.length, type("L")), body, padding(body.length)]);
 }
 
+/** An empty file with this magic and version, prefix, and trailer at the end of the header. */
+function prefixed(magic: string, prefix = "evil", trailer = ""): Buffer {
+  return header("name", 0, (bytes) => {
+    bytes.write(magic, 257, "latin1");
+    bytes.write(prefix, 345, "latin1");
+    bytes.write(trailer, 508, "latin1");
+  });
+}
+
+const behind = (part: Uint8Array): Buffer => Buffer.concat([good.subarray(0, -1024), part, END_OF_ARCHIVE]);
+
 const before = (...parts: Uint8Array[]): Buffer => Buffer.concat([...parts, good]);
 
 const HOSTILE: readonly (readonly [what: string, bytes: () => Uint8Array, code: string])[] = [
@@ -363,6 +374,48 @@ const HOSTILE: readonly (readonly [what: string, bytes: () => Uint8Array, code: 
     "ARCHIVE_INVALID",
   ],
   ["an index that lists itself", () => nested(1, true), "BLOB_CORRUPT"],
+  [
+    "a repositories beyond reason",
+    () => {
+      const list = Buffer.alloc(9 << 20, 32);
+      return Buffer.concat([header("extra", 0), tarOf([["repositories", list]]).subarray(0, -1024), legacy([])]);
+    },
+    "ARCHIVE_INVALID",
+  ],
+  ["a pax path of nothing", () => before(pax(record("path", "")), header("manifest.json", 0)), "ARCHIVE_INVALID"],
+  ["a pax link of nothing", () => before(pax(record("linkpath", "")), linked("2", "l", "0")), "ARCHIVE_INVALID"],
+  ["a pax size of nothing", () => before(pax(record("size", "")), header("s", 0)), "ARCHIVE_INVALID"],
+  ["a long name of nothing", () => before(longName(""), header("manifest.json", 0)), "ARCHIVE_INVALID"],
+  ["a file without a name", () => before(header("", 0)), "ARCHIVE_INVALID"],
+  ["a file by the name of its own folder", () => before(header("./.", 0)), "ARCHIVE_INVALID"],
+  ["a prefix without a magic", () => before(prefixed("\0\0\0\0\0\0\0\0")), "ARCHIVE_INVALID"],
+  ["a prefix behind an unknown magic", () => before(prefixed("ustarX00")), "ARCHIVE_INVALID"],
+  ["a prefix behind half of GNU's magic", () => before(prefixed("ustar 00")), "ARCHIVE_INVALID"],
+  ["a prefix in place of GNU's times", () => before(prefixed("ustar  \0")), "ARCHIVE_INVALID"],
+  [
+    "a prefix that goes on where star has its times",
+    () => before(prefixed("ustar\u000000", "p".repeat(140), "tar\0")),
+    "ARCHIVE_INVALID",
+  ],
+  ["a pax record of length 0", () => before(pax("0 path=x\n"), header("s", 0)), "ARCHIVE_INVALID"],
+  ["a pax record without an end", () => before(pax("9 path=xy"), header("s", 0)), "ARCHIVE_INVALID"],
+  ["a pax record whose length is negative", () => before(pax("-9 path=x\n"), header("s", 0)), "ARCHIVE_INVALID"],
+  ["a pax record that ends in the next", () => before(pax(`10 a=b\n${"5 c=\n"}`), header("s", 0)), "ARCHIVE_INVALID"],
+  ["an extended header behind the last entry", () => behind(pax(record("path", "x"))), "ARCHIVE_INVALID"],
+  ["an entry behind the end", () => Buffer.concat([good, header("late", 0), END_OF_ARCHIVE]), "ARCHIVE_INVALID"],
+  ["one block of zeros and then an entry", () => Buffer.concat([Buffer.alloc(512), good]), "ARCHIVE_INVALID"],
+  ["a few bytes behind the end", () => Buffer.concat([good, Buffer.from("garbage")]), "ARCHIVE_INVALID"],
+  ["a device", () => before(header("d", 512, type("3")), Buffer.alloc(512, 1)), "ARCHIVE_INVALID"],
+  [
+    "a link of a blob out of the archive",
+    () => before(linked("2", `${"0".repeat(60)}.json`, "/etc/passwd"), linked("2", "index.json", "/etc/passwd")),
+    "ARCHIVE_INVALID",
+  ],
+  [
+    "more entries than any image has",
+    () => Buffer.concat([Buffer.alloc(512 * 200_001, header("g", 0, type("g"))), good]),
+    "ARCHIVE_INVALID",
+  ],
   ["indexes in indexes", () => nested(40), "UNSUPPORTED_IMAGE"],
 ];
 
@@ -437,6 +490,30 @@ const ODD: readonly (readonly [what: string, bytes: () => Uint8Array])[] = [
   ],
   ["names with ./ in front, in manifest.json too", () => twice(["./0/layer.tar", "./1/layer.tar"], [0, 1], "./")],
   ["a global header with a comment", () => before(globally(record("comment", "made by a tool")))],
+  [
+    "a name in two parts",
+    () => before(prefixed("ustar\u000000", "folder"), prefixed("ustar\u000000", "p".repeat(155))),
+  ],
+  [
+    "the times of star and GNU",
+    () => before(prefixed("ustar\u000000", "a", "tar\0"), prefixed("ustar  \0", "00000000000\0")),
+  ],
+  ["zeros behind its end", () => Buffer.concat([good, Buffer.alloc(70 << 20)])],
+  [
+    "a config without layers whose manifest.json has none",
+    () => {
+      const empty = {
+        architecture: "amd64",
+        os: "linux",
+        config: { Cmd: ["/app"] },
+        rootfs: { type: "layers", diff_ids: [] },
+      };
+      return tarOf([
+        ["c.json", JSON.stringify(empty)],
+        ["manifest.json", '[{"Config":"c.json"}]'],
+      ]);
+    },
+  ],
   ["folders before what is in them", () => before(folderAt("0/"), header("1/", 0))],
   [
     "a manifest.json that is a link to another file",

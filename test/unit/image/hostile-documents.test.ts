@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { gzipSync } from "node:zlib";
+import { gzipSync, zstdCompressSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Descriptor } from "../../../packages/cli/src/model/descriptor.ts";
 import { digestOf } from "../../../packages/cli/src/model/digest.ts";
@@ -68,6 +68,7 @@ const withDiffIds = (...ids: readonly unknown[]): Parts => withConfig({ rootfs: 
 const listing = (fields: object): Parts => ({
   index: (manifest) => ({ schemaVersion: 2, manifests: [{ ...manifest, ...fields }] }),
 });
+const raw = (own: Descriptor, from: string, to: string): string => JSON.stringify(goodManifest(own)).replace(from, to);
 const deep = (levels: number): string => "[".repeat(levels) + "]".repeat(levels);
 const legacy = (list: string, file: string): Buffer =>
   tarOf([
@@ -187,6 +188,79 @@ const HOSTILE: readonly (readonly [what: string, code: string, make: Parts | (()
     "a manifest beside manifest.json that is no JSON",
     "IMAGE_INVALID",
     () => Buffer.concat([archive({ manifest: () => "{" }).subarray(0, -1024), tarOf([["manifest.json", "[]"]])]),
+  ],
+  // Engines match the names of fields without regard to case, and beyond ASCII.
+  ["a second section in capitals", "IMAGE_INVALID", withConfig({ Config: { Entrypoint: ["/evil"] } })],
+  ["an entrypoint in small letters", "IMAGE_INVALID", withSection({ entrypoint: ["/evil"] })],
+  ["an entrypoint with a long s", "IMAGE_INVALID", withSection({ OnBuild: [], "U\u017fer": "x" })],
+  ["a second environment", "IMAGE_INVALID", withSection({ ENV: ["INITWRAP=x"] })],
+  ["a second stop signal", "IMAGE_INVALID", withSection({ Stopsignal: "SIGKILL" })],
+  ["a second os", "IMAGE_INVALID", withConfig({ OS: "windows" })],
+  ["a second rootfs", "IMAGE_INVALID", withConfig({ "rootf\u017f": { type: "layers", diff_ids: [] } })],
+  ["a second list of layers", "IMAGE_INVALID", { manifest: (own) => ({ ...goodManifest(own), Layers: [] }) }],
+  ["a second config", "IMAGE_INVALID", { manifest: (own) => ({ ...goodManifest(own), CONFIG: own }) }],
+  [
+    "layers that are manifests in small print",
+    "IMAGE_INVALID",
+    { manifest: (own) => ({ ...goodManifest(own), Manifests: [] }) },
+  ],
+  ["a second digest", "IMAGE_INVALID", withLayer({ Digest: `sha256:${"a".repeat(64)}` })],
+  ["a second size", "IMAGE_INVALID", withLayer({ "\u017fize": 1 })],
+  ["a second list of manifests", "IMAGE_INVALID", { index: (manifest) => ({ manifests: [manifest], Manifests: [] }) }],
+  ["a second platform", "IMAGE_INVALID", listing({ Platform: { os: "windows" } })],
+  [
+    "a platform of two systems",
+    "IMAGE_INVALID",
+    listing({ platform: { os: "linux", architecture: "amd64", Os: "windows" } }),
+  ],
+  [
+    "a second config in manifest.json",
+    "IMAGE_INVALID",
+    () => legacy('[{"Config":"c.json","config":"l","Layers":["l"]}]', goodConfig),
+  ],
+  [
+    "a size beyond all numbers",
+    "IMAGE_INVALID",
+    { manifest: (own) => raw(own, `"size":${layer.size}`, '"size":1e400') },
+  ],
+  ["a size of nothing less", "IMAGE_INVALID", { manifest: (own) => raw(own, `"size":${layer.size}`, '"size":-1e400') }],
+  ["a number that is none", "IMAGE_INVALID", { manifest: (own) => raw(own, `"size":${layer.size}`, '"size":NaN') }],
+  ["a digest of two lines", "IMAGE_INVALID", withLayer({ digest: `${layer.digest}\n` })],
+  [
+    "a manifest's media type in capitals",
+    "UNSUPPORTED_IMAGE",
+    { manifest: (own) => ({ ...goodManifest(own), mediaType: OCI_MANIFEST.toUpperCase() }) },
+  ],
+  [
+    "a manifest's media type with a parameter",
+    "UNSUPPORTED_IMAGE",
+    { manifest: (own) => ({ ...goodManifest(own), mediaType: `${OCI_MANIFEST}; charset=utf-8` }) },
+  ],
+  [
+    "a manifest that says it is an index",
+    "IMAGE_INVALID",
+    { manifest: (own) => ({ ...goodManifest(own), mediaType: OCI_INDEX }) },
+  ],
+  [
+    "a manifest that is an index too",
+    "IMAGE_INVALID",
+    { manifest: (own) => ({ ...goodManifest(own), manifests: [own] }) },
+  ],
+  ["a config that is compressed", "IMAGE_INVALID", { config: gzipSync(goodConfig) }],
+  ["a config that is a bomb", "IMAGE_INVALID", { config: gzipSync(Buffer.alloc(1 << 30), { level: 9 }) }],
+  [
+    "a manifest that is compressed with zstd",
+    "IMAGE_INVALID",
+    { manifest: (own) => zstdCompressSync(JSON.stringify(goodManifest(own))) },
+  ],
+  ["a config that is UTF-16", "IMAGE_INVALID", { config: Buffer.from(`\ufeff${goodConfig}`, "utf16le") }],
+  ["a zero byte behind a config", "IMAGE_INVALID", { config: `${goodConfig}\0` }],
+  ["a second document behind a config", "IMAGE_INVALID", { config: `${goodConfig}${goodConfig}` }],
+  ["a key twice, once in escapes", "IMAGE_INVALID", { config: goodConfig.replace('"os"', '"\\u006fs":"linux","os"') }],
+  [
+    "a string that never ends",
+    "IMAGE_INVALID",
+    { config: `${goodConfig.slice(0, -1)},"x":"${"\\\\".repeat(3 << 20)}` },
   ],
   [
     "indexes one in the other",

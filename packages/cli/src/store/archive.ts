@@ -18,7 +18,7 @@ import { promisify } from "node:util";
 import { type Descriptor, unreadError } from "../model/descriptor.ts";
 import { type Digest, digestHex, digestOf, isDigest, unreadDigest } from "../model/digest.ts";
 import { changed, EXIT, InitwrapError, withPlace } from "../model/errors.ts";
-import { decodeJson, editItems, parseJson, rawAt, replaceAt } from "../model/json-edit.ts";
+import { addMember, decodeJson, editItems, parseJson, rawAt, replaceAt } from "../model/json-edit.ts";
 import { isIndexType, OCI_LAYER_GZIP, OCI_LAYER_TAR } from "../model/media-types.ts";
 import { requireOneSpelling } from "../model/one-spelling.ts";
 import { isRecord } from "../model/record.ts";
@@ -121,8 +121,18 @@ export class ArchiveSource implements Source {
     this.state = state;
     this.window = new Window(fd, fstatSync(fd).size);
     this.index = indexTar(this.window);
+    // Nothing is read from it; it is written anew, or left out.
+    const repositories = this.index.entries.get("repositories");
+    if (repositories && repositories.size > MAX_DOCUMENT) throw this.#tooLarge(repositories);
     const index = this.#document("index.json");
     const manifest = this.#document("manifest.json");
+    for (const [name, found] of Object.entries({ "index.json": index, "manifest.json": manifest })) {
+      // Another reader may find something where it leads.
+      if (found || !this.index.entries.has(name)) continue;
+      throw new InitwrapError("ARCHIVE_INVALID", `${name} is a link that leads to no file, or is none`, {
+        where: path,
+      });
+    }
     this.metadata = { ...(index ? { index } : {}), ...(manifest ? { manifest } : {}) };
     if (!index && !manifest) {
       throw new InitwrapError("ARCHIVE_INVALID", "the archive has neither manifest.json nor index.json", {
@@ -347,7 +357,7 @@ export class ArchiveSource implements Source {
     const start = Math.min(this.index.end, ...all.filter((entry) => MOVED.has(entry.name)).map((entry) => entry.start));
     const kept = all.filter((entry) => entry.start >= start && !MOVED.has(entry.name));
     const size = kept.reduce((sum, entry) => sum + entry.size, 0);
-    if (size > MAX_TAIL || this.window.size - start > MAX_SPLICED) return undefined;
+    if (size > MAX_TAIL || this.index.end - start > MAX_SPLICED) return undefined;
     return {
       start,
       kept: kept.map((entry) => this.window.copy(entry.start, entry.data + padded(entry.size) - entry.start)),
@@ -367,12 +377,14 @@ export class ArchiveSource implements Source {
   }
 
   #content(entry: TarEntry): Buffer {
-    if (entry.size > MAX_DOCUMENT) {
-      throw new InitwrapError("ARCHIVE_INVALID", `${entry.name} is ${entry.size} bytes: too large for a document`, {
-        where: this.path,
-      });
-    }
+    if (entry.size > MAX_DOCUMENT) throw this.#tooLarge(entry);
     return this.window.copy(entry.data, entry.size);
+  }
+
+  #tooLarge(entry: TarEntry): InitwrapError {
+    return new InitwrapError("ARCHIVE_INVALID", `${entry.name} is ${entry.size} bytes: too large for a document`, {
+      where: this.path,
+    });
   }
 
   #missing(descriptor: Descriptor): InitwrapError {
@@ -778,10 +790,9 @@ export class ArchiveSink implements Sink {
         const platform = old.get(configs.get(place)!);
         const image = images.find((one) => one.platform === platform);
         if (!image) return entry;
-        let edited = replaceAt(entry, ["Config"], JSON.stringify(this.#nameOf(image.manifest.config.digest)));
-        edited = replaceAt(edited, ["Layers"], JSON.stringify(layersOf(image)));
-        const isNamed = this.#options.names.length > 0 && rawAt(edited, ["RepoTags"]) !== undefined;
-        return isNamed ? replaceAt(edited, ["RepoTags"], JSON.stringify(tags)) : edited;
+        const changed = withMember(entry, "Config", this.#nameOf(image.manifest.config.digest));
+        const layered = withMember(changed, "Layers", layersOf(image));
+        return this.#options.names.length > 0 ? withMember(layered, "RepoTags", tags) : layered;
       });
       return new TextEncoder().encode(text);
     }
@@ -807,6 +818,13 @@ export class ArchiveSink implements Sink {
 interface HeldImage {
   readonly manifest: HeldManifest;
   readonly platform: string;
+}
+
+/** The text of an object with a member of that value, in its place or behind the others: an image without layers may have no list. */
+function withMember(text: string, key: string, value: unknown): string {
+  return rawAt(text, [key]) === undefined
+    ? addMember(text, [], key, value)
+    : replaceAt(text, [key], JSON.stringify(value));
 }
 
 function misnamed(name: string, where: string): InitwrapError {

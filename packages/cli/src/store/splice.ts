@@ -43,6 +43,7 @@ interface SidecarHeader {
   /** Offset at which the tail starts, and the file's whole size, in bytes. */
   readonly tailStart: number;
   readonly size: number;
+  /** Digest of the old tail, without the zeros that it ends with. */
   readonly tail: string;
   /** Digests of the file's first bytes and of those just before the tail: the file it belongs to. */
   readonly head: string;
@@ -54,6 +55,8 @@ const PROBE = 4096;
 
 /** A file's end that is larger is not replaced in place: it is held in memory, and written twice. Bytes. */
 export const MAX_SPLICED = 64 << 20;
+
+const ZEROS = Buffer.alloc(64 << 10);
 
 /** File systems note the time of a write to the tick of a clock: two in one tick are not told apart. Milliseconds. */
 const TICK = 20;
@@ -128,7 +131,7 @@ export function spliceTail(path: string, seen: FileState, tailStart: number, tai
   try {
     const sidecar = sidecarOf(path);
     const { size } = fstatSync(fd);
-    const old = readAt(fd, tailStart, size - tailStart);
+    const old = readAt(fd, tailStart, endOfStored(fd, tailStart, size) - tailStart);
     const header: SidecarHeader = {
       initwrapSidecar: 1,
       tailStart,
@@ -231,7 +234,7 @@ function recover(path: string, sidecar: string): boolean {
     throw writeFailure(cause, sidecar);
   }
   const { header, old } = parseSidecar(content);
-  if (!header || digestOf(old) !== header.tail || old.length !== header.size - header.tailStart) {
+  if (!header || digestOf(old) !== header.tail || old.length > header.size - header.tailStart) {
     throw foreign(sidecar, "it is damaged");
   }
   if (header.pid !== process.pid && isOurs(header.pid)) throw busy(path, header.pid);
@@ -253,6 +256,8 @@ function recover(path: string, sidecar: string): boolean {
 
 function restore(fd: number, header: SidecarHeader, old: Uint8Array): void {
   writeAll(fd, old, header.tailStart);
+  ftruncateSync(fd, header.tailStart + old.length);
+  // What is missing is zeros.
   ftruncateSync(fd, header.size);
   fsyncSync(fd);
 }
@@ -378,6 +383,18 @@ function writeAll(fd: number, bytes: Uint8Array, at: number): number {
   let done = 0;
   while (done < bytes.length) done += writeSync(fd, bytes, done, bytes.length - done, at + done);
   return done;
+}
+
+/** Where the zeros begin that a file of `size` bytes ends with, to a block: there may be gigabytes. Not before `from`. */
+function endOfStored(fd: number, from: number, size: number): number {
+  let end = size;
+  while (end > from) {
+    const start = Math.max(from, end - ZEROS.length);
+    const block = readAt(fd, start, end - start);
+    if (!block.equals(ZEROS.subarray(0, block.length))) break;
+    end = start;
+  }
+  return end;
 }
 
 function readAt(fd: number, at: number, length: number): Buffer {
