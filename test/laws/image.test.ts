@@ -408,6 +408,22 @@ describe("an index of any kind, after any runs on any of its platforms", () => {
   });
 });
 
+/** Names as strangers choose them: of objects' own members, with what is written as an escape, half a character. */
+const anyKey = fc.oneof(
+  fc.string({ unit: "binary" }),
+  fc.constantFrom("constructor", "\ud800", "\u0000", '"\\', "\ufeff"),
+);
+
+/** JSON with one of these pieces of white space after the other around its marks, and around the whole. */
+function spaced(json: string, spaces: readonly string[]): string {
+  let turn = 0;
+  const space = (): string => spaces[turn++ % spaces.length]!;
+  const loose = json.replace(/"(?:[^"\\]|\\.)*"|[[\]{},:]/g, (mark) =>
+    mark[0] === '"' ? mark : space() + mark + space(),
+  );
+  return space() + loose + space();
+}
+
 describe("an edit of JSON", () => {
   it("is undone by its inverse, and changes nothing else", () => {
     fc.assert(
@@ -447,12 +463,13 @@ describe("an edit of JSON", () => {
       fc.property(
         fc.jsonValue({ maxDepth: 4 }).filter((value) => !JSON.stringify(value).includes('"__proto__"')),
         style,
-        fc.array(fc.record({ at: fc.nat(), key: fc.string(), value: fc.jsonValue({ maxDepth: 2 }), indent: style }), {
+        fc.array(fc.record({ at: fc.nat(), key: anyKey, value: fc.jsonValue({ maxDepth: 2 }), indent: style }), {
           minLength: 1,
           maxLength: 6,
         }),
-        (document, indent, edits) => {
-          let text = JSON.stringify(document, null, indent);
+        fc.array(fc.constantFrom("", " ", "\t", "\r\n", "\n  "), { minLength: 1, maxLength: 7 }),
+        (document, indent, edits, spaces) => {
+          let text = spaced(JSON.stringify(document, null, indent), spaces);
           for (const { at, key, value, indent } of edits) {
             const paths = containers(parseJson(text));
             const path = paths[at % paths.length]!;
@@ -460,7 +477,7 @@ describe("an edit of JSON", () => {
             if (node.kind === "object" && node.members.length > 0 && !node.members.some((one) => one.key === key)) {
               text = addMember(text, path, key, value);
             } else if (node.kind === "array" && node.items.length > 0) text = addItem(text, path, value);
-            else text = replaceAt(text, path, JSON.stringify(value, null, indent));
+            else text = replaceAt(text, path, spaced(JSON.stringify(value, null, indent), spaces));
             const known = parseJson(text);
             // What was read last is remembered.
             parseJson("null");
@@ -469,6 +486,22 @@ describe("an edit of JSON", () => {
         },
       ),
     );
+  });
+
+  it("that would nest too deeply is refused as it would be by who reads the text anew", () => {
+    const deep = (levels: number): string => "[".repeat(levels) + "]".repeat(levels);
+    const path = Array.from({ length: 100 }, () => 0);
+    const text = deep(101);
+    expect(parseJson(replaceAt(text, path, deep(101)))).toBeDefined();
+    for (const edit of [
+      () => replaceAt(text, path, deep(102)),
+      () => addItem(deep(102), path, JSON.parse(deep(101))),
+      () => addMember(`${"[".repeat(100)}{"a":1}${"]".repeat(100)}`, path, "b", JSON.parse(deep(101))),
+    ]) {
+      expect(edit).toThrow("nesting deeper than 200");
+    }
+    // What failed is not remembered.
+    expect(nodeAt(parseJson(text), path)).toMatchObject({ kind: "array", items: [] });
   });
 
   it("reads what JSON.parse reads, and nothing else", () => {
