@@ -1,5 +1,5 @@
 /** Indexes, manifests and configs from strangers: what two readers would read in two ways, or none can, is refused with a code. */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync, zstdCompressSync } from "node:zlib";
@@ -11,6 +11,7 @@ import { wrapImage } from "../../../packages/cli/src/wrap/image.ts";
 import { verifyImage } from "../../../packages/cli/src/wrap/verify.ts";
 import { descriptorOf, tarOf } from "../../contract/sample-image.ts";
 
+const NAME = "org.opencontainers.image.ref.name";
 let folder: string;
 let count = 0;
 beforeAll(() => {
@@ -247,7 +248,7 @@ const HOSTILE: readonly (readonly [what: string, code: string, make: Parts | (()
     { manifest: (own) => ({ ...goodManifest(own), manifests: [own] }) },
   ],
   ["a config that is compressed", "IMAGE_INVALID", { config: gzipSync(goodConfig) }],
-  ["a config that is a bomb", "IMAGE_INVALID", { config: gzipSync(Buffer.alloc(1 << 30), { level: 9 }) }],
+  ["a config that is a bomb", "IMAGE_INVALID", { config: gzipSync(Buffer.alloc(128 << 20), { level: 9 }) }],
   [
     "a manifest that is compressed with zstd",
     "IMAGE_INVALID",
@@ -304,6 +305,54 @@ describe("an image from a stranger", () => {
     const refusal = { code, where: expect.stringMatching(/^sha256:|\.tar$/) };
     await expect(wrapImage({ source: path, env: {}, apply: false })).rejects.toMatchObject(refusal);
     await expect(verifyImage({ source: path, env: {} })).rejects.toMatchObject(refusal);
+  });
+
+  it.each([
+    ["a name of megabytes", "IMAGE_NOT_FOUND", ":b:1", [{ [NAME]: "a/".repeat(3 << 20) }]],
+    ["thousands of names", "LOCATOR_INVALID", "", Array.from({ length: 40_000 }, (_, at) => ({ [NAME]: `a${at}` }))],
+    ["a key of megabytes twice", "IMAGE_INVALID", "", [{ [NAME]: "a" }], "k".repeat(3 << 20)],
+  ] as const)("with %s is refused in few words", async (_, code, name, annotations, key = "") => {
+    const path = join(folder, `${count++}.tar`);
+    const twins = key === "" ? "" : `"${key}":1,"${key}":1,`;
+    const index = (manifest: Descriptor): string => {
+      const manifests = annotations.map((annotations, place) => ({
+        ...manifest,
+        digest: place === 0 ? manifest.digest : digestOf(Buffer.from(String(place))),
+        annotations,
+      }));
+      return `{${twins}"manifests":${JSON.stringify(manifests.slice(0, 25_000))}}`;
+    };
+    writeFileSync(path, archive({ index }));
+    const failure = await wrapImage({ source: `${path}${name}`, env: {} }).catch((cause: unknown) => cause);
+    expect(failure).toMatchObject({ code });
+    const { message, hint = "" } = failure as { message: string; hint?: string };
+    expect(message.length + hint.length).toBeLessThan(20_000);
+  });
+
+  it("that an index lists thousands of times is exchanged everywhere, in time", async () => {
+    const path = join(folder, `${count++}.tar`);
+    writeFileSync(path, archive({ index: (manifest) => ({ manifests: Array(20_000).fill(manifest) }) }));
+    const { plan, digest } = await wrapImage({ source: path, env: {} });
+    expect(plan.changed).toBe(true);
+    const text = readFileSync(path, "latin1");
+    expect(text.slice(text.lastIndexOf('{"manifests"')).split(digest)).toHaveLength(20_001);
+  });
+
+  it.each([
+    ["numbers that no program holds", '"x":[1e400,-1e-400,0.10000000000000000000001,123456789012345678901234567890]'],
+    ["half a character", '"x":"\\ud800","author":"\\udfff\\ud800"'],
+    ["a text of 7 MB", `"x":"${"\u20ac".repeat(2_400_000)}"`],
+    ["names of objects' own members", '"constructor":{"prototype":1},"toString":null,"hasOwnProperty":[]'],
+    ["a byte order mark within", '"x":"\ufeff","\ufeff":1'],
+  ])("may have %s, which stay as they are", async (_, more) => {
+    const path = join(folder, `${count++}.tar`);
+    const text = goodConfig.replace("{", `{${more},`);
+    writeFileSync(path, archive({ config: text }));
+    const { plan } = await wrapImage({ source: path, env: {} });
+    expect(plan.platforms[0]?.after).toMatchObject({ entrypoint: ["/initwrap", "--", "/app"] });
+    expect(readFileSync(path).includes(`{${more},`)).toBe(true);
+    const undone = await wrapImage({ source: path, env: {}, action: "undo" });
+    expect(undone.plan.platforms[0]?.after.config).toBe(digestOf(Buffer.from(text)));
   });
 
   it("with diff_ids of an algorithm that is registered and not read is refused where they are extended", async () => {

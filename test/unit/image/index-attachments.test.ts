@@ -41,6 +41,7 @@ const CASES: readonly (readonly [what: string, beside: readonly Descriptor[], ki
   ["a signature of cosign", [tagged(".sig")], ["cosign signature"]],
   ["what cosign saves", [saved("sigs"), saved("atts")], ["cosign signature", "cosign attestation"]],
   ["an SBOM whose subject it is", [descriptorOf(OCI_MANIFEST, about)], ["application/spdx+json"]],
+  ["a signature of a kind that no object lacks", [tagged(".constructor"), tagged(".__proto__")], []],
   ["an SBOM of another image", [descriptorOf(OCI_MANIFEST, aboutOther)], []],
   ["another image", [sampleImage({ layers: ["beside"] }).root], []],
 ];

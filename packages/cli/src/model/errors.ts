@@ -108,16 +108,25 @@ export class InitwrapError extends Error {
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
     const reasons = details.reasons ?? [];
-    super(withReasons(message, reasons), details.cause === undefined ? undefined : { cause: details.cause });
+    super(withReasons(shortened(message), reasons), details.cause === undefined ? undefined : { cause: details.cause });
     this.code = code;
     this.exit = ERROR_EXIT[code];
-    this.hint = details.hint;
+    this.hint = details.hint === undefined ? undefined : shortened(details.hint);
     this.where = details.where;
     this.line = details.line;
     this.flag = details.flag;
     this.excerpt = details.excerpt;
     this.reasons = reasons;
   }
+}
+
+/** More is no message: a stranger's document may have a name of megabytes, or a list of thousands. UTF-16 units. */
+const MAX_MESSAGE = 8192;
+
+function shortened(text: string): string {
+  if (text.length <= MAX_MESSAGE) return text;
+  // No half of a character.
+  return `${text.slice(0, MAX_MESSAGE).replace(/[\ud800-\udbff]$/, "")} … (${text.length} characters)`;
 }
 
 function withReasons(message: string, reasons: readonly string[]): string {

@@ -19,10 +19,14 @@ const DOCKER_HUB = "docker.io";
 const HOST =
   /^(?:[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)*|\[[0-9a-fA-F:]+\])(?::\d+)?$/;
 const PATH = /^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:\/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*$/;
+/** A host, a port, a path of 255 characters, a tag and a digest are shorter by far. */
+const MAX_LENGTH = 1024;
 const TAG = /^\w[\w.-]{0,127}$/;
 
 /** Reads a reference; undefined when the text is none (upper-case repository, bad tag, bare 64-digit id). */
 export function parseReference(text: string): Reference | undefined {
+  // Some expressions below need a stack as deep as the text is long.
+  if (text.length > MAX_LENGTH) return undefined;
   const at = text.indexOf("@");
   const digest = at < 0 ? undefined : text.slice(at + 1);
   if (digest !== undefined && !isDigest(digest)) return undefined;
