@@ -1,14 +1,25 @@
 /** Archives from strangers: everything on which readers disagree is refused, with bounded memory and a coded error. */
 import { execFileSync, spawn } from "node:child_process";
-import { existsSync, linkSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  existsSync,
+  linkSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { digestOf } from "../../../packages/cli/src/model/digest.ts";
 import { OCI_INDEX } from "../../../packages/cli/src/model/media-types.ts";
-import { ArchiveSource } from "../../../packages/cli/src/store/archive.ts";
+import { ArchiveSink, ArchiveSource } from "../../../packages/cli/src/store/archive.ts";
 import { END_OF_ARCHIVE, padding, tarHeader } from "../../../packages/cli/src/store/tar.ts";
+import { WrittenMeanwhile } from "../../../packages/cli/src/store/written-meanwhile.ts";
 import { wrapImage } from "../../../packages/cli/src/wrap/image.ts";
 import { legacyArchive, sampleImage, tarOf } from "../../contract/sample-image.ts";
 
@@ -457,6 +468,37 @@ describe("an archive from a stranger", () => {
     });
     await ended;
     expect(existsSync(output)).toBe(false);
+  });
+
+  it.each([
+    ["that is written to", (path: string) => appendFileSync(path, Buffer.alloc(512))],
+    [
+      "that another one takes the place of",
+      (path: string) => {
+        writeFileSync(`${path}.new`, good);
+        renameSync(`${path}.new`, path);
+      },
+    ],
+  ])("%s while it is copied is not given out as the image that was read", async (_, disturb) => {
+    const path = file(good);
+    const output = `${path}.out`;
+    const options = { env: {}, layers: true };
+    const source = await ArchiveSource.open(path, undefined, options);
+    const { descriptor } = await source.root();
+    const sink = new ArchiveSink(output, undefined, "docker-archive", { env: {}, names: [], from: source });
+    disturb(path);
+    await expect(sink.commit(descriptor)).rejects.toThrow(WrittenMeanwhile);
+    await sink.close();
+    await source.close();
+    expect(existsSync(output)).toBe(false);
+    // Whoever asks for an image gets the one that is there by then.
+    let turn = 0;
+    const onProgress = (): void => {
+      if (turn++ === 0) disturb(path);
+    };
+    await wrapImage({ source: path, output: `docker-archive:${output}`, env: {}, onProgress });
+    expect((await wrapImage({ source: output, env: {} })).plan.changed).toBe(false);
+    expect(turn).toBeGreaterThan(1);
   });
 
   it("is not rewritten in place when it has several names", async () => {

@@ -41,6 +41,7 @@ import {
   recoverTail,
   settledState,
   spliceTail,
+  stateNamed,
 } from "./splice.ts";
 import { newSpool, type Spool, spoolArchive, spoolStream } from "./spool.ts";
 import { synthesizeManifest } from "./synthesized-manifest.ts";
@@ -341,6 +342,14 @@ export class ArchiveSource implements Source {
       done += bytesRead;
       yield buffer.subarray(0, bytesRead);
     }
+  }
+
+  /** Throws a WrittenMeanwhile when the file, or what has come in its place, is not what it was when it was read. */
+  requireSame(): void {
+    if (this.#spool) return;
+    const named = this.path === "-" ? undefined : stateNamed(this.path);
+    if (fileState(this.fd) === this.state && (named ?? this.state) === this.state) return;
+    throw changedMeanwhile("INPUT_UNREADABLE", this.path);
   }
 
   /** Everything before the tail, as a stream: for a copy that cannot be a clone. */
@@ -711,8 +720,12 @@ export class ArchiveSink implements Sink {
     const file = await this.#target();
     try {
       for (const part of [...(place?.kept ?? []), ...tail]) await file.write(part);
+      // What was cloned or copied has to be what it was when its documents were read.
+      seed?.requireSame();
       await file.commit();
     } catch (cause) {
+      // What has gone into a pipe cannot be written again.
+      if (cause instanceof WrittenMeanwhile && file.isStream) throw changed(cause, {});
       throw writeFailure(cause, this.#path);
     }
     return file.written;

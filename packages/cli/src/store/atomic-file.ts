@@ -120,6 +120,11 @@ export class NewFile {
     return file;
   }
 
+  /** True where what was written is gone: standard output, a pipe, a device. */
+  get isStream(): boolean {
+    return this.#stream !== undefined;
+  }
+
   /** Offset at which the next byte goes, before compression. */
   get position(): number {
     return this.#position;

@@ -14,6 +14,7 @@
  * the tail is told by a WrittenMeanwhile: read it again, and make another one.
  */
 import {
+  type BigIntStats,
   closeSync,
   constants,
   fstatSync,
@@ -72,7 +73,16 @@ export type FileState = string;
 
 /** The state of an open file. */
 export function fileState(fd: number): FileState {
-  const { dev, ino, size, mtimeNs } = fstatSync(fd, { bigint: true });
+  return stateOf(fstatSync(fd, { bigint: true }));
+}
+
+/** The state of what a path leads to; undefined when nothing is there. */
+export function stateNamed(path: string): FileState | undefined {
+  const found = statSync(path, { bigint: true, throwIfNoEntry: false });
+  return found && stateOf(found);
+}
+
+function stateOf({ dev, ino, size, mtimeNs }: BigIntStats): FileState {
   return [dev, ino, size, mtimeNs].join(":");
 }
 
