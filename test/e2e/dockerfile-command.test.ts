@@ -378,10 +378,11 @@ it("says of a build context in which no folder can be made that it was not writt
   });
 });
 
-describe("SIGINT and SIGTERM in the middle", () => {
+describe("SIGINT, SIGTERM and SIGHUP in the middle", () => {
   it.each([
     ["SIGINT", 130],
     ["SIGTERM", 143],
+    ["SIGHUP", 129],
   ] as const)("%s ends with %i and an untouched file", async (signal, code) => {
     // A registry that takes the connection and never answers holds the run in its middle.
     const server = createServer(() => {}).listen(0, "127.0.0.1");

@@ -127,6 +127,55 @@ describe("a list of images", () => {
     expect(undone.stderr).toContain("2 images: 2 undone");
   });
 
+  it("says in a dry run what is copied as it is, what is replaced, and that a part has nothing", async () => {
+    const [first, second] = names(registry.host) as [string, string];
+    const file = await list(first);
+    const done = await run("--from", file, "-t", "{{repository}}:{{tag}}-first");
+    expect(done.status, done.stderr).toBe(0);
+    const args = ["-t", "{{repository}}:copied", "--dry-run"];
+    const copied = await run("--from", await list(`${first}-first`), ...args);
+    expect(copied.stderr).toMatch(
+      /:copied {2}would be copied as it is\n1 image: 1 would be copied as it is; 0 B moved\n$/,
+    );
+    const document = JSON.parse(
+      (await run("--from", await list(`${first}-first`), ...args, "--json")).stdout.toString(),
+    );
+    expect([document.images[0].status, document.summary.planned]).toEqual(["planned", 1]);
+    const one = await run(`registry:${first}-first`, "-t", `${first}-second`, "--dry-run");
+    expect(one.stderr).toMatch(/: nothing to do, .*\nblobs: 4 to skip; at most 0 B to move\n$/);
+    const replaced = await run("--from", await list(second), "--push", "--dry-run");
+    expect(replaced.stderr).toContain(`[1/1] ${second}: would change\n`);
+    expect(replaced.stderr).toContain(`\n${second}  ${second}  would change\n`);
+    const nothing = await run("--from", file, "--push", "--shard", "2/2");
+    expect([nothing.status, nothing.stdout.toString(), nothing.stderr]).toEqual([0, "", "0 images; 0 B moved\n"]);
+  });
+
+  it("is not kept in a file under the digest that it had before", async () => {
+    const [first] = names(registry.host) as [string];
+    const { digest } = await readWhole(first, session);
+    const by = first.replace(/:1$/, `@${digest}`);
+    for (const [source, tags] of [
+      [by, []],
+      [`${first}@${digest}`, [first]],
+    ] as const) {
+      const { status, stdout, stderr } = await run(`registry:${source}`, "-o", "by-digest.tar", "--json");
+      expect(status, stderr).toBe(0);
+      expect(JSON.parse(stdout.toString()).names).toEqual(tags);
+      const archive = await readFile(join(folder, "by-digest.tar"));
+      expect(archive.toString("latin1")).toContain(`"RepoTags":${JSON.stringify(tags)}`);
+      const layout = await run(`registry:${source}`, "-o", `oci:by-digest-${tags.length}`);
+      expect(layout.status, layout.stderr).toBe(0);
+      const index = await readFile(join(folder, `by-digest-${tags.length}/index.json`), "utf8");
+      expect(index).not.toContain(digest);
+    }
+    for (const flag of ["--dry-run", "--check"]) {
+      const refused = await run(`registry:${by}`, flag);
+      expect([refused.status, refused.stdout.toString()]).toEqual([5, ""]);
+      expect(refused.stderr).toContain(`which cannot be stored as ${digest}`);
+    }
+    expect((await run(`registry:${by}`, "--undo", "-q")).stdout.toString()).toBe(`${by}\n`);
+  });
+
   it("goes on after a failure, and ends with the exit code of the gravest", async () => {
     const all = names(registry.host);
     const file = await list(`${registry.host}/team/none:1`, `${registry.host}/team/supervised:1`, ...all.slice(0, 3));
@@ -184,6 +233,8 @@ describe("a list of images", () => {
       "USAGE",
       ":2",
     ],
+    ["one replaces another", ["HOST/a:1", "HOST/a:1-init"], ["-t", "{{repository}}:{{tag}}-init"], 2, "USAGE", ":2"],
+    ["a comment has no line of its own", ["HOST/a:1 # why"], ["--push"], 3, "LOCATOR_INVALID", ":1"],
     ["two get one archive", ["HOST/a:1", "HOST/b:1"], ["-o", "oci-archive:x.tar"], 2, "USAGE", ":2"],
     [
       "a field is missing",
@@ -249,7 +300,7 @@ describe("a list of images", () => {
       const document = JSON.parse(stdout);
       const statuses = document.images.map((one: { status: string }) => one.status) as string[];
       expect(statuses).toContain("not-started");
-      expect(document.summary.failed).toBe(0);
+      expect(document.summary).toMatchObject({ failed: 0, exit: 130 });
       const left = await digests("1-cut");
       for (const [at, status] of statuses.entries()) if (status === "wrapped") expect(left[at]).toBeDefined();
       slow.arm(-1, undefined);

@@ -117,6 +117,30 @@ const WRONG: readonly (readonly [args: readonly string[], exit: number, told: st
   [["image", "good.tar", "-o", "new.tar", "--metadata-file", "nosuch/m.json"], 7, "cannot write nosuch/m.json"],
   [["image", "good.tar", "-o", "new.tar", "--iidfile", "plain"], 7, "cannot write plain: it is a folder"],
   [
+    ["image", "good.tar", "--digest-file", "good.tar"],
+    2,
+    "error[USAGE]: --digest-file: good.tar is used by the run itself",
+  ],
+  [["image", "good.tar", "-o", "new.tar", "--metadata-file", "./new.tar"], 2, "--metadata-file: ./new.tar is used by "],
+  [
+    ["image", "good.tar", "--iidfile", "x", "--digest-file", "./x"],
+    2,
+    "--digest-file: ./x is used by --iidfile\nhint: ",
+  ],
+  [["image", "good.tar", "--digest-file", "-"], 2, "--digest-file: standard output has the result's name and digest"],
+  [["image", "good.tar", "-o", "-", "--digest-file", "/dev/stdout"], 2, "/dev/stdout is used by the run itself"],
+  [["image", "--from", "refs.txt", "--push", "--metadata-file", "refs.txt"], 2, "refs.txt is used by the run itself"],
+  [["probe", "good.tar", "--report", "good.tar"], 2, "error[USAGE]: --report: good.tar is used by the run itself"],
+  [["image", "good.tar", "-o", ""], 3, "error[LOCATOR_INVALID]: --output: the name of the image is empty"],
+  [["image", "docker:UPPER"], 3, 'docker:UPPER: "UPPER" is no image reference\nhint: Names are in lower case: did you'],
+  [["image", "docker:[context"], 3, '"[context" is no image reference\nhint: The bracket is not closed.'],
+  [["image", "good.tar", "-o", "docker:a b"], 3, 'error[LOCATOR_INVALID]: docker:a b: "a b" is no image reference'],
+  [
+    ["image", "good.tar", "-o", "new.tar", "-t", `app@sha256:${"0".repeat(64)}`],
+    5,
+    `which cannot be stored as sha256:${"0".repeat(64)}\nhint: Name the result by a tag`,
+  ],
+  [
     ["image", "good.tar", "-t", "UPPER:1"],
     3,
     'the result cannot be called "UPPER:1"\nhint: Names are in lower case: did you mean upper:1?',
@@ -151,7 +175,16 @@ const WRONG: readonly (readonly [args: readonly string[], exit: number, told: st
     "refs.txt:1: --tag {{repository} cannot be read as a template",
   ],
   [["image", "--from", "refs.txt", "-t", '{{log "x"}}'], 3, "error[TEMPLATE_INVALID]: refs.txt:1: "],
-  [["image", "--from", "refs.txt", "-t", "{{constructor}}"], 3, "error[TEMPLATE_INVALID]: refs.txt:1: "],
+  [
+    ["image", "--from", "refs.txt", "-t", "{{constructor}}"],
+    3,
+    "refs.txt:1: --tag {{constructor}} needs constructor, which this image does not have\nhint: It has scheme, ",
+  ],
+  [
+    ["image", "--from", "refs.txt", "-t", "{{tagg}}"],
+    3,
+    "needs tagg, which this image does not have\nhint: Did you mean {{tag}}?",
+  ],
   [
     ["image"],
     2,

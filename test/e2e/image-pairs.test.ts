@@ -494,6 +494,7 @@ describe("an interrupted run", () => {
   it.each([
     ["SIGINT", 130],
     ["SIGTERM", 143],
+    ["SIGHUP", 129],
   ] as const)("by %s leaves neither half a file nor a temporary one", { timeout: 180_000 }, async (signal, status) => {
     if (!engine) return;
     // A slow way on purpose: compressing gives the signal time to arrive in the middle.

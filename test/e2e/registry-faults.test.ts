@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { RegistrySession } from "../../packages/cli/src/store/registry/session.ts";
-import { wrapFleet } from "../../packages/cli/src/wrap/image-fleet.ts";
+import { fleetExit, wrapFleet } from "../../packages/cli/src/wrap/image-fleet.ts";
 import { fleetDocument } from "../../packages/cli/src/wrap/image-fleet-document.ts";
 import { readImageList } from "../../packages/cli/src/wrap/image-list.ts";
 import { sampleImage } from "../contract/sample-image.ts";
@@ -136,7 +136,7 @@ describe("a list of images", () => {
     const images = await readImageList({ text, where: "standard input", names, push: false });
     const env = { HOME: "/nonexistent" };
     const outcomes = await wrapFleet({ images, jobs: 8, failFast: false, env });
-    return JSON.parse(JSON.stringify(fleetDocument(outcomes, { where: "standard input" })));
+    return JSON.parse(JSON.stringify(fleetDocument(outcomes, { where: "standard input", exit: fleetExit(outcomes) })));
   }
 
   it("is the same by the command", async () => {

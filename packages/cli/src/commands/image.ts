@@ -153,7 +153,7 @@ the others; a run that is started again passes over what is there already.`;
     const [
       { wrapImage },
       { imageDocument, imageIdLine, imagePlanLines, metadataDocument, resultLine },
-      { withResultFiles },
+      { checkResultFiles, withResultFiles },
     ] = await Promise.all([
       import("../wrap/image.ts"),
       import("../wrap/image-document.ts"),
@@ -161,10 +161,18 @@ the others; a run that is started again passes over what is there already.`;
     ]);
     const progress = this.progress(flags);
     const files: ResultFile<WrapImageResult>[] = [
-      { path: flags["metadata-file"], text: (one) => `${JSON.stringify(metadataDocument(one), undefined, 2)}\n` },
-      { path: flags.iidfile, text: imageIdLine },
-      { path: flags["digest-file"], text: ({ digest }) => digest },
+      {
+        flag: "metadata-file",
+        path: flags["metadata-file"],
+        text: (one) => `${JSON.stringify(metadataDocument(one), undefined, 2)}\n`,
+      },
+      { flag: "iidfile", path: flags.iidfile, text: imageIdLine },
+      { flag: "digest-file", path: flags["digest-file"], text: ({ digest }) => digest },
     ];
+    await checkResultFiles(files, {
+      sources: [locator],
+      sinks: flags.push ? [] : [flags.output ?? locator],
+    });
     const result = await withResultFiles(onlyPlan ? [] : files, () =>
       wrapImage({
         ...this.shared(flags),
@@ -189,13 +197,17 @@ the others; a run that is started again passes over what is there already.`;
 
   private async runList(from: string, flags: ImageFlags): Promise<void> {
     const onlyPlan = flags["dry-run"] || flags.check;
-    const [{ readImageList, parseShard }, { wrapFleet, fleetExit }, words, { readText, withResultFiles }] =
-      await Promise.all([
-        import("../wrap/image-list.ts"),
-        import("../wrap/image-fleet.ts"),
-        import("../wrap/image-fleet-document.ts"),
-        import("../wrap/image-files.ts"),
-      ]);
+    const [
+      { readImageList, parseShard },
+      { wrapFleet, fleetExit },
+      words,
+      { checkResultFiles, readText, withResultFiles },
+    ] = await Promise.all([
+      import("../wrap/image-list.ts"),
+      import("../wrap/image-fleet.ts"),
+      import("../wrap/image-fleet-document.ts"),
+      import("../wrap/image-files.ts"),
+    ]);
     const jobs = jobsFlag(flags.jobs ?? USUAL.jobs);
     const shard = flags.shard === undefined ? undefined : parseShard(flags.shard);
     const where = from === "-" ? "standard input" : from;
@@ -216,11 +228,17 @@ the others; a run that is started again passes over what is there already.`;
         .join("");
     const files: ResultFile<readonly FleetOutcome[]>[] = [
       {
+        flag: "metadata-file",
         path: flags["metadata-file"],
         text: (all) => `${JSON.stringify(words.fleetMetadata(all), undefined, 2)}\n`,
       },
-      { path: flags["digest-file"], text: productOf },
+      { flag: "digest-file", path: flags["digest-file"], text: productOf },
     ];
+    await checkResultFiles(files, {
+      sources: images.map(({ source }) => source),
+      sinks: images.map(({ source, output }) => output ?? source),
+      files: [from],
+    });
     const outcomes = await withResultFiles(onlyPlan ? [] : files, () =>
       wrapFleet({
         ...this.shared(flags),
@@ -247,11 +265,12 @@ the others; a run that is started again passes over what is there already.`;
     if (!flags.json) presentErrors(words.fleetErrors(outcomes, where));
     const bug = outcomes.find((outcome) => outcome.kind === "failed" && outcome.exit === EXIT.bug);
     if (bug?.kind === "failed") presentError(bug.error, { json: false });
-    if (flags.json) await this.emitJson(words.fleetDocument(outcomes, { where, ...(shard ? { shard } : {}) }));
-    else await this.product(productOf(outcomes));
-    const exit = fleetExit(outcomes);
+    const gravest = fleetExit(outcomes);
     const changes = flags.check && outcomes.some(words.wouldChange);
-    process.exitCode = this.interruption() ?? (exit === EXIT.done && changes ? EXIT.wouldChange : exit);
+    const exit = this.interruption() ?? (gravest === EXIT.done && changes ? EXIT.wouldChange : gravest);
+    if (flags.json) await this.emitJson(words.fleetDocument(outcomes, { where, exit, ...(shard ? { shard } : {}) }));
+    else await this.product(productOf(outcomes));
+    process.exitCode = exit;
   }
 
   private progress(flags: ImageFlags): Progress {

@@ -80,7 +80,7 @@ The table goes to stdout. In GitHub Actions it is added to the job's summary as 
       orphans: numberFlag("orphans", flags.orphans, { to: 1000, whole: true }),
     };
     // Loaded here, so that help and the other commands start without it.
-    const [{ probeImage }, { probeDocument, tableLines }, { withResultFiles }] = await Promise.all([
+    const [{ probeImage }, { probeDocument, tableLines }, { checkResultFiles, withResultFiles }] = await Promise.all([
       import("../wrap/probe.ts"),
       import("../wrap/probe-document.ts"),
       import("../wrap/image-files.ts"),
@@ -90,7 +90,8 @@ The table goes to stdout. In GitHub Actions it is added to the job's summary as 
     const summary = process.env["GITHUB_STEP_SUMMARY"];
     const withReport = flags.report !== undefined || summary || format === "md" || format === "svg";
     const words = withReport ? await import("../wrap/probe-report.ts") : undefined;
-    const page = { path: flags.report, text: (one: ProbeResult) => words!.probePage(one, version) };
+    const page = { flag: "report", path: flags.report, text: (one: ProbeResult) => words!.probePage(one, version) };
+    if (flags.report !== "-") await checkResultFiles([page], { sources: [args.locator], sinks: [] });
     const result = await withResultFiles([page], async () => {
       const measured = await probeImage({
         source: args.locator,

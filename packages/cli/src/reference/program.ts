@@ -24,7 +24,7 @@ export const PROGRAM = {
     ["7", "The output could not be written; what was there is intact"],
     ["70", "A bug in initwrap"],
     ["125", "The command of initwrap run could not be started"],
-    ["130, 143", "Interrupted by SIGINT, SIGTERM"],
+    ["130, 143, 129", "Interrupted by SIGINT, SIGTERM, SIGHUP"],
   ],
   /** Variables beside those that stand for flags. */
   environment: [

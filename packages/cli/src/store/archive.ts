@@ -29,7 +29,7 @@ import type { Attachment, Receipt, Region, Root, Sink, SinkOptions, Source, Sour
 import { type Codec, codecOf, MAGIC_LENGTH } from "./decompress.ts";
 import { ExpansionLimit } from "./expansion-limit.ts";
 import { attachmentsInIndex } from "./index-attachments.ts";
-import { fullName, splitLocation } from "./location.ts";
+import { fullName, namesInFile, splitLocation } from "./location.ts";
 import { type Chosen, chooseFromIndex, replaceInIndex } from "./oci-index.ts";
 import { spent } from "./spent-memory.ts";
 import {
@@ -663,7 +663,7 @@ export class ArchiveSink implements Sink {
     const old = await seed?.root();
     const isLegacy = seed !== undefined && seed.metadata.index === undefined;
     const names = this.#options.names.map(fullName);
-    const kept = names.length > 0 ? names : ((await this.#options.from?.root())?.names ?? []);
+    const kept = names.length > 0 ? names : namesInFile((await this.#options.from?.root())?.names ?? []);
     const tail: Uint8Array[] = [];
     const add = (name: string, bytes: Uint8Array): void => {
       tail.push(tarHeader(name, bytes.length), bytes, padding(bytes.length));
@@ -870,7 +870,7 @@ export async function archiveNames(
 ): Promise<readonly string[]> {
   const { name } = await splitLocation(location);
   const given = asked.length > 0 || name === undefined ? asked : [name];
-  return given.length > 0 ? given.map(fullName) : kept;
+  return given.length > 0 ? given.map(fullName) : namesInFile(kept);
 }
 
 function normal(name: string): string {

@@ -51,7 +51,9 @@ async function engineFor(store: string, context: StoreContext): Promise<PodmanEn
   };
   try {
     const { socket } = await entry.service;
-    return new PodmanEngine({ kind: "unix", path: socket }, context, release);
+    // The socket is gone when the run has ended: it would tell nobody anything.
+    const place = store === "" ? "containers-storage" : `containers-storage:[${store}]`;
+    return new PodmanEngine({ kind: "unix", path: socket }, context, release, place);
   } catch (cause) {
     running.delete(store);
     throw cause;

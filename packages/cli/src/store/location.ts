@@ -34,6 +34,20 @@ export function fullName(name: string): string {
   return formatReference(reference);
 }
 
+/**
+ * Of the names that an image has elsewhere, those that it can have in a file. A digest names one content, and the result is
+ * another one: a reader would take it for what that digest stands for.
+ */
+export function namesInFile(names: readonly string[]): readonly string[] {
+  const kept = names.flatMap((name) => {
+    const reference = parseReference(name);
+    if (reference?.digest === undefined) return [name];
+    const { digest: _, ...named } = reference;
+    return named.tag === undefined ? [] : [formatReference(named)];
+  });
+  return [...new Set(kept)];
+}
+
 function exists(path: string): Promise<boolean> {
   return access(path).then(
     () => true,

@@ -8,8 +8,9 @@ import { stat } from "node:fs/promises";
 import { nearest } from "../model/did-you-mean.ts";
 import { changed, InitwrapError } from "../model/errors.ts";
 import { isImageId, parseReference, referenceHint } from "../model/reference.ts";
+import { splitEngineLocation } from "./engine-location.ts";
 import { splitLocation } from "./location.ts";
-import { SCHEMES, schemeIn } from "./schemes.ts";
+import { ENGINES, SCHEMES, schemeIn } from "./schemes.ts";
 
 export interface Locator {
   /** One of SCHEMES. */
@@ -35,6 +36,7 @@ export async function parseLocator(text: string, purpose: "source" | "sink"): Pr
         hint: `Did you mean ${scheme === "docker" ? "registry" : scheme}:${location.slice(2)}?`,
       });
     }
+    if (ENGINES.has(scheme)) checkEngineName(text, splitEngineLocation(location).name);
     return { scheme, location: ownStream(location, purpose), isBare: false };
   }
   if (ownStream(text, purpose) === "-") return { scheme: "docker-archive", location: "-", isBare: false };
@@ -50,6 +52,13 @@ export async function parseLocator(text: string, purpose: "source" | "sink"): Pr
     throw invalid(text, `${JSON.stringify(text)} is neither a path that exists nor the name of an image`);
   }
   return { scheme: "docker", location: text, isBare: true };
+}
+
+/** What no engine takes for a name is none of its images: an engine that is asked would only say that the call is off. */
+function checkEngineName(text: string, name: string): void {
+  if (parseReference(name) || isImageId(name)) return;
+  const hint = /^\[[^\]]*$/.test(name) ? "The bracket is not closed." : referenceHint(name);
+  throw new InitwrapError("LOCATOR_INVALID", `${JSON.stringify(name)} is no image reference`, { where: text, hint });
 }
 
 /** This process's own streams by their names as files. */

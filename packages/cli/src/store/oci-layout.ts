@@ -22,7 +22,7 @@ import type {
   SourceOptions,
 } from "./contract.ts";
 import { attachmentsInIndex } from "./index-attachments.ts";
-import { fullName, splitLocation } from "./location.ts";
+import { fullName, namesInFile, splitLocation } from "./location.ts";
 import { whileLocked } from "./lock-file.ts";
 import { makeFolder } from "./make-folder.ts";
 import { type Chosen, chooseFromIndex, namedIn, replaceInIndex } from "./oci-index.ts";
@@ -40,7 +40,7 @@ export const ociLayoutMedium: Medium = {
   },
   namesFor: async (location, asked, kept) => {
     const { name } = await splitLocation(location);
-    const given = asked.length > 0 ? asked.map(fullName) : name === undefined ? kept : [name];
+    const given = asked.length > 0 ? asked.map(fullName) : name === undefined ? namesInFile(kept) : [name];
     return given.filter(isFull).map(fullName);
   },
 };
@@ -207,7 +207,7 @@ class LayoutSink implements Sink {
     // Behind the colon of the layout that is changed is what chose the image, or a new name for the result.
     const isChoice = this.#name === undefined || (this.#isInPlace && this.#from!.goesBy(this.#name));
     const given = asked.length > 0 || isChoice ? asked : [this.#name!];
-    const names = given.length > 0 ? given : (source?.names ?? []);
+    const names = given.length > 0 ? given : namesInFile(source?.names ?? []);
     try {
       // Another process may be writing to the same layout: no entry of its may be lost.
       await whileLocked(join(this.#folder, LOCK), this.#options.signal, async () => {

@@ -35,12 +35,18 @@ export class PodmanEngine extends DockerEngine {
   /** Fields that podman reads itself, so that no `ps` has to be in the image. */
   override readonly topArguments: string = "pid,args";
   readonly #release: (() => Promise<void>) | undefined;
+  readonly #place: string | undefined;
   #isClosed = false;
 
-  /** `release` is called once, by `close`: for a service that was started for this engine. */
-  constructor(endpoint: Endpoint, options: Partial<EngineOptions> = {}, release?: () => Promise<void>) {
+  /** `place` is what people call it, where that is not its endpoint. */
+  constructor(endpoint: Endpoint, options: Partial<EngineOptions> = {}, release?: () => Promise<void>, place?: string) {
     super(endpoint, options);
     this.#release = release;
+    this.#place = place;
+  }
+
+  override get address(): string {
+    return this.#place ?? super.address;
   }
 
   override async inspect(reference: string): Promise<PodmanImage | undefined> {

@@ -131,7 +131,7 @@ export abstract class BaseCommand extends RunnableCommand {
     });
   }
 
-  /** Aborted by SIGINT and SIGTERM: pass it to whatever takes time or holds a half-written file. */
+  /** Aborted by SIGINT, SIGTERM and SIGHUP: pass it to whatever takes time or holds a half-written file. */
   protected get signal(): AbortSignal {
     this.interrupt ??= listenForInterrupt(this.patience);
     return this.interrupt.signal;

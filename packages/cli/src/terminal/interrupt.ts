@@ -1,13 +1,15 @@
 /**
- * SIGINT and SIGTERM while a command runs: the first aborts the work, which then removes what it had half-written and ends;
- * a second one, or work that does not end in time (five seconds unless told), ends the process at once. Exit codes 130 and 143.
+ * SIGINT, SIGTERM and SIGHUP, which a terminal that is closed sends, while a command runs: the first aborts the work, which then
+ * removes what it had half-written and ends; a second one, or work that does not end in time (five seconds unless told), ends the
+ * process at once. Exit codes 130, 143 and 129.
  */
-const EXIT_CODES: Readonly<Record<string, number>> = { SIGINT: 130, SIGTERM: 143 };
+const EXIT_CODES = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
+const SIGNALS = Object.keys(EXIT_CODES) as (keyof typeof EXIT_CODES)[];
 const PATIENCE_MS = 5000;
 
 export interface Interrupt {
   readonly signal: AbortSignal;
-  /** 130 or 143 once a signal came. */
+  /** 130, 143 or 129 once a signal came. */
   exitCode(): number | undefined;
   dispose(): void;
 }
@@ -16,20 +18,18 @@ export interface Interrupt {
 export function listenForInterrupt(patience: number = PATIENCE_MS): Interrupt {
   const controller = new AbortController();
   let code: number | undefined;
-  const handle = (name: NodeJS.Signals): void => {
+  const handle = (name: keyof typeof EXIT_CODES): void => {
     if (code !== undefined) process.exit(code);
-    code = EXIT_CODES[name] ?? 1;
+    code = EXIT_CODES[name];
     controller.abort(new Error(`interrupted by ${name}`));
     setTimeout(() => process.exit(code), patience).unref();
   };
-  process.on("SIGINT", handle);
-  process.on("SIGTERM", handle);
+  for (const name of SIGNALS) process.on(name, handle);
   return {
     signal: controller.signal,
     exitCode: () => code,
     dispose: () => {
-      process.off("SIGINT", handle);
-      process.off("SIGTERM", handle);
+      for (const name of SIGNALS) process.off(name, handle);
     },
   };
 }

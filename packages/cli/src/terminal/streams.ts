@@ -24,8 +24,9 @@ export function shown(text: string): string {
 const STRANGE = /\x1b\[[\d;]*m|\r(?!\n|$)|[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
 
 /**
- * A reader that closed its end (`initwrap ... | head`) ends the program quietly, as it ends any filter.
- * Any other failure of stdout is an output that was not written.
+ * A reader that closed its end of stdout (`initwrap ... | head`) ends the program quietly, as it ends any filter. Any other
+ * failure of stdout is an output that was not written. One of stderr, such as of a terminal that was closed, takes nothing away
+ * but words: the work is done, and the exit code says how it went.
  */
 export function ignoreClosedPipe(): void {
   for (const name of ["stdout", "stderr"] as const) {
@@ -35,11 +36,10 @@ export function ignoreClosedPipe(): void {
     const get = () => {
       Object.defineProperty(process, name, own);
       return process[name].on("error", (error: NodeJS.ErrnoException) => {
+        if (name === "stderr") return;
         if (error.code === "EPIPE") process.exit(0);
-        if (name === "stdout") {
-          const reason = error.code === "ENOSPC" ? "the disk is full" : error.message;
-          writeLine(`error[OUTPUT_NOT_WRITTEN]: cannot write standard output: ${reason}`);
-        }
+        const reason = error.code === "ENOSPC" ? "the disk is full" : error.message;
+        writeLine(`error[OUTPUT_NOT_WRITTEN]: cannot write standard output: ${reason}`);
         process.exit(7);
       });
     };

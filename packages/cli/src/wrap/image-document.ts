@@ -46,7 +46,11 @@ export function imageDocument(result: WrapImageResult): { readonly version: 1 } 
 /** The product line: `name@sha256:…`, or the digest alone for an image without a name. */
 export function resultLine(result: WrapImageResult): string {
   const reference = result.names[0] === undefined ? undefined : parseReference(result.names[0]);
-  return reference ? `${familiarReference(reference)}@${result.digest}` : result.digest;
+  if (!reference) return result.digest;
+  const { digest, ...named } = reference;
+  const name = familiarReference(named);
+  // An image that was meant by its digest has no tag, and `latest` would be a guess.
+  return `${digest === undefined || named.tag !== undefined ? name : name.replace(/:latest$/, "")}@${result.digest}`;
 }
 
 /** The digest of the one config of a result that is no index: the image ID. */
@@ -78,8 +82,10 @@ export function imagePlanLines(result: WrapImageResult): readonly string[] {
   if (plan.changed) lines.push(`digest ${oldDigest(result)}`, `    -> ${result.digest}`);
   if (receipt) {
     const { put, skipped, bytesMoved } = receipt;
-    lines.push(`${put.length} blobs written, ${skipped.length} kept, ${size(bytesMoved)} moved`);
-  } else if (plan.changed) lines.push(costLine(planMoves(result)));
+    lines.push(
+      `${put.length} ${put.length === 1 ? "blob" : "blobs"} written, ${skipped.length} kept, ${size(bytesMoved)} moved`,
+    );
+  } else if (result.writes) lines.push(costLine(planMoves(result)));
   return lines;
 }
 

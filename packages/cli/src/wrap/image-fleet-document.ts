@@ -2,7 +2,7 @@
 import { changed, InitwrapError } from "../model/errors.ts";
 import { familiarReference, parseReference } from "../model/reference.ts";
 import { imageDocument, metadataDocument, resultLine, size } from "./image-document.ts";
-import { type FleetOutcome, fleetExit } from "./image-fleet.ts";
+import type { FleetOutcome } from "./image-fleet.ts";
 import type { Shard } from "./image-list.ts";
 
 /** What became of one image, in a word. */
@@ -11,6 +11,7 @@ type Status =
   | "undone"
   | "copied"
   | "planned"
+  | "copy-planned"
   | "unchanged"
   | "present"
   | "failed"
@@ -19,10 +20,11 @@ type Status =
 
 function statusOf(outcome: FleetOutcome): Status {
   if (outcome.kind !== "done") return outcome.kind;
-  const { plan, present, receipt } = outcome.result;
+  const { plan, present, receipt, writes } = outcome.result;
   if (present) return "present";
   if (receipt) return plan.changed ? (plan.action === "undo" ? "undone" : "wrapped") : "copied";
-  return plan.changed ? "planned" : "unchanged";
+  if (!writes) return "unchanged";
+  return plan.changed ? "planned" : "copy-planned";
 }
 
 const WORDS: Readonly<Record<Status, string>> = {
@@ -30,6 +32,7 @@ const WORDS: Readonly<Record<Status, string>> = {
   undone: "undone",
   copied: "copied as it is",
   planned: "would change",
+  "copy-planned": "would be copied as it is",
   unchanged: "nothing to do",
   present: "there already",
   failed: "failed",
@@ -45,7 +48,7 @@ export function wouldChange(outcome: FleetOutcome): boolean {
 /** The `--json` document of a list, version 1. */
 export function fleetDocument(
   outcomes: readonly FleetOutcome[],
-  list: { readonly where: string; readonly shard?: Shard },
+  list: { readonly where: string; readonly shard?: Shard; readonly exit: number },
 ): { readonly version: 1 } & Record<string, unknown> {
   const statuses = outcomes.map(statusOf);
   const count = (...wanted: Status[]): number => statuses.filter((status) => wanted.includes(status)).length;
@@ -57,19 +60,19 @@ export function fleetDocument(
     images: outcomes.map((outcome, at) => ({
       line: outcome.image.line,
       image: outcome.image.text,
-      status: statuses[at],
+      status: statuses[at] === "copy-planned" ? "planned" : statuses[at],
       ...(outcome.kind === "done" ? { result: imageDocument(outcome.result) } : {}),
       ...(outcome.kind === "failed" ? { error: errorFields(outcome) } : {}),
     })),
     summary: {
       images: outcomes.length,
       written: count("wrapped", "undone", "copied"),
-      planned: count("planned"),
+      planned: count("planned", "copy-planned"),
       unchanged: count("unchanged", "present"),
       failed: count("failed"),
       unfinished: count("interrupted", "not-started"),
       bytesMoved: bytesOf(outcomes),
-      exit: fleetExit(outcomes),
+      exit: list.exit,
     },
   };
 }
@@ -91,8 +94,9 @@ export function outcomeLine(outcome: FleetOutcome, done: number, total: number):
   return `[${done}/${total}] ${from}${to === "" || to === from ? "" : ` -> ${to}`}: ${note}`;
 }
 
-/** The table for people: every image in a row, then the sum. */
+/** The table for people: every image in a row, then the sum. A part of a short list may have none. */
 export function fleetTable(outcomes: readonly FleetOutcome[]): readonly string[] {
+  if (outcomes.length === 0) return [sum(outcomes)];
   const rows = [{ from: "IMAGE", to: "RESULT", note: "" }, ...outcomes.map(cells)];
   const width = (column: "from" | "to"): number => Math.max(...rows.map((row) => row[column].length));
   const [first, second] = [width("from"), width("to")];
@@ -127,8 +131,7 @@ function cells(outcome: FleetOutcome): { readonly from: string; readonly to: str
   const status = statusOf(outcome);
   const from = outcome.image.text;
   const [name] = outcome.image.names;
-  const reference = name === undefined ? undefined : parseReference(name);
-  const to = reference ? familiarReference(reference) : (outcome.image.output ?? "");
+  const to = name === undefined ? place(outcome.image.output ?? "") : familiar(name);
   if (outcome.kind === "failed") {
     const { code } = outcome.error as Partial<InitwrapError>;
     return { from, to, note: `${WORDS[status]}, ${code ?? "BUG"}` };
@@ -137,13 +140,24 @@ function cells(outcome: FleetOutcome): { readonly from: string; readonly to: str
   return { from, to, note: `${WORDS[status]}${moved}` };
 }
 
+/** Where a result goes that has no other name: a registry's as a list has it, without its scheme. */
+function place(output: string): string {
+  return output.startsWith("registry:") ? familiar(output.slice("registry:".length)) : output;
+}
+
+function familiar(name: string): string {
+  const reference = parseReference(name);
+  return reference ? familiarReference(reference) : name;
+}
+
 function sum(outcomes: readonly FleetOutcome[]): string {
   const statuses = outcomes.map(statusOf);
   const parts = (Object.keys(WORDS) as Status[]).flatMap((status) => {
     const count = statuses.filter((one) => one === status).length;
     return count === 0 ? [] : [`${count} ${WORDS[status]}`];
   });
-  return `${outcomes.length} image${outcomes.length === 1 ? "" : "s"}: ${parts.join(", ")}; ${size(bytesOf(outcomes))} moved`;
+  const images = `${outcomes.length} image${outcomes.length === 1 ? "" : "s"}`;
+  return `${[images, ...(parts.length > 0 ? [parts.join(", ")] : [])].join(": ")}; ${size(bytesOf(outcomes))} moved`;
 }
 
 function bytesOf(outcomes: readonly FleetOutcome[]): number {

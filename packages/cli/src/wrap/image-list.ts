@@ -8,6 +8,7 @@
  * must not depend on what the engine of the machine happens to hold.
  */
 import { basename, resolve } from "node:path";
+import { nearest } from "../model/did-you-mean.ts";
 import { changed, InitwrapError } from "../model/errors.ts";
 import { formatReference, parseReference, type Reference, referenceHint } from "../model/reference.ts";
 import { splitLocation } from "../store/location.ts";
@@ -59,6 +60,8 @@ export async function readImageList(request: ImageListRequest): Promise<readonly
   const seen = new Set<string>();
   /** What the lines so far become, and which line does. */
   const results = new Map<string, number>();
+  /** Every name at a registry that is written to, and by which line. */
+  const written = new Map<string, number>();
   for (const [at, raw] of request.text.split(/\r?\n/).entries()) {
     const text = raw.trim();
     if (text === "" || text.startsWith("#")) continue;
@@ -71,7 +74,7 @@ export async function readImageList(request: ImageListRequest): Promise<readonly
     const names = nameTemplates.map((template) => checkedName(template(fields, place), place));
     const output = outputTemplate?.(fields, place) ?? pushOutput(request, locator, names, place);
     checkTarget(locator, names, output, place);
-    const written = await parseLocator(output ?? source, "sink").catch((error: unknown) => {
+    const target = await parseLocator(output ?? source, "sink").catch((error: unknown) => {
       throw placed(error, place);
     });
     const image: ListedImage = {
@@ -80,9 +83,10 @@ export async function readImageList(request: ImageListRequest): Promise<readonly
       source,
       names,
       ...(output === undefined ? {} : { output }),
-      ...(PATH_SCHEMES.has(written.scheme) ? { place: resolve((await splitLocation(written.location)).path) } : {}),
+      ...(PATH_SCHEMES.has(target.scheme) ? { place: resolve((await splitLocation(target.location)).path) } : {}),
     };
-    refuseCollision(image, written, results, request.where);
+    refuseCollision(image, target, results, request.where);
+    for (const name of namesAtRegistry(image, target)) written.set(name, image.line);
     images.push(image);
   }
   if (images.length === 0) {
@@ -91,6 +95,7 @@ export async function readImageList(request: ImageListRequest): Promise<readonly
       hint: "Write one image a line.",
     });
   }
+  for (const image of images) refuseReplaced(image, written, request.where);
   const { shard } = request;
   return shard ? images.filter((_, at) => at % shard.count === shard.index - 1) : images;
 }
@@ -107,7 +112,10 @@ export function parseShard(text: string): Shard {
 
 async function locatorOf(text: string, place: string): Promise<Locator> {
   if (/\s/.test(text)) {
-    throw new InitwrapError("LOCATOR_INVALID", "a line holds one image and nothing else", { where: place });
+    throw new InitwrapError("LOCATOR_INVALID", "a line holds one image and nothing else", {
+      where: place,
+      ...(/\s#/.test(text) ? { hint: "A comment has a line of its own." } : {}),
+    });
   }
   if (text === "-") {
     throw new InitwrapError("LOCATOR_INVALID", "standard input cannot be one of several images", { where: place });
@@ -159,19 +167,39 @@ function nameTemplate(flag: string, source: string): (fields: Fields, place: str
   const render = compileTemplate<Fields>(source);
   return (fields, place) => {
     try {
-      // Without what every object inherits: `{{constructor}}` is a field that is not there.
-      return render(Object.assign(Object.create(null), fields) as Fields);
+      return render(withoutPrototype(fields));
     } catch (cause) {
-      const missing = /^(?:Missing helper: )?"(\w+)"(?: not defined|$)/.exec((cause as Error).message)?.[1];
+      const missing = /^"(.+)" not defined in /.exec((cause as Error).message)?.[1];
+      if (missing === undefined) {
+        throw new InitwrapError("TEMPLATE_INVALID", `${flag} ${source} cannot be read as a template`, {
+          where: place,
+          hint: "A field stands in two braces, as in '{{repository}}:{{tag}}-init'.",
+          cause,
+        });
+      }
+      const names = Object.keys(fields);
+      const meant = nearest(missing, names);
+      const hint = `It has ${names.join(", ")}.`;
       throw new InitwrapError(
         "TEMPLATE_INVALID",
-        missing === undefined
-          ? `${flag} ${source} cannot be read as a template`
-          : `${flag} ${source} needs ${missing}, which this image does not have`,
-        { where: place, hint: `It has ${Object.keys(fields).join(", ")}.`, cause },
+        `${flag} ${source} needs ${missing}, which this image does not have`,
+        {
+          where: place,
+          hint: meant === undefined ? hint : `Did you mean {{${meant}}}? ${hint}`,
+          cause,
+        },
       );
     }
   };
+}
+
+/**
+ * Without what every object inherits: `{{constructor}}` is a field that is not there. Handlebars puts the object into its
+ * messages, for which it has to have a text.
+ */
+function withoutPrototype(fields: Fields): Fields {
+  const bare: object = Object.defineProperty(Object.create(null), Symbol.toPrimitive, { value: () => "the image" });
+  return Object.assign(bare, fields);
 }
 
 function checkedName(name: string, place: string): string {
@@ -227,6 +255,26 @@ function refuseCollision(image: ListedImage, target: Locator, first: Map<string,
     }
   }
   for (const result of results) first.set(result, image.line);
+}
+
+/** In full, as `source` has them. */
+function namesAtRegistry({ names }: ListedImage, target: Locator): readonly string[] {
+  if (target.scheme !== "registry") return [];
+  return (names.length > 0 ? names : [target.location]).flatMap((name) => {
+    const reference = parseReference(name);
+    return reference ? [formatReference(reference)] : [];
+  });
+}
+
+/** An image that another line writes over: what comes of it would depend on which of the two is done first. */
+function refuseReplaced(image: ListedImage, written: ReadonlyMap<string, number>, where: string): void {
+  const name = image.source.replace(/^registry:/, "");
+  const line = written.get(name);
+  if (line === undefined || line === image.line || name === image.source) return;
+  throw new InitwrapError("USAGE", `the result of line ${line} would replace this image, ${name}`, {
+    where: `${where}:${image.line}`,
+    hint: "Leave it out of the list when it is a result of an earlier run, or give the results other names.",
+  });
 }
 
 /** The list's line is the place, whatever the failure said. */

@@ -33,9 +33,6 @@ export function bytesToMove(moves: readonly PlannedMove[]): number {
   return moves.reduce((sum, { blob, way }) => sum + (way === "write" || way === "copy" ? blob.descriptor.size : 0), 0);
 }
 
-/** Schemes of engines, which have a store of their own: what one holds is not read unless it has to go elsewhere. */
-export const ENGINES: ReadonlySet<string> = new Set(["docker", "podman", "containers-storage"]);
-
 /** Media that write to a path of the file system. */
 export const PATH_SCHEMES: ReadonlySet<string> = new Set(["oci", "oci-archive", "docker-archive"]);
 

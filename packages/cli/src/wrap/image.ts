@@ -17,12 +17,13 @@ import { besideInEngine, splitEngineLocation } from "../store/engine-location.ts
 import { isSameFile, splitLocation } from "../store/location.ts";
 import { type Locator, parseLocator, withSchemeHint } from "../store/locator.ts";
 import { mediumOf } from "../store/media.ts";
+import { ENGINES } from "../store/schemes.ts";
 import { type Cargo, type TransferOutcome, transfer } from "../store/transfer.ts";
 import { whileUndisturbed } from "../store/written-meanwhile.ts";
 import { checkCarried } from "./carried-blobs.ts";
 import { isLikelyNew, loadWhileWaiting } from "./early-work.ts";
 import { findInit } from "./find-init.ts";
-import { ENGINES, PATH_SCHEMES } from "./image-moves.ts";
+import { PATH_SCHEMES } from "./image-moves.ts";
 import { checkInitOptions } from "./init-options.ts";
 import { checkPath } from "./path-taken.ts";
 
@@ -78,6 +79,8 @@ export interface WrapImageResult {
   readonly pathVerified: boolean;
   /** True when the names were found to have the result already (`skipPresent`). */
   readonly present: boolean;
+  /** True when a run has something to write: the changed image, or a copy of an unchanged one. */
+  readonly writes: boolean;
   /** What was done; absent for a plan, and when there was nothing to do. */
   readonly receipt?: TransferOutcome;
 }
@@ -188,7 +191,9 @@ async function wrapOne(request: WrapImageRequest): Promise<WrapImageResult> {
     if (inPlace && (plan.changed || request.names?.length)) {
       await (await mediumOf(sink.scheme)).checkInPlace?.(sink.location);
     }
-    const isDone = !apply || planned.present || (!plan.changed && isSamePlace && !request.names?.length);
+    const writes = !planned.present && (plan.changed || !isSamePlace || (request.names?.length ?? 0) > 0);
+    if (writes) checkDigestNames(request.names ?? [], sink, plan.after.digest);
+    const isDone = !apply || !writes;
     const names = request.names ?? [];
     const into = early ?? (isDone ? undefined : await openSink(sink, source, names, context));
     const carried = into && !isDone ? carryOut(plan, source, into, context) : Promise.resolve(undefined);
@@ -202,6 +207,7 @@ async function wrapOne(request: WrapImageRequest): Promise<WrapImageResult> {
     const [receipt, attachments] = await Promise.all([carried, attached]);
     const result = {
       ...planned,
+      writes,
       attachments: attachments ?? null,
       diagnostics: [...plan.diagnostics, ...staleFinding(plan, attachments)],
     };
@@ -216,6 +222,18 @@ async function wrapOne(request: WrapImageRequest): Promise<WrapImageResult> {
   }
 }
 
+/** A digest names one content: as a name of the result it is that of the result, at a registry, or none. Throws TAG_REQUIRED. */
+function checkDigestNames(asked: readonly string[], { scheme, location }: Locator, digest: string): void {
+  const names = scheme === "registry" && asked.length === 0 ? [location] : asked;
+  for (const name of names) {
+    const own = parseReference(name)?.digest;
+    if (own === undefined || (scheme === "registry" && own === digest)) continue;
+    throw new InitwrapError("TAG_REQUIRED", `the result is ${digest}, which cannot be stored as ${own}`, {
+      hint: "Name the result by a tag, as in -t NAME:TAG: a digest names one content only.",
+    });
+  }
+}
+
 /** True when something will most likely be written to a registry that the image comes from. See early-work.ts. */
 async function isChangeAhead(request: WrapImageRequest, { source, root, locator, target }: Opened): Promise<boolean> {
   if (locator.scheme !== "registry" || target.scheme !== "registry") return false;
@@ -225,11 +243,20 @@ async function isChangeAhead(request: WrapImageRequest, { source, root, locator,
 }
 
 async function openSink(target: Locator, from: Source, names: readonly string[], context: StoreContext): Promise<Sink> {
-  return (await mediumOf(target.scheme)).sink(target.location, { ...context, names, from });
+  try {
+    return await (await mediumOf(target.scheme)).sink(target.location, { ...context, names, from });
+  } catch (cause) {
+    throw withPlace(cause, `${target.scheme}:${target.location}`);
+  }
 }
 
 async function targetOf(request: WrapImageRequest, given: Locator): Promise<Locator | undefined> {
-  if (request.output !== undefined) return spelledAs(given, await parseLocator(request.output, "sink"));
+  if (request.output !== undefined) {
+    const output = await parseLocator(request.output, "sink").catch((cause: unknown) => {
+      throw withPlace(cause, "--output");
+    });
+    return spelledAs(given, output);
+  }
   const [name] = request.names ?? [];
   const isEngine = ENGINES.has(given.scheme);
   if (request.push) {

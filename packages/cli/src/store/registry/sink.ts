@@ -120,7 +120,7 @@ export class RegistrySink implements Sink {
     const client = await this.#opened();
     for (const { digest } of this.#names) {
       if (digest !== undefined && digest !== root.digest) {
-        throw new InitwrapError("USAGE", `the result is ${root.digest}, which cannot be stored as ${digest}`, {
+        throw new InitwrapError("TAG_REQUIRED", `the result is ${root.digest}, which cannot be stored as ${digest}`, {
           hint: "Name the result by a tag: a digest names one content only.",
         });
       }
