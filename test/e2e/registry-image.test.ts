@@ -10,7 +10,7 @@ import { fetchImageConfig } from "../../packages/cli/src/store/registry/image-co
 import { registryMedium } from "../../packages/cli/src/store/registry/medium.ts";
 import { openRegistrySource } from "../../packages/cli/src/store/registry/source.ts";
 import { wrapImage } from "../../packages/cli/src/wrap/image.ts";
-import { type SampleImage, sampleImage, sampleIndex } from "../contract/sample-image.ts";
+import { descriptorOf, type SampleImage, sampleImage, sampleIndex } from "../contract/sample-image.ts";
 import { requireCapability } from "../support/capability.ts";
 import { initwrap, initwrapOk } from "../support/cli.ts";
 import { type FaultProxy, startFaultProxy } from "../support/fault-proxy.ts";
@@ -74,6 +74,44 @@ async function readAll(source: Source): Promise<string[]> {
   await visit((await source.root()).descriptor);
   return read;
 }
+
+describe("the undo of an image whose attestation was dropped", () => {
+  /** An index without the platform that is not there, which no registry takes. */
+  function attested(): SampleImage {
+    const { blobs } = sampleIndex();
+    const { descriptor, bytes } = blobs.at(-1)!;
+    const document = JSON.parse(Buffer.from(bytes).toString()) as {
+      manifests: { platform: { architecture: string } }[];
+    };
+    document.manifests = document.manifests.filter(({ platform }) => platform.architecture !== "s390x");
+    const whole = Buffer.from(JSON.stringify(document));
+    const root = descriptorOf(descriptor.mediaType, whole);
+    return { root, blobs: [...blobs.slice(0, -1), { descriptor: root, bytes: whole }] };
+  }
+
+  it("takes it along where it still is, and says which one is missing where it is not", async () => {
+    const original = attested();
+    await put(`${registry.host}/attested/app:1`, original);
+    const wrapped = `${registry.host}/attested/app:wrapped`;
+    const { stderr } = await initwrapOk(["image", `registry:${registry.host}/attested/app:1`, "-t", wrapped], { env });
+    expect(stderr).toContain("warning[ATTESTATION_DROPPED]");
+    const undone = `${other.host}/attested/app:undone`;
+    await initwrapOk(["image", `registry:${wrapped}`, "--undo", "-t", undone], { env });
+    const source = await registryMedium.source(undone, { env, layers: true, inPlace: false });
+    // A config and a layer of each platform, and those of the attestation.
+    expect(await readAll(source)).toHaveLength(6);
+    expect((await source.root()).descriptor.digest).toBe(original.root.digest);
+    await source.close();
+
+    const copy = `${other.host}/elsewhere/app:wrapped`;
+    await initwrapOk(["image", `registry:${wrapped}`, "-t", copy], { env });
+    const refused = await initwrap(["image", `registry:${copy}`, "--undo"], { env });
+    expect([refused.status, refused.stdout.toString()]).toEqual([3, ""]);
+    expect(refused.stderr).toContain(
+      "the result lists what the registry does not hold: the attestation of linux/amd64\nhint: ",
+    );
+  });
+});
 
 describe("an image in a registry", () => {
   it("is wrapped under another tag of its repository with a handful of requests and a few kilobytes", async () => {

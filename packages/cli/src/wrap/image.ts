@@ -364,9 +364,27 @@ async function openSource(
 async function carryOut(plan: ImagePlan, source: Source, sink: Sink, context: StoreContext): Promise<TransferOutcome> {
   try {
     return await transfer(plan.blobs.map(cargoOf), plan.after, source, sink, context.signal);
+  } catch (cause) {
+    throw incomplete(cause, plan);
   } finally {
     await sink.close();
   }
+}
+
+/** A registry takes no index that lists what it does not hold, and the next call will not find that either. */
+function incomplete(cause: unknown, { diagnostics }: ImagePlan): unknown {
+  const missing = diagnostics.filter(({ code }) => code === "PLATFORM_ABSENT").map(({ args }) => args["platform"]);
+  const isRefused = cause instanceof InitwrapError && /BLOB_UNKNOWN|MANIFEST_UNKNOWN/.test(cause.message);
+  if (!isRefused || cause.code !== "REGISTRY_FAILED" || missing.length === 0) return cause;
+  return new InitwrapError(
+    "IMAGE_NOT_FOUND",
+    `the result lists what the registry does not hold: ${missing.join(", ")}`,
+    {
+      ...(cause.where === undefined ? {} : { where: cause.where }),
+      hint: "Take the image from where all of it is, or push what it lists there first.",
+      cause,
+    },
+  );
 }
 
 /** Undefined where there is nobody to ask; null where the answer did not come. */
