@@ -131,6 +131,12 @@ const WRONG: readonly (readonly [args: readonly string[], exit: number, told: st
   [["image", "good.tar", "-o", "-", "--digest-file", "/dev/stdout"], 2, "/dev/stdout is used by the run itself"],
   [["image", "--from", "refs.txt", "--push", "--metadata-file", "refs.txt"], 2, "refs.txt is used by the run itself"],
   [["probe", "good.tar", "--report", "good.tar"], 2, "error[USAGE]: --report: good.tar is used by the run itself"],
+  [["image", "good.tar", "--insecure-registry", "http://h:5000/x"], 2, "is no HOST[:PORT]\nhint: Did you mean h:5000?"],
+  [
+    ["verify", "good.tar", "--insecure-registry", "a,b"],
+    2,
+    "--insecure-registry: a,b is no HOST[:PORT]\nhint: Write it as",
+  ],
   [["image", "good.tar", "-o", ""], 3, "error[LOCATOR_INVALID]: --output: the name of the image is empty"],
   [["image", "docker:UPPER"], 3, 'docker:UPPER: "UPPER" is no image reference\nhint: Names are in lower case: did you'],
   [["image", "docker:[context"], 3, '"[context" is no image reference\nhint: The bracket is not closed.'],

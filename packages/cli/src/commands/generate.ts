@@ -2,7 +2,7 @@
 import { string as stringArg } from "@oclif/core/args";
 import { boolean, integer, string } from "@oclif/core/flags";
 import { BaseCommand } from "../terminal/base-command.ts";
-import { registryFlags } from "../terminal/registry-flags.ts";
+import { insecureRegistries, registryFlags } from "../terminal/registry-flags.ts";
 import { writtenFiles } from "../terminal/written-files.ts";
 import { type GenerateRun, generateDocument, generateLines, runGenerate } from "../wrap/generate.ts";
 
@@ -83,7 +83,7 @@ java-gradle, dotnet, ruby, php, static.`;
       initImage: flags["init-image"],
       amendIgnore: flags["amend-dockerignore"],
       offline: flags.offline,
-      insecureRegistries: flags["insecure-registry"] ?? [],
+      insecureRegistries: insecureRegistries(flags["insecure-registry"]),
       env: process.env,
       signal: this.signal,
     });

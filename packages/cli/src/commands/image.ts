@@ -8,7 +8,7 @@ import { BaseCommand } from "../terminal/base-command.ts";
 import { platformFlag } from "../terminal/platform-flag.ts";
 import { presentError, presentErrors } from "../terminal/present-error.ts";
 import { PROGRESS_MODES, type Progress, type ProgressMode, progressFor } from "../terminal/progress.ts";
-import { registryFlags } from "../terminal/registry-flags.ts";
+import { insecureRegistries, registryFlags } from "../terminal/registry-flags.ts";
 import { standardInput } from "../terminal/streams.ts";
 import type { WrapImageResult } from "../wrap/image.ts";
 import type { ResultFile } from "../wrap/image-files.ts";
@@ -284,7 +284,7 @@ the others; a run that is started again passes over what is there already.`;
       attestations: flags.attestations === "keep" ? ("keep" as const) : ("drop" as const),
       apply: !(flags["dry-run"] || flags.check),
       env: process.env,
-      insecureRegistries: flags["insecure-registry"] ?? [],
+      insecureRegistries: insecureRegistries(flags["insecure-registry"]),
       signal: this.signal,
       verifyPath: flags["verify-path"],
       // Findings go to stderr and into the document of --json; no file has them, and no exit code.

@@ -3,7 +3,7 @@ import { string } from "@oclif/core/flags";
 import { formatPlatform } from "../model/platform.ts";
 import { BaseCommand } from "../terminal/base-command.ts";
 import { imagePlaceFlags } from "../terminal/image-place-flags.ts";
-import { registryFlags } from "../terminal/registry-flags.ts";
+import { insecureRegistries, registryFlags } from "../terminal/registry-flags.ts";
 
 export default class InitImage extends BaseCommand {
   static override summary = "Build the image that holds the init, and push it or write it to disk.";
@@ -35,7 +35,7 @@ version of initwrap alone. What is printed on stdout can be used as it is in a D
       ...(flags.push === undefined ? {} : { push: flags.push }),
       ...(flags.output === undefined ? {} : { output: flags.output }),
       platforms: flags.platform ?? [],
-      insecureRegistries: flags["insecure-registry"] ?? [],
+      insecureRegistries: insecureRegistries(flags["insecure-registry"]),
       context: { env: process.env, signal: this.signal },
     });
     if (flags.json) {

@@ -6,7 +6,7 @@ import { baseImageFlags } from "../terminal/base-image-flags.ts";
 import { paintFor } from "../terminal/colour.ts";
 import { inspectionTree } from "../terminal/inspect-tree.ts";
 import { platformFlag } from "../terminal/platform-flag.ts";
-import { registryFlags } from "../terminal/registry-flags.ts";
+import { insecureRegistries, registryFlags } from "../terminal/registry-flags.ts";
 import { standardInput } from "../terminal/streams.ts";
 
 export default class Inspect extends BaseCommand {
@@ -82,7 +82,7 @@ export default class Inspect extends BaseCommand {
       offline: flags.offline,
       force: flags.force,
       assumeBase: flags["assume-base"],
-      insecureRegistries: flags["insecure-registry"] ?? [],
+      insecureRegistries: insecureRegistries(flags["insecure-registry"]),
       env: process.env,
       signal: this.signal,
       ...(flags.target === undefined ? {} : { target: flags.target }),

@@ -3,7 +3,7 @@ import { string as stringArg } from "@oclif/core/args";
 import { string } from "@oclif/core/flags";
 import { InitwrapError } from "../model/errors.ts";
 import { BaseCommand } from "../terminal/base-command.ts";
-import { registryFlags } from "../terminal/registry-flags.ts";
+import { insecureRegistries, registryFlags } from "../terminal/registry-flags.ts";
 import type { ProbeResult } from "../wrap/probe.ts";
 
 export default class Probe extends BaseCommand {
@@ -98,7 +98,7 @@ The table goes to stdout. In GitHub Actions it is added to the job's summary as 
         initOptions: flags["init-arg"] ?? [],
         run,
         env: process.env,
-        insecureRegistries: flags["insecure-registry"] ?? [],
+        insecureRegistries: insecureRegistries(flags["insecure-registry"]),
         signal: this.signal,
         onStep: (step) => this.say(`${step}...`),
       });

@@ -5,7 +5,7 @@ import { EXIT, InitwrapError } from "../model/errors.ts";
 import { USUAL } from "../settings/built-in.ts";
 import { BaseCommand, REPORTER_FLAGS } from "../terminal/base-command.ts";
 import { platformFlag } from "../terminal/platform-flag.ts";
-import { registryFlags } from "../terminal/registry-flags.ts";
+import { insecureRegistries, registryFlags } from "../terminal/registry-flags.ts";
 
 export default class Verify extends BaseCommand {
   static override summary = "Check that an image starts with an init, intact and in front of what it ran before.";
@@ -74,7 +74,7 @@ What was verified goes to stdout by its digest.`;
       acceptedInits,
       ...(flags.run ? { run: { timeout } } : {}),
       env: process.env,
-      insecureRegistries: flags["insecure-registry"] ?? [],
+      insecureRegistries: insecureRegistries(flags["insecure-registry"]),
       signal: this.signal,
     });
     await this.report(result.diagnostics, locator);

@@ -246,8 +246,14 @@ async function openSink(target: Locator, from: Source, names: readonly string[],
   try {
     return await (await mediumOf(target.scheme)).sink(target.location, { ...context, names, from });
   } catch (cause) {
-    throw withPlace(cause, `${target.scheme}:${target.location}`);
+    throw withPlace(cause, placeOf(target));
   }
+}
+
+/** A place for messages, as it is mostly written. */
+function placeOf({ scheme, location }: Locator): string {
+  if (!PATH_SCHEMES.has(scheme)) return `${scheme}:${location}`;
+  return location === "-" ? "standard output" : location;
 }
 
 async function targetOf(request: WrapImageRequest, given: Locator): Promise<Locator | undefined> {
