@@ -81,7 +81,10 @@ export abstract class BaseCommand extends RunnableCommand {
   }
 
   /** oclif's parser, without anything that is set elsewhere. */
-  protected readonly parseWords: Parse = (options, argv) => super.parse(options, argv);
+  protected readonly parseWords: Parse = (options, argv) => {
+    refuseValues(argv, { ...options.baseFlags, ...options.flags });
+    return super.parse(options, argv);
+  };
 
   /** The command line, and beneath it what variables and the configuration file say. */
   protected override async parse<F extends Values, B extends Values, A extends Values>(
@@ -250,6 +253,22 @@ export abstract class BaseCommand extends RunnableCommand {
     const own = beforeDashes(this.argv);
     return names.some((name) => own.includes(name));
   }
+}
+
+/** oclif takes the value of a flag that has none for the first argument: `--push=true` would be an image called `true`. */
+function refuseValues(argv: readonly string[], flags: Readonly<Record<string, { type: string; char?: string }>>): void {
+  const own = beforeDashes(argv);
+  const entries = Object.entries(flags);
+  own.forEach((word, place) => {
+    const name = /^--([\w-]+)=/s.exec(word)?.[1] ?? "";
+    if (!Object.hasOwn(flags, name) || flags[name]?.type !== "boolean") return;
+    // What another flag takes may look like one.
+    const before = /^--?([\w-]+)$/.exec(own[place - 1] ?? "")?.[1];
+    const isTakenBy = ([one, { type, char }]: (typeof entries)[number]): boolean =>
+      type === "option" && (one === before || char === before);
+    if (before !== undefined && entries.some(isTakenBy)) return;
+    throw new InitwrapError("USAGE", `--${name} takes no value`, { hint: `Write --${name}, or leave it out.` });
+  });
 }
 
 /** Empty when it is gone: a command that needs none of its files still works. */

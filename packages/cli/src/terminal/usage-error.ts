@@ -63,6 +63,7 @@ const WORDS: readonly (readonly [pattern: RegExp, ours: string])[] = [
   [/^All of the following must be provided when using (--[\w-]+): (--[\w-]+)$/, "$1 needs $2"],
   [/^Nonexistent flags?: /, "there is no flag "],
   [/^Unexpected arguments?: /, "unexpected argument: "],
+  [/^Flag (--[\w-]+) can only be specified once$/, "$1 is given more than once"],
   [/^Flag (--[\w-]+) expects a value$/, "$1 needs a value"],
   [/^Flag (--[\w-]+) expects one of these values: /, "$1 needs a value, one of "],
   [/^Expected (--[\w-]+)=(.*) to be one of: /s, "$1 $2: the value is none of "],
