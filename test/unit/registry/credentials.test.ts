@@ -59,6 +59,19 @@ describe("credentials", () => {
     expect(await find("other.example", "a", { REGISTRY_AUTH_FILE: explicit })).toBeUndefined();
   });
 
+  it("that are no JSON are refused, with what to repair", async () => {
+    await expect(find("r.example", "a", { DOCKER_AUTH_CONFIG: "secret" })).rejects.toMatchObject({
+      code: "AUTH_REQUIRED",
+      message: expect.stringMatching(/^DOCKER_AUTH_CONFIG is not a docker configuration in JSON/),
+      hint: expect.stringMatching(/^Correct the variable or unset it/),
+    });
+    const broken = await file("broken.json", {});
+    await writeFile(broken, "secret");
+    await expect(find("r.example", "a", { REGISTRY_AUTH_FILE: broken })).rejects.toMatchObject({
+      hint: expect.stringMatching(/^Repair or remove the file/),
+    });
+  });
+
   it("match hosts exactly, with their port", async () => {
     await file(".docker/config.json", { auths: { "r.example": auth("u"), "r.example:5000": auth("port") } });
     expect(await find("r.example")).toEqual(login("u"));

@@ -134,7 +134,10 @@ export async function readText(path: string, stdin: AsyncIterable<Uint8Array>): 
     if (code === "ENOENT") throw new InitwrapError("INPUT_NOT_FOUND", `there is no ${path}`, { where, cause });
     throw new InitwrapError("INPUT_UNREADABLE", `the list cannot be read: ${REASONS[code ?? ""] ?? message}`, {
       where,
-      hint: "A list is UTF-8 text with one image a line.",
+      hint:
+        code === "EACCES"
+          ? "Give this user the right to read it, or run as its owner."
+          : "A list is UTF-8 text with one image a line.",
       cause,
     });
   }

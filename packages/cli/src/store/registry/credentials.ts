@@ -184,10 +184,10 @@ async function readChain(env: Environment): Promise<readonly AuthFile[]> {
     join(runtime, env["XDG_RUNTIME_DIR"] ? "containers/auth.json" : "auth.json"),
     join(env["XDG_CONFIG_HOME"] || join(home, ".config"), "containers/auth.json"),
   ];
-  const inline = env["DOCKER_AUTH_CONFIG"];
+  const inline = env[INLINE];
   const files = [
     ...(await Promise.all(containers.map((path) => readAuthFile(path)))),
-    inline ? parseAuthFile("DOCKER_AUTH_CONFIG", inline) : undefined,
+    inline ? parseAuthFile(INLINE, inline) : undefined,
     await readAuthFile(join(env["DOCKER_CONFIG"] || join(home, ".docker"), "config.json")),
     await readAuthFile(join(home, ".dockercfg"), (auths) => ({ auths })),
   ];
@@ -211,6 +211,9 @@ async function readAuthFile(
   if (bytes.length > MAX_FILE) throw malformed(path);
   return parseAuthFile(path, bytes.toString("utf8"), convert);
 }
+
+/** The variable whose text is such a file. */
+const INLINE = "DOCKER_AUTH_CONFIG";
 
 function parseAuthFile(
   path: string,
@@ -237,6 +240,9 @@ function parseAuthFile(
 function malformed(path: string): InitwrapError {
   return new InitwrapError("AUTH_REQUIRED", `${path} is not a docker configuration in JSON`, {
     where: path,
-    hint: "Repair or remove the file; `docker login` and `podman login` write it anew.",
+    hint:
+      path === INLINE
+        ? "Correct the variable or unset it: it holds the text of a docker configuration."
+        : "Repair or remove the file; `docker login` and `podman login` write it anew.",
   });
 }
