@@ -72,10 +72,10 @@ export function parseEndpoint(given: string, tls?: EndpointTls, program: SshEndp
 }
 
 function endpointHint(text: string, program: SshEndpoint["program"]): string {
-  const use = `Use unix:///path/to/${program}.sock, tcp://host:port or ssh://user@host.`;
-  if (text.startsWith("npipe:")) return `Named pipes of Windows are not spoken here. ${use}`;
-  if (text.startsWith("fd:")) return `A file descriptor is what an engine is given to listen on, and no client. ${use}`;
-  return use;
+  const forms = `unix:///path/to/${program}.sock, tcp://host:port or ssh://user@host`;
+  if (text.startsWith("npipe:")) return `Named pipes of Windows are not spoken here: use ${forms}.`;
+  if (text.startsWith("fd:")) return `A file descriptor is for an engine to listen on, not for a client: use ${forms}.`;
+  return `Use ${forms}.`;
 }
 
 export interface EngineOptions {

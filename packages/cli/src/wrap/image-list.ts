@@ -179,13 +179,13 @@ function nameTemplate(flag: string, source: string): (fields: Fields, place: str
       }
       const names = Object.keys(fields);
       const meant = nearest(missing, names);
-      const hint = `It has ${names.join(", ")}.`;
+      const list = names.join(", ");
       throw new InitwrapError(
         "TEMPLATE_INVALID",
         `${flag} ${source} needs ${missing}, which this image does not have`,
         {
           where: place,
-          hint: meant === undefined ? hint : `Did you mean {{${meant}}}? ${hint}`,
+          hint: meant === undefined ? `It has ${list}.` : `Did you mean {{${meant}}}? It has ${list}.`,
           cause,
         },
       );
