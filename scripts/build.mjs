@@ -222,6 +222,7 @@ const LEAVES = {
   handlebars: "handlebars",
   ignore: "ignore",
   picomatch: "picomatch",
+  "smol-toml": "smol-toml",
   yaml: "yaml",
 };
 

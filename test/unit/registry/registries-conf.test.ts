@@ -2,9 +2,11 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { InitwrapError } from "../../../packages/cli/src/model/errors.ts";
 import { parseReference } from "../../../packages/cli/src/model/reference.ts";
 import { hostSettings } from "../../../packages/cli/src/store/registry/hosts.ts";
-import { parseRegistryRules, rewriteName, ruleFor } from "../../../packages/cli/src/store/registry/registries-conf.ts";
+import { rewriteName, ruleFor } from "../../../packages/cli/src/store/registry/registries-conf.ts";
+import { parseRegistryRules } from "../../../packages/cli/src/store/registry/registries-toml.ts";
 
 const SAMPLE = `
 # A comment
@@ -85,17 +87,19 @@ describe("registries.conf", () => {
   });
 
   it.each([
-    ["key", 1],
-    ["[[registry]]\nlocation = ", 2],
-    ['[[registry]]\nlocation = "x" y', 2],
-    ['[[registry.mirror]]\nlocation = "x"', 1],
-    ["x = [1, 2", 1],
-    ["x = 2026-01-01T", 1],
-    ['[registries.search]\nregistries = ["x"]', 1],
-  ])("with %j is refused with its line", (text, line) => {
-    expect(() => parseRegistryRules(text, "f")).toThrow(
-      expect.objectContaining({ code: "INPUT_UNREADABLE", where: `f:${line}` }),
-    );
+    ["key", "f:1"],
+    ["[[registry]]\nlocation = ", "f:2"],
+    ['[[registry]]\nlocation = "x" y', "f:2"],
+    ['[[registry.mirror]]\nlocation = "x"', "f"],
+    ["x = [1, 2", "f:1"],
+    ["x = 2026-01-01T", "f:1"],
+    ['[registries.search]\nregistries = ["x"]', "f"],
+    ['[registry]\nlocation = "x"', "f"],
+    ['[[registry]]\nlocation = "x"\ninsecure = "yes"', "f"],
+    ["[[registry]]\nlocation = 5", "f"],
+    ['[[registry]]\nlocation = "x"\nlocation = "y"', "f:3"],
+  ])("with %j is refused with its place", (text, where) => {
+    expect(() => parseRegistryRules(text, "f")).toThrow(expect.objectContaining({ code: "INPUT_UNREADABLE", where }));
   });
 });
 
@@ -140,6 +144,22 @@ describe("where an image is asked for", () => {
     await writeFile(path, '[[registry]]\nprefix = "*.example"\nlocation = "m.test:1"\n');
     const hosts = hostSettings({ CONTAINERS_REGISTRIES_CONF: path, HOME: folder });
     await expect(hosts.pull(parseReference("a.example:5000/x")!)).rejects.toMatchObject({ code: "INPUT_UNREADABLE" });
+  });
+
+  it.each([
+    ['[[registry]]\nprefix = "m.example"\nblocked = true', true],
+    [' \t[[ "registry" ]]\nprefix = "m.example"\nblocked = true', true],
+    ['unqualified-search-registries = []\nregistry = [{ prefix = "m.example", blocked = true }]', true],
+    ["[[registry]", true],
+    ['[registries.block]\nregistries = ["m.example"]', true],
+    ['unqualified-search-registries = ["x"', false],
+    ['[aliases]\n"app" = "m.example', false],
+  ])("with the file %j is what its tables of registries say, and only these are read", async (text, isRead) => {
+    const path = join(folder, "mention.conf");
+    await writeFile(path, text);
+    const pull = hostSettings({ CONTAINERS_REGISTRIES_CONF: path, HOME: folder }).pull(parseReference("m.example/x")!);
+    if (isRead) await expect(pull).rejects.toBeInstanceOf(InitwrapError);
+    else expect(await pull).toHaveLength(1);
   });
 
   it("is nowhere when the name is blocked", async () => {
