@@ -599,6 +599,56 @@ describe("an odd archive", () => {
   });
 });
 
+describe("an archive with its metadata in front of more than is held in memory", () => {
+  const config = (cmd: string) =>
+    JSON.stringify({
+      architecture: "amd64",
+      os: "linux",
+      config: { Cmd: [cmd] },
+      rootfs: { type: "layers", diff_ids: [digestOf(large)] },
+    });
+  const large = tarOf([["large", Buffer.alloc(17 << 20, 7)]]);
+
+  it("of the older layout stays one, with its other images", async () => {
+    const list = ["one", "two"].map((name) => ({ Config: `${name}.json`, RepoTags: [`${name}:1`], Layers: ["l.tar"] }));
+    const path = file(
+      tarOf([
+        ["manifest.json", JSON.stringify(list)],
+        ["l.tar", large],
+        ["one.json", config("/one")],
+        ["two.json", config("/two")],
+      ]),
+    );
+    const plan = await wrapImage({ source: `${path}:one:1`, env: {}, apply: false });
+    const done = await wrapImage({ source: `${path}:one:1`, env: {} });
+    expect(done.digest).toBe(plan.digest);
+    expect((await wrapImage({ source: `${path}:one:1`, env: {} })).plan.changed).toBe(false);
+    const other = await wrapImage({ source: `${path}:two:1`, env: {} });
+    expect(other.plan.platforms[0]?.before.config).toBe(digestOf(Buffer.from(config("/two"))));
+  });
+
+  it("of OCI's layout keeps its other images", async () => {
+    const images = ["one", "two"].map((name) => sampleImage({ config: { Cmd: [name] }, layers: [large] }));
+    const blobs = new Map(
+      images.flatMap(({ blobs }) => blobs.map(({ descriptor, bytes }) => [descriptor.digest, bytes])),
+    );
+    const manifests = images.map(({ root }, at) => ({
+      ...root,
+      annotations: { "org.opencontainers.image.ref.name": ["one", "two"][at] },
+    }));
+    const path = file(
+      tarOf([
+        ["index.json", JSON.stringify({ schemaVersion: 2, manifests })],
+        ["filler", Buffer.alloc(17 << 20, 7)],
+        ...[...blobs].map(([digest, bytes]) => [`blobs/sha256/${digest.slice(7)}`, bytes] as const),
+      ]),
+    );
+    await wrapImage({ source: `${path}:one`, env: {} });
+    expect((await wrapImage({ source: `${path}:one`, env: {} })).plan.changed).toBe(false);
+    expect((await wrapImage({ source: `${path}:two`, env: {} })).plan.changed).toBe(true);
+  });
+});
+
 describe("an archive of the older layout", () => {
   it("in which two entries show the image that is chosen has it changed in both", async () => {
     const config = sampleImage().blobs.find((blob) => blob.descriptor.mediaType.includes("config"))!;

@@ -373,6 +373,17 @@ export class ArchiveSource implements Source {
     };
   }
 
+  /** All entries but the metadata files, where those come first: what another image of the archive needs is among them. */
+  async *withoutMetadata(): AsyncGenerator<Uint8Array> {
+    const moved = [...this.index.entries.values()].filter((entry) => MOVED.has(entry.name));
+    let at = 0;
+    for (const entry of moved.toSorted((a, b) => a.start - b.start)) {
+      yield* this.#stream(at, entry.start - at);
+      at = entry.data + padded(entry.size);
+    }
+    yield* this.#stream(at, this.index.end - at);
+  }
+
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
@@ -605,7 +616,7 @@ export class ArchiveSink implements Sink {
       from !== undefined && from.path === path && path !== "-" && !from.codec && from.tail() !== undefined;
     // A layout of Docker alone has its blobs under other names than OCI's readers look for.
     const fits = from && (from.metadata.index !== undefined || kind === "docker-archive");
-    this.#seed = from && fits && from.tail() !== undefined ? from : undefined;
+    this.#seed = from && fits ? from : undefined;
     this.#codec = from && from.path === path ? from.codec : codecOfName(path);
     this.#withDocker = !this.#isInPlace;
   }
@@ -701,7 +712,7 @@ export class ArchiveSink implements Sink {
   prepare(): void {
     // What has gone to standard output cannot be taken back.
     if (this.#path === "-" || this.#isInPlace || this.#codec || !this.#seed || this.#seed.codec) return;
-    if (this.#seed.tail()!.start >= COPIED_BY_CHILD) this.#target().catch(() => {});
+    if ((this.#seed.tail()?.start ?? 0) >= COPIED_BY_CHILD) this.#target().catch(() => {});
   }
 
   async close(): Promise<void> {
@@ -743,9 +754,9 @@ export class ArchiveSink implements Sink {
     const stop = signal ? AbortSignal.any([signal, this.#given.signal]) : this.#given.signal;
     try {
       this.#file = await NewFile.create(this.#path, this.#codec, stop);
-      if (seed) {
-        await this.#file.cloneFrom(seed, seed.tail()!.start);
-      }
+      const place = seed?.tail();
+      if (seed && place) await this.#file.cloneFrom(seed, place.start);
+      else if (seed) for await (const chunk of seed.withoutMetadata()) await this.#file.write(chunk);
       return this.#file;
     } catch (cause) {
       throw writeFailure(cause, this.#path);
