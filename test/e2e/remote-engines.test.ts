@@ -151,6 +151,14 @@ describe("an engine behind ssh", () => {
       await initwrapOk(["image", "podman:far:1"], { env });
       const inspected = await podman.podman(["image", "inspect", "--format", "{{json .Config}}", "localhost/far:1"]);
       expect(JSON.parse(inspected)).toMatchObject({ Entrypoint: ["/initwrap", "--"], Cmd: ["/bin/busybox"] });
+
+      const file = join(folder, "podman-connections.json");
+      const connections = { far: { URI: env.CONTAINER_HOST } };
+      await writeFile(file, JSON.stringify({ Connection: { Default: "far", Connections: connections } }));
+      const named = { ...sshd!.env(), PODMAN_CONNECTIONS_CONF: file, CONTAINER_CONNECTION: "far" };
+      await initwrapOk(["image", "podman:far:1", "--undo"], { env: named });
+      const undone = await podman.podman(["image", "inspect", "--format", "{{json .Config}}", "localhost/far:1"]);
+      expect(JSON.parse(undone).Entrypoint).toBeUndefined();
     } finally {
       await podman.stop();
     }
@@ -434,7 +442,7 @@ describe("another engine than the environment's, in the locator", () => {
     for (const [locator, problem] of [
       ["docker:[nobody]app:1", /there is no Docker context nobody/],
       ["docker:[gopher://x]app:1", /not an engine's endpoint: gopher:/],
-      ["podman:[nobody]app:1", /not an engine's endpoint: nobody/],
+      ["podman:[nobody]app:1", /there is no podman connection nobody/],
     ] as const) {
       const { status, stderr } = await initwrap(["image", locator], { env: { HOME: folder, DOCKER_CONFIG: folder } });
       expect([locator, status]).toEqual([locator, 3]);

@@ -54,6 +54,46 @@ describe("podman's endpoint", () => {
   });
 });
 
+describe("a connection of podman", () => {
+  it("is meant by CONTAINER_CONNECTION or in the locator, with its own key, and CONTAINER_HOST goes before the first", () => {
+    const home = join(folder, "home");
+    mkdirSync(join(home, ".config/containers"), { recursive: true });
+    const connections = {
+      far: { URI: "ssh://core@10.0.0.1:22/run/podman/podman.sock", Identity: "/key", IsMachine: false },
+      near: { URI: "unix:///near.sock" },
+      odd: { URI: "npipe:////./pipe/podman" },
+    };
+    const text = JSON.stringify({ Connection: { Default: "far", Connections: connections }, Farm: {} });
+    writeFileSync(join(home, ".config/containers/podman-connections.json"), text);
+    const far = {
+      kind: "ssh",
+      user: "core",
+      host: "10.0.0.1",
+      port: 22,
+      socket: "/run/podman/podman.sock",
+      program: "podman",
+      identity: "/key",
+    };
+    const env = { HOME: home, CONTAINER_CONNECTION: "far", CONTAINER_SSHKEY: "/another" };
+    expect(podmanEndpoint(env)).toEqual(far);
+    expect(podmanEndpointIfAny(env)).toEqual(far);
+    expect(podmanEndpoint(env, "near")).toEqual({ kind: "unix", path: "/near.sock" });
+    expect(podmanEndpoint({ ...env, CONTAINER_HOST: "unix:///x.sock" })).toEqual({ kind: "unix", path: "/x.sock" });
+    expect(podmanEndpoint({ ...env, CONTAINER_HOST: "unix:///x.sock" }, "far")).toEqual(far);
+    const named = { PODMAN_CONNECTIONS_CONF: join(home, ".config/containers/podman-connections.json") };
+    expect(podmanEndpoint(named, "near")).toEqual({ kind: "unix", path: "/near.sock" });
+    // The default one is for podman's remote client alone.
+    expect(podmanEndpoint({ HOME: home, XDG_RUNTIME_DIR: folder })).toMatchObject({ kind: "unix" });
+    for (const [broken, place] of [
+      [env, "nobody"],
+      [env, "odd"],
+      [{ HOME: "/nowhere", CONTAINER_CONNECTION: "far" }, ""],
+    ] as const) {
+      expect(() => podmanEndpoint(broken, place)).toThrow(expect.objectContaining({ code: "LOCATOR_INVALID" }));
+    }
+  });
+});
+
 describe("a name without a registry", () => {
   it("is podman's own, unless it says docker.io", () => {
     const engine = new PodmanEngine({ kind: "unix", path: "/none" });

@@ -23,7 +23,7 @@ layouts, Docker engines, podman and registries. Only the small documents and one
 LOCATOR is a path, an image name, or one of docker:[ENGINE]NAME, podman:[HOST]NAME, registry:NAME, oci:FOLDER[:NAME],
 oci-archive:FILE[:NAME], docker-archive:FILE[:NAME], containers-storage:[STORE]NAME. - is standard input and output.
 What stands in brackets may be left out. [ENGINE] is a host as in DOCKER_HOST or a context's name, [HOST] one as in
-CONTAINER_HOST; their own brackets are written: 'docker:[ssh://root@build]app:1'.
+CONTAINER_HOST or a connection's name; their own brackets are written: 'docker:[ssh://root@build]app:1'.
 
 Without -o the image is changed where it is.
 

@@ -42,8 +42,7 @@ export const podmanMedium: Medium = {
 };
 
 function engineFor(host: string, context: StoreContext): PodmanEngine {
-  const env = host === "" ? context.env : { ...context.env, CONTAINER_HOST: host };
-  return new PodmanEngine(podmanEndpoint(env), context);
+  return new PodmanEngine(podmanEndpoint(context.env, host), context);
 }
 
 /** The names that podman gives an image: short ones are `localhost/`'s. */
