@@ -461,14 +461,25 @@ describe("the name of an image in the engine", () => {
       const idOf = async (image: string): Promise<string> =>
         (await engine.docker(["image", "inspect", "--format", "{{.Id}}", image])).stdout.trim();
       const old = await idOf(tag);
+      const other = freshTag("second-name");
+      await engine.docker(["tag", tag, other]);
+      const command = ["--entrypoint", "/bin/busybox", tag, "sleep", "300"];
+      const container = (await engine.docker(["run", "--detach", "--network=none", ...command])).stdout.trim();
       const { stdout, stderr } = await initwrapOk(["image", tag], { env: engine.env });
       const now = await idOf(tag);
       expect(now).not.toBe(old);
       expect(stderr).toContain(`digest ${old}\n    -> ${now}\n`);
       expect(stdout.toString()).toBe(`${tag}@${now}\n`);
+      // Another name stays where it is, and so does a container.
+      expect(await idOf(other)).toBe(old);
+      const state = ["inspect", "--format", "{{.State.Running}} {{.Image}}", container];
+      expect((await engine.docker(state)).stdout.trim()).toBe(`true ${old}`);
+      await engine.docker(["rm", "--force", container]);
+      await engine.docker(["tag", tag, other]);
+      // Without any name it is still there.
       expect(await idOf(old)).toBe(old);
       await engine.docker(["rmi", "--force", old]);
-      await engine.docker(["rmi", "--force", tag]);
+      await engine.docker(["rmi", "--force", tag, other]);
     },
   );
 });
@@ -481,8 +492,9 @@ describe("an image that is meant by its ID", () => {
     const id: string = JSON.parse((await engine.docker(["image", "inspect", tag])).stdout)[0].Id;
     const env = { DOCKER_HOST: engine.host };
     const digests = new Set<string>();
-    for (const spelled of [id, id.slice(7), id.slice(7, 19)]) {
-      for (const flags of [["--dry-run"], ["--check"], []]) {
+    const digest = engine.name === "modern" ? [`${tag.split(":")[0]}@${id}`, `${tag}@${id}`] : [];
+    for (const spelled of [id, id.slice(7), id.slice(7, 19), id.slice(0, 19), ...digest]) {
+      for (const flags of spelled === id ? [["--dry-run"], ["--check"], []] : [[]]) {
         const { status, stderr } = await initwrap(["image", `docker:${spelled}`, ...flags], { env });
         expect({ spelled, flags, status, stderr }).toMatchObject({
           status: 5,
