@@ -8,6 +8,7 @@
 import type { Descriptor } from "../model/descriptor.ts";
 import { InitwrapError } from "../model/errors.ts";
 import { type Paint, paintFor } from "./colour.ts";
+import { shown } from "./streams.ts";
 
 export const PROGRESS_MODES = ["auto", "tty", "plain", "quiet"] as const;
 export type ProgressMode = (typeof PROGRESS_MODES)[number];
@@ -38,8 +39,13 @@ export function progressFor(
     throw new InitwrapError("USAGE", "--progress tty: standard error is no terminal", { hint: "Say plain or auto." });
   }
   if (mode === "quiet") return plainProgress(stream, Number.POSITIVE_INFINITY, now);
-  const moves = mode === "tty" || (mode === "auto" && stream.isTTY && environment["TERM"] !== "dumb");
+  const moves = mode === "tty" || (mode === "auto" && stream.isTTY && !isLog(environment));
   return moves ? liveProgress(stream, paintFor(stream, environment), now) : plainProgress(stream, LARGE, now);
+}
+
+/** A terminal that knows no motions, or one whose reader is a log: some CI systems give their jobs one. */
+function isLog({ TERM, CI }: NodeJS.ProcessEnv): boolean {
+  return TERM === "dumb" || !(CI === undefined || CI === "" || CI === "0" || CI === "false");
 }
 
 const lateStandardError: Terminal = { write: (...words: [string]) => process.stderr.write(...words) };
@@ -55,7 +61,7 @@ const PLAIN_STEP = 2000;
 
 function plainProgress(stream: Terminal, least: number, now: () => number): Progress {
   const line = (text: string): void => {
-    stream.write(`${text}\n`);
+    stream.write(`${shown(text)}\n`);
   };
   let last = now();
   return {
@@ -108,7 +114,7 @@ function liveProgress(stream: Terminal, paint: Paint, now: () => number): Progre
         draw(total < LARGE ? [] : [rowText(row, stream.columns ?? 80, paint, now())]);
       } else if (!known || now() - last >= FRAME) draw([]);
     },
-    line: (text) => draw([text]),
+    line: (text) => draw([shown(text)]),
     end() {
       rows.clear();
       if (drawn > 0) draw([]);

@@ -4,7 +4,7 @@ import { digestHex } from "../model/digest.ts";
 import { isIndexType } from "../model/media-types.ts";
 import { familiarReference, parseReference } from "../model/reference.ts";
 import type { WrapImageResult } from "./image.ts";
-import { bytesToMove, type PlannedMove, planMoves, type Way } from "./image-moves.ts";
+import { bytesToMove, planMoves, type Way } from "./image-moves.ts";
 
 /** The `--json` document, version 1. Digests are full; sizes are bytes; names are full references. */
 export function imageDocument(result: WrapImageResult): { readonly version: 1 } & Record<string, unknown> {
@@ -26,7 +26,7 @@ export function imageDocument(result: WrapImageResult): { readonly version: 1 } 
     after: plan.after,
     platforms: plan.platforms,
     blobs: moves.map(({ blob: { kind, descriptor }, way }) => ({ kind, way, ...descriptor })),
-    bytesToMove: bytesToMove(moves),
+    bytesToMove: bytesToMove(result),
     ...(receipt
       ? {
           receipt: {
@@ -85,7 +85,7 @@ export function imagePlanLines(result: WrapImageResult): readonly string[] {
     lines.push(
       `${put.length} ${put.length === 1 ? "blob" : "blobs"} written, ${skipped.length} kept, ${size(bytesMoved)} moved`,
     );
-  } else if (result.writes) lines.push(costLine(planMoves(result)));
+  } else if (result.writes) lines.push(costLine(result));
   return lines;
 }
 
@@ -104,12 +104,13 @@ const WAY_WORDS: Readonly<Record<Way, string>> = {
 };
 
 /** `3 blobs to write, 8 to mount; at most 26.4 kB to move`. */
-function costLine(moves: readonly PlannedMove[]): string {
+function costLine(result: WrapImageResult): string {
+  const moves = planMoves(result);
   const parts = (Object.keys(WAY_WORDS) as Way[]).flatMap((way) => {
     const count = moves.filter((move) => move.way === way).length;
     return count === 0 ? [] : [`${count} ${WAY_WORDS[way]}`];
   });
-  return `blobs: ${parts.join(", ")}; at most ${size(bytesToMove(moves))} to move`;
+  return `blobs: ${parts.join(", ")}; at most ${size(bytesToMove(result))} to move`;
 }
 
 function platformLines(plan: PlatformPlan): readonly string[] {

@@ -151,6 +151,8 @@ function familiar(name: string): string {
 }
 
 function sum(outcomes: readonly FleetOutcome[]): string {
+  // A list has at least one image; a part of it may have none.
+  if (outcomes.length === 0) return "0 images: this part of the list is empty";
   const statuses = outcomes.map(statusOf);
   const parts = (Object.keys(WORDS) as Status[]).flatMap((status) => {
     const count = statuses.filter((one) => one === status).length;

@@ -58,7 +58,7 @@ export async function wrapFleet(request: FleetRequest): Promise<readonly FleetOu
         skipPresent: true,
         ...(image.output === undefined ? {} : { output: image.output }),
       });
-      return { image, kind: "done", result };
+      return { image, kind: "done", result: withoutBytes(result) };
     } catch (error) {
       if (signal?.aborted) return { image, kind: "interrupted" };
       if (failFast) stopped = true;
@@ -99,6 +99,15 @@ export function fleetExit(outcomes: readonly FleetOutcome[]): Exit {
   const exits = new Set(outcomes.map((outcome) => (outcome.kind === "failed" ? outcome.exit : EXIT.done)));
   return GRAVITY.find((exit) => exits.has(exit)) ?? EXIT.done;
 }
+
+/** Of thousands of results the documents that are written by now would fill the memory. */
+function withoutBytes(result: WrapImageResult): WrapImageResult {
+  const { plan } = result;
+  const blobs = plan.blobs.map((blob) => (blob.kind === "document" ? { ...blob, bytes: NO_BYTES } : blob));
+  return { ...result, plan: { ...plan, blobs } };
+}
+
+const NO_BYTES = new Uint8Array();
 
 function exitOf(error: unknown): Exit {
   return error instanceof InitwrapError ? error.exit : EXIT.bug;

@@ -74,6 +74,12 @@ export async function readImageList(request: ImageListRequest): Promise<readonly
     const names = nameTemplates.map((template) => checkedName(template(fields, place), place));
     const output = outputTemplate?.(fields, place) ?? pushOutput(request, locator, names, place);
     checkTarget(locator, names, output, place);
+    if (output === "-" || output?.endsWith("archive:-")) {
+      throw new InitwrapError("USAGE", "--output -: standard output cannot hold the archives of a list", {
+        where: place,
+        hint: "Name a file for each, as in -o 'oci-archive:{{name}}.tar'.",
+      });
+    }
     const target = await parseLocator(output ?? source, "sink").catch((error: unknown) => {
       throw placed(error, place);
     });
@@ -142,7 +148,8 @@ async function fieldsOf(locator: Locator): Promise<Fields> {
   const { scheme, location } = locator;
   if (PATH_SCHEMES.has(scheme)) {
     const { path, name } = await splitLocation(location);
-    const stem = basename(path).replace(/(\.tar)?(\.(gz|zst)|\.tgz|\.tzst)?$/, "");
+    // The whole path, for `..` would lead out of the folder that a template puts before the name.
+    const stem = basename(resolve(path)).replace(/(\.tar)?(\.(gz|zst)|\.tgz|\.tzst)?$/, "");
     return { scheme, location, name: name === undefined ? stem : `${stem}-${name}`.replace(/[^\w.-]/g, "-") };
   }
   // Before the name of containers-storage: there may be the store, `[overlay@/root+/run]`.
@@ -166,8 +173,15 @@ async function fieldsOf(locator: Locator): Promise<Fields> {
 function nameTemplate(flag: string, source: string): (fields: Fields, place: string) => string {
   const render = compileTemplate<Fields>(source);
   return (fields, place) => {
+    let isWhole = false;
     try {
-      return render(withoutPrototype(fields));
+      const text = render(
+        withoutPrototype(fields, () => {
+          isWhole = true;
+        }),
+      );
+      if (isWhole) throw new TypeError("it names all fields at once");
+      return text;
     } catch (cause) {
       const missing = /^"(.+)" not defined in /.exec((cause as Error).message)?.[1];
       if (missing === undefined) {
@@ -195,10 +209,14 @@ function nameTemplate(flag: string, source: string): (fields: Fields, place: str
 
 /**
  * Without what every object inherits: `{{constructor}}` is a field that is not there. Handlebars puts the object into its
- * messages, for which it has to have a text.
+ * messages, for which it has to have a text; `whenNamed` is called for that, and for a template that names the whole.
  */
-function withoutPrototype(fields: Fields): Fields {
-  const bare: object = Object.defineProperty(Object.create(null), Symbol.toPrimitive, { value: () => "the image" });
+function withoutPrototype(fields: Fields, whenNamed: () => void): Fields {
+  const value = (): string => {
+    whenNamed();
+    return "the image";
+  };
+  const bare: object = Object.defineProperty(Object.create(null), Symbol.toPrimitive, { value });
   return Object.assign(bare, fields);
 }
 

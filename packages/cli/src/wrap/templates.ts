@@ -8,6 +8,9 @@ import handlebars from "handlebars";
 const engine = handlebars.create();
 engine.unregisterHelper("log");
 
+/** What Handlebars does anyway; said, it does not write about it to standard error. */
+const OWN_ONLY = { allowProtoPropertiesByDefault: false, allowProtoMethodsByDefault: false };
+
 /** A template that has been read: from data to text. A field that the data lacks is an error, not an empty string. */
 export type Template<Data> = (data: Data) => string;
 
@@ -23,7 +26,7 @@ export function compileTemplate<Data>(
   // Without noEscape Handlebars would write HTML: `&quot;` for every quote of an ENTRYPOINT. Partials are compiled likewise.
   const render = engine.compile<Data>(source, { noEscape: !markup, strict: true });
   // Handlebars replaces the texts by functions, in an object of its own.
-  return (data) => render(data, { partials: { ...partials } as Record<string, never> });
+  return (data) => render(data, { partials: { ...partials } as Record<string, never>, ...OWN_ONLY });
 }
 
 /** One of the templates that come with initwrap: `NAME.hbs` of a folder under `templates/`; so are the partials. */

@@ -240,7 +240,6 @@ export class RegistryClient {
 
   /** `answer` is what the same request was answered already, without credentials. */
   async #authenticated(call: Call, url: URL, answer?: ExchangeResponse): Promise<ExchangeResponse> {
-    const { transport } = this.session;
     const authorizer = this.session.authorizer(this.endpoint);
     const scopes = this.#scopes(call);
     const own = url.origin === new URL(await this.session.origin(this.endpoint.host)).origin;
@@ -253,7 +252,7 @@ export class RegistryClient {
       ...(call.headers ? { headers: call.headers } : {}),
       ...(call.body === undefined ? {} : { body: call.body }),
     };
-    const first = answer ?? (await transport.exchange(request));
+    const first = answer ?? (await this.#exchange(request));
     if (first.status !== 401 || !own || first.url.origin !== url.origin) return first;
     const challenges = parseChallenges(first.headerValues("www-authenticate"));
     const complaints = await readComplaints(first);
@@ -261,10 +260,24 @@ export class RegistryClient {
     if (authorization?.startsWith("Basic ")) {
       throw responseError({ method: call.method, url, where: this.where }, 401, complaints);
     }
-    return transport.exchange({
+    return this.#exchange({
       ...request,
       authorization: await authorizer.answer(challenges, scopes, url, authorization),
     });
+  }
+
+  /** One exchange at the pace that the host can take. */
+  async #exchange(request: ExchangeRequest): Promise<ExchangeResponse> {
+    const pace = this.session.pace(request.url.host);
+    const went = await pace.turn(this.session.signal);
+    const response = await this.session.transport.exchange(request);
+    if (response.status !== 429) pace.passed();
+    else {
+      const wait = parseRetryAfter(response.header("retry-after"), Date.now()) ?? 0;
+      // Longer ones are not waited for: the request fails, and so may the others.
+      pace.limited(went, wait > this.session.retry.maxRetryAfter ? 0 : wait);
+    }
+    return response;
   }
 
   async #readManifest(response: ExchangeResponse, name: string): Promise<FetchedManifest> {

@@ -6,6 +6,7 @@ import type { Digest } from "../../model/digest.ts";
 import { type CredentialSource, credentialChain } from "./credentials.ts";
 import { ExchangeError } from "./failures.ts";
 import { type Endpoint, type HostSettings, hostSettings } from "./hosts.ts";
+import { HostPace } from "./pace.ts";
 import { PieceMemory } from "./piece-memory.ts";
 import type { Environment } from "./proxy.ts";
 import { RefreshTokens } from "./refresh-tokens.ts";
@@ -53,6 +54,7 @@ export class RegistrySession {
   readonly #authorizers = new Map<string, Authorizer>();
   readonly #refreshTokens = new RefreshTokens();
   readonly #origins = new Map<string, Promise<string>>();
+  readonly #paces = new Map<string, HostPace>();
   /** Hosts that have no referrers API. */
   readonly withoutReferrers = new Set<string>();
   /** `HOST/REPOSITORY` -> how many of its images were asked about, and its tags, once they were listed. */
@@ -94,6 +96,15 @@ export class RegistrySession {
     });
     this.#authorizers.set(key, authorizer);
     return authorizer;
+  }
+
+  /** The one pace of all requests to a host. */
+  pace(host: string): HostPace {
+    const known = this.#paces.get(host);
+    if (known) return known;
+    const pace = new HostPace();
+    this.#paces.set(host, pace);
+    return pace;
   }
 
   /**
