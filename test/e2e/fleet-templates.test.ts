@@ -14,6 +14,8 @@ import { registryAvailable, startRegistry, type TestRegistry } from "../support/
 import { putImage, readWhole } from "../support/registry-image.ts";
 
 const IMAGES = 6;
+/** Exit codes after which the same part is worth another try: of npx, of a registry, of signals. */
+const AGAIN = [1, 6, 130, 137, 143];
 const session = new RegistrySession({ env: { HOME: "/nonexistent" } });
 let registry: TestRegistry;
 let folder: string;
@@ -92,7 +94,9 @@ const MACHINES: Readonly<
     const { value: shards } = container.env.find(({ name }: { name: string }) => name === "SHARDS");
     expect([kind, spec.completionMode, String(spec.completions)]).toEqual(["Job", "Indexed", shards]);
     expect(spec.template.spec.volumes[0].configMap.name).toBe(config.metadata.name);
-    expect(spec.podFailurePolicy.rules[0].onExitCodes.containerName).toBe(container.name);
+    const [disrupted, failed] = spec.podFailurePolicy.rules;
+    expect(disrupted).toEqual({ action: "Ignore", onPodConditions: [{ type: "DisruptionTarget" }] });
+    expect(failed.onExitCodes).toEqual({ containerName: container.name, operator: "NotIn", values: AGAIN });
     expect(config.data).toHaveProperty(["refs.txt"]);
     return {
       count: spec.completions,
@@ -111,6 +115,10 @@ const MACHINES: Readonly<
     const own = [...JSON.stringify(spec).matchAll(/\{\{([^}]+)\}\}/g)].map(([, name]) => name);
     expect(new Set(own)).toEqual(new Set(["item", "workflow.parameters.shards", "inputs.parameters.shard"]));
     const shard = step.arguments.parameters[0].value.replace("{{workflow.parameters.shards}}", shards);
+    expect(wrap.retryStrategy.retryPolicy).toBe("Always");
+    expect(JSON.parse(/ in (\[.*\])/.exec(wrap.retryStrategy.expression)![1]!)).toEqual(
+      AGAIN.filter((code) => code !== 130),
+    );
     expect(wrap.container.command).toEqual(["sh", "/fleet/wrap.sh"]);
     return {
       count: Number(shards),

@@ -1,6 +1,7 @@
 /** `initwrap image --from`: a list of images in one process, as a user calls it. */
 import { spawn } from "node:child_process";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { createServer as createGateway, request } from "node:http";
 import { connect, createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -278,6 +279,56 @@ describe("a list of images", () => {
     } finally {
       relay.close();
     }
+  });
+
+  it("keeps the pace of a registry that limits requests, so that hardly any is refused", async () => {
+    const limited = { requests: 0, refused: 0 };
+    // At most 30 requests in each second, as a gateway counts them.
+    let second = 0;
+    let count = 0;
+    const [hostname, port] = registry.host.split(":");
+    const gateway = createGateway((incoming, outgoing) => {
+      const now = Math.floor(performance.now() / 1000);
+      if (now !== second) [second, count] = [now, 0];
+      limited.requests++;
+      if (++count > 30) {
+        limited.refused++;
+        incoming.resume();
+        outgoing.writeHead(429, { "retry-after": "1" }).end();
+        return;
+      }
+      const { method, url, headers } = incoming;
+      const onward = request({ agent: false, hostname, port, method, path: url, headers }, (answer) => {
+        outgoing.writeHead(answer.statusCode!, answer.headers);
+        answer.pipe(outgoing);
+      });
+      incoming.pipe(onward);
+    });
+    await new Promise<void>((resolve) => gateway.listen(0, "127.0.0.1", resolve));
+    try {
+      const file = await list(...names(`127.0.0.1:${(gateway.address() as { port: number }).port}`));
+      const result = await run("--from", file, "-t", "{{repository}}:{{tag}}-paced", "--jobs", "12");
+      expect(result.status, result.stderr).toBe(0);
+      expect(limited.refused).toBeGreaterThan(0);
+      // Without a common pace it is every second one.
+      expect(limited.refused / limited.requests).toBeLessThan(0.25);
+    } finally {
+      gateway.close();
+      gateway.closeAllConnections();
+    }
+  });
+
+  it("a part of the list that has no image says so, and is no failure", async () => {
+    const { status, stdout, stderr } = await run(
+      "--from",
+      await list("a.example/b:1"),
+      "-t",
+      "x/y:1",
+      "--shard",
+      "2/2",
+    );
+    expect([status, stdout.toString()]).toEqual([0, ""]);
+    expect(stderr).toContain("0 images: this part of the list is empty\n");
   });
 
   it("ends cleanly on SIGINT, says what is done, and the next run does the rest", async () => {

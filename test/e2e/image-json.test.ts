@@ -13,6 +13,7 @@ import { ROOT } from "../support/programs.ts";
 import { registryAvailable, startRegistry, type TestRegistry } from "../support/registry.ts";
 import { putImage, readWhole } from "../support/registry-image.ts";
 import { again } from "../support/sample-image.ts";
+import { twoPlatforms } from "../support/two-platforms.ts";
 
 const env = { HOME: "/nonexistent", XDG_CONFIG_HOME: "", DOCKER_CONFIG: "" };
 let folder: string;
@@ -159,6 +160,27 @@ describe("in a registry", () => {
       "image.name": names.join(","),
     });
     for (const name of names) expect((await readWhole(name, session)).digest).toBe(digest);
+  });
+
+  it("says beforehand how many bytes are sent, for more names, copies of what is wrapped and carried manifests", async () => {
+    const { host } = registry;
+    await putImage(`${host}/moves/both:1`, twoPlatforms(), session);
+    await putImage(`${host}/moves/one:1`, sampleImage({ layers: ["moves\n"] }), session);
+    const source = (name: string): string => `registry:${host}/moves/${name}`;
+    const to = (...places: string[]): string[] => places.flatMap((place) => ["-t", `${host}/${place}`]);
+    const runs = [
+      [source("one:1"), "--push", ...to("moves/one:a", "moves/one:b", "moves/one:c")],
+      // Wrapped already: a name in the same repository, and one elsewhere.
+      [source("one:a"), "--push", ...to("moves/one:d")],
+      [source("one:a"), "--push", ...to("elsewhere/one:1")],
+      // The other platform's manifest stays as it is, and no registry mounts manifests.
+      [source("both:1"), "--platform", "linux/amd64", "--push", ...to("elsewhere/both:1")],
+    ];
+    for (const args of runs) {
+      const planned = await documentOf([...args, "--dry-run"]);
+      const { receipt } = await documentOf(args);
+      expect((receipt as { bytesMoved: number }).bytesMoved, args.join(" ")).toBe(planned["bytesToMove"]);
+    }
   });
 
   it("a list has a document as the schema says, and one document and one line for each image in the files", async () => {

@@ -37,7 +37,14 @@ beforeEach((context) => {
   requireCapability(context, "script", existsSync("/usr/bin/script"));
 });
 
-const plainEnv = { HOME: "/nonexistent", XDG_CONFIG_HOME: "", DOCKER_CONFIG: "", TERM: "xterm", NO_COLOR: undefined };
+const plainEnv = {
+  HOME: "/nonexistent",
+  XDG_CONFIG_HOME: "",
+  DOCKER_CONFIG: "",
+  TERM: "xterm",
+  NO_COLOR: undefined,
+  CI: undefined,
+};
 /** Each run goes to a repository of its own, so that everything moves. */
 const args = (): string[] => ["image", "oci:layout", "-o", `registry:${registry.host}/run${number++}:1`];
 
@@ -108,6 +115,7 @@ describe("on a terminal", () => {
   it.each([
     ["--progress plain", ["--progress", "plain"], {}],
     ["a terminal that knows nothing", [], { TERM: "dumb" }],
+    ["a CI system that gives its jobs a terminal", [], { CI: "true" }],
   ] as const)("nothing moves under %s", async (_, flags, env) => {
     const text = await onTerminal([...args(), ...flags], { ...env, NO_COLOR: "1" });
     expect(text).not.toContain("\u001b");

@@ -10,8 +10,8 @@ import { pause } from "./retry.ts";
 
 /** Milliseconds between two requests, after the first 429. */
 const FIRST_GAP = 20;
-const GROWTH = 5;
-const LONGEST_GAP = 2000;
+const GROWTH = 4;
+const LONGEST_GAP = 500;
 const DECAY = 0.95;
 /** A shorter distance is none. */
 const NO_GAP = 2;
