@@ -204,5 +204,19 @@ describe("in a registry", () => {
     expect(Object.keys(metadata)).toEqual([`${host}/team/one:1`, `${host}/team/two:1`]);
     expect(metadata[`${host}/team/two:1`]["containerimage.digest"]).toBe(images[2]!.result!.digest);
     expect(statuses(await documentOf(args, 3))).toEqual(["present", "failed", "present"]);
+    await writeFile(join(folder, "copies.txt"), `${host}/copy/team/one:1\n${host}/copy/team/two:1\n`);
+    const copies = ["--from", "copies.txt"];
+    expect(statuses(await documentOf([...copies, "-o", "oci:wrapped", "-t", "{{name}}:1"]))).toEqual([
+      "copied",
+      "copied",
+    ]);
+    expect(statuses(await documentOf([...copies, "--push", "--undo"]))).toEqual(["undone", "undone"]);
+    await writeFile(join(folder, "layout.txt"), "oci:wrapped:one:1\noci:wrapped:two:1\n");
+    expect(statuses(await documentOf(["--from", "layout.txt", "--check"]))).toEqual(["unchanged", "unchanged"]);
+    expect(statuses(await documentOf([...args, "--jobs", "1", "--fail-fast"], 3))).toEqual([
+      "wrapped",
+      "failed",
+      "not-started",
+    ]);
   });
 });
