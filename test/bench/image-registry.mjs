@@ -1,6 +1,7 @@
 /**
  * The registry rows of `pnpm bench:image`: one image wrapped under another tag of its repository, and 50 different ones,
- * beside every installed program that can do it, and `skopeo copy` from tag to tag, which changes nothing, as a floor.
+ * beside every installed program that can do it, and two floors: `skopeo copy` from tag to tag, which changes nothing, and a
+ * program of Node that makes the requests of a wrap and does nothing else.
  *
  * Every run has a tag and a config of its own, so that nothing of the result is there already but the init's layer. Bytes are counted on the wire in both directions by a relay in front of the registry, in
  * the first run of each, which is not timed; a slow peer has that run only.
@@ -17,6 +18,7 @@ import { contest, INITWRAP, initwrapAt, installed, quote, run } from "./image-ru
 import { buildContext, CMD, initFiles, WRAPPED } from "./image-source.mjs";
 
 const REGISTRY = "docker-registry";
+const FLOOR = join(import.meta.dirname, "registry-floor.cjs");
 const MANY = 50;
 
 /** The relay: a thread, for the runs block this one. It adds up the bytes of both directions. */
@@ -124,6 +126,12 @@ function programs({ crane, folder, engine }) {
       limit: 1.5,
       keen: true,
       wrap: (from, to, number) => craneScript(crane, from, to, number),
+    },
+    {
+      program: "Node, the same requests and nothing else",
+      floor: true,
+      wrap: (from, to, number) =>
+        `${quote(process.execPath)} ${quote(FLOOR)} ${from} ${to.split(":").at(-1)} ${number}`,
     },
     {
       program: "skopeo copy, which changes nothing",
