@@ -6,7 +6,7 @@ import { PNPM, ROOT, run } from "./workspace.mjs";
 /** Writes both tarballs to `folder` and gives their paths, the one that the other depends on first. */
 export function pack(folder) {
   for (const name of ["init-core", "cli"]) {
-    run("npx", ["--yes", PNPM, "pack", "--pack-destination", folder], {
+    run("npx", ["--yes", "--prefer-offline", PNPM, "pack", "--pack-destination", folder], {
       cwd: join(ROOT, "packages", name),
       stdio: ["ignore", "ignore", 2],
     });

@@ -45,8 +45,8 @@ it.each([
 ])("refuses %j with %j, %s: what one line makes another one reads", async (text, names, output, line, other) => {
   const expected = {
     code: "USAGE",
-    where: `refs.txt:${line}`,
-    message: expect.stringContaining(`line ${other} reads`),
+    where: `refs.txt:${other}`,
+    message: expect.stringContaining(`the result of line ${line} would replace this image`),
   };
   await expect(read(text, names, output)).rejects.toMatchObject(expected);
 });
