@@ -152,6 +152,8 @@ describe("where an image is asked for", () => {
     ['unqualified-search-registries = []\nregistry = [{ prefix = "m.example", blocked = true }]', true],
     ["[[registry]", true],
     ['[registries.block]\nregistries = ["m.example"]', true],
+    ['registries.search = { registries = ["m.example"] }', true],
+    ['[aliases]\n  "registry" = "docker.io/library/registry"\n"app" = "m.example', false],
     ['unqualified-search-registries = ["x"', false],
     ['[aliases]\n"app" = "m.example', false],
   ])("with the file %j is what its tables of registries say, and only these are read", async (text, isRead) => {

@@ -31,8 +31,11 @@ export interface RegistryRule {
   readonly mirrors: readonly MirrorRule[];
 }
 
-/** A table or a key of registries; `unqualified-search-registries` is for names without a host. */
-const MENTION = /^[ \t]*(?:\[[[ \t]*)?["']?registr(?:y|ies)\b/m;
+/**
+ * A table of registries, or a key with tables of them. Not `unqualified-search-registries`, which is for names without a host, nor
+ * the short name `registry`, whose value is a text.
+ */
+const MENTION = /^[ \t]*(?:\[\[?[ \t]*["']?registr(?:y|ies)\b|["']?registr(?:y|ies)["']?[ \t]*(?:\.|=[ \t]*[[{]))/m;
 
 /**
  * The rules of the machine and the user: CONTAINERS_REGISTRIES_CONF, else ~/.config/containers/registries.conf, else
