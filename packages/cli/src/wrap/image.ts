@@ -530,5 +530,19 @@ function epochTime(text: string | undefined): string | undefined {
   if (!(seconds <= 253402300799)) {
     throw new InitwrapError("USAGE", `SOURCE_DATE_EPOCH is no number of seconds: ${text}`);
   }
-  return new Date(seconds * 1000).toISOString().replace(".000Z", "Z");
+  return timeText(new Date(seconds * 1000));
+}
+
+/** RFC 3339, in UTC. `toISOString` would look up this machine's time zone before. */
+function timeText(time: Date): string {
+  const [year, ...rest] = [
+    time.getUTCFullYear(),
+    time.getUTCMonth() + 1,
+    time.getUTCDate(),
+    time.getUTCHours(),
+    time.getUTCMinutes(),
+    time.getUTCSeconds(),
+  ];
+  const [month, day, hour, minute, second] = rest.map((part) => String(part).padStart(2, "0"));
+  return `${String(year).padStart(4, "0")}-${month}-${day}T${hour}:${minute}:${second}Z`;
 }
