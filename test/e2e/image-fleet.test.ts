@@ -149,7 +149,11 @@ describe("a list of images", () => {
     expect(replaced.stderr).toContain(`[1/1] ${second}: would change\n`);
     expect(replaced.stderr).toContain(`\n${second}  ${second}  would change\n`);
     const nothing = await run("--from", file, "--push", "--shard", "2/2");
-    expect([nothing.status, nothing.stdout.toString(), nothing.stderr]).toEqual([0, "", "0 images: this part of the list is empty\n"]);
+    expect([nothing.status, nothing.stdout.toString(), nothing.stderr]).toEqual([
+      0,
+      "",
+      "0 images: this part of the list is empty\n",
+    ]);
   });
 
   it("is not kept in a file under the digest that it had before", async () => {
