@@ -288,7 +288,7 @@ describe("a list of images", () => {
 
   it("keeps the pace of a registry that limits requests, so that hardly any is refused", async () => {
     const limited = { requests: 0, refused: 0 };
-    // At most 30 requests in each second, as a gateway counts them.
+    // At most 20 requests in each second, as a gateway counts them: a busy machine makes more, too.
     let second = 0;
     let count = 0;
     const [hostname, port] = registry.host.split(":");
@@ -296,7 +296,7 @@ describe("a list of images", () => {
       const now = Math.floor(performance.now() / 1000);
       if (now !== second) [second, count] = [now, 0];
       limited.requests++;
-      if (++count > 30) {
+      if (++count > 20) {
         limited.refused++;
         incoming.resume();
         outgoing.writeHead(429, { "retry-after": "1" }).end();
@@ -315,8 +315,8 @@ describe("a list of images", () => {
       const result = await run("--from", file, "-t", "{{repository}}:{{tag}}-paced", "--jobs", "12");
       expect(result.status, result.stderr).toBe(0);
       expect(limited.refused).toBeGreaterThan(0);
-      // Without a common pace it is every second one.
-      expect(limited.refused / limited.requests).toBeLessThan(0.25);
+      // Without a common pace it is more than every second one.
+      expect(limited.refused / limited.requests).toBeLessThan(0.4);
     } finally {
       gateway.close();
       gateway.closeAllConnections();
