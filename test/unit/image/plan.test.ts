@@ -110,6 +110,16 @@ function layer(mediaType: string, more: Json = {}): Json {
 }
 
 const platform = (architecture: string, more: Json = {}): Json => ({ os: "linux", architecture, ...more });
+/** An index of two platforms, the first of them attested. */
+const attestedPair = (medium: Medium): { readonly amd64: Descriptor; readonly root: Descriptor } => {
+  const [amd64, arm64] = [medium.image(), medium.image({ architecture: "arm64" })];
+  const root = medium.index([
+    { ...amd64, platform: platform("amd64") },
+    { ...arm64, platform: platform("arm64") },
+    medium.attestation(amd64),
+  ]);
+  return { amd64, root };
+};
 const codes = (plan: ImagePlan): string[] => plan.diagnostics.map(({ code }) => code);
 const manifestsOf = (medium: Medium, digest: string): (Descriptor & Json)[] =>
   medium.read(digest)["manifests"] as (Descriptor & Json)[];
@@ -404,12 +414,7 @@ describe("an index that was wrapped", () => {
 
   it("and of which a platform is not here has that one as it is: done, renewed, and undone", async () => {
     const medium = new Medium();
-    const [amd64, arm64] = [medium.image(), medium.image({ architecture: "arm64" })];
-    const root = medium.index([
-      { ...amd64, platform: platform("amd64") },
-      { ...arm64, platform: platform("arm64") },
-      medium.attestation(amd64),
-    ]);
+    const { amd64, root } = attestedPair(medium);
     const plan = await medium.plan(root);
     const absent = plan.platforms[1]!.after.manifest;
     medium.blobs.delete(absent);
@@ -428,12 +433,7 @@ describe("an index that was wrapped", () => {
 
   it("and changed since keeps the change; only undo is refused", async () => {
     const medium = new Medium();
-    const [amd64, arm64] = [medium.image(), medium.image({ architecture: "arm64" })];
-    const root = medium.index([
-      { ...amd64, platform: platform("amd64") },
-      { ...arm64, platform: platform("arm64") },
-      medium.attestation(amd64),
-    ]);
+    const { root } = attestedPair(medium);
     const plan = await medium.plan(root);
     const { manifests, ...others } = medium.read(plan.after.digest) as { manifests: Descriptor[] };
     const narrowed = medium.index(manifests.slice(0, 1) as unknown as Json[], others);

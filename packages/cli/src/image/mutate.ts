@@ -249,7 +249,7 @@ export function unwrapManifest(bytes: Uint8Array, config: Uint8Array): Uint8Arra
   try {
     if (record) return unwrapAsRecorded(text, record, config);
   } catch (cause) {
-    if (!(cause instanceof InitwrapError) || cause.code !== "PROOF_FAILED") throw cause;
+    if (!isFailedProof(cause)) throw cause;
   }
   const less = attempt(() => pointConfig(removeItem(text, ["layers"]), config));
   return encode(record ? attempt(() => withoutOurs(less, record)) : less);
@@ -446,6 +446,11 @@ function proven(text: string, record: Pick<UndoRecord, "digest">): Uint8Array {
     });
   }
   return bytes;
+}
+
+/** True for the error of an undo that does not arrive, or finds nothing to go by. */
+export function isFailedProof(cause: unknown): boolean {
+  return cause instanceof InitwrapError && cause.code === "PROOF_FAILED";
 }
 
 /** Runs an edit on a stranger's record: whatever goes wrong in it is a failed proof, not a bug. */

@@ -19,6 +19,7 @@ import {
   type IndexTarget,
   type InitLayer,
   initDescriptor,
+  isFailedProof,
   ownershipOf,
   pointBack,
   pointSubject,
@@ -190,7 +191,7 @@ class Planner {
         this.#carryOther(node);
         return undefined;
       case "attestation":
-        this.#carryAttestation(node, node.bytes);
+        this.#carryOther(node);
         return undefined;
     }
   }
@@ -237,7 +238,7 @@ class Planner {
       // One that does not say what it attests may be of any image beside it.
       const stays = subject === undefined ? changed.size === 0 : !successor || successor.digest === subject;
       if (stays) {
-        if (held) this.#carryAttestation(held.child, held.bytes);
+        if (held) this.#carryOther(held.child, held.bytes);
         else this.note("PLATFORM_ABSENT", "note", { platform: `the attestation of ${nameOf(subject, descriptor)}` });
         return;
       }
@@ -255,7 +256,7 @@ class Planner {
         changed.set(place, { digest: digestOf(bytes), size: bytes.length, bytes });
       }
       if (named !== undefined) repointed.set(place, successor.digest);
-      this.#carryAttestation(held.child, bytes);
+      this.#carryOther(held.child, bytes);
     });
     const bytes = wrapIndex(original, { children: changed, dropped, repointed });
     if (digestOf(bytes) === node.descriptor.digest) {
@@ -465,22 +466,13 @@ class Planner {
     this.platforms.push({ platform: formatPlatform(platformOf(node)), action, before: state, after: state });
   }
 
-  #carryOther(node: AttestationNode | ArtifactNode): void {
+  /** An attestation or artifact as it is, or with another subject: `bytes` is its manifest to be, where that is here. */
+  #carryOther(node: AttestationNode | ArtifactNode, bytes?: Uint8Array): void {
     if (!node.manifest) return;
     for (const layer of node.manifest.layers) this.#carry(layer);
     this.#carry(node.manifest.config);
-    this.#carry(node.descriptor);
-  }
-
-  /** An attestation as it is, or with another subject: `bytes` is its manifest to be. */
-  #carryAttestation(node: AttestationNode, bytes: Uint8Array | undefined): void {
-    if (!node.manifest || !bytes || digestOf(bytes) === node.descriptor.digest) {
-      this.#carryOther(node);
-      return;
-    }
-    for (const layer of node.manifest.layers) this.#carry(layer);
-    this.#carry(node.manifest.config);
-    this.#document(node.descriptor, bytes);
+    if (!bytes || digestOf(bytes) === node.descriptor.digest) this.#carry(node.descriptor);
+    else this.#document(node.descriptor, bytes);
   }
 
   #carry(descriptor: Descriptor): void {
@@ -496,10 +488,6 @@ class Planner {
     const { digest } = blob.descriptor;
     if (!this.#blobs.has(digest)) this.#blobs.set(digest, blob);
   }
-}
-
-function isFailedProof(cause: unknown): boolean {
-  return cause instanceof InitwrapError && cause.code === "PROOF_FAILED";
 }
 
 /** A child of an index, and its bytes to be. */
