@@ -112,6 +112,8 @@ export interface Route {
    * connection that this very request has.
    */
   readonly streaming: () => Agent;
+  /** Closes every connection. */
+  readonly end: () => void;
   readonly request: (options: RequestOptions) => ClientRequest;
   /** The options that say where a request goes. */
   readonly place: (url: URL) => RequestOptions;
@@ -191,11 +193,7 @@ export class Transport {
   async close(): Promise<void> {
     const routes = [...this.#routes.values()];
     this.#routes.clear();
-    const end = ({ agent, streaming }: Route): void => {
-      agent.destroy();
-      streaming().destroy();
-    };
-    await Promise.all(routes.map((route) => route.then(end).catch(() => {})));
+    await Promise.all(routes.map((route) => route.then(({ end }) => end()).catch(() => {})));
   }
 
   #redirectTarget(from: URL, location: string): URL {
@@ -339,13 +337,18 @@ export class Transport {
 }
 
 /** The pools of connections of a route, each as `make` makes them. */
-export function pools(make: () => Agent): Pick<Route, "agent" | "streaming"> {
+export function pools(make: () => Agent): Pick<Route, "agent" | "streaming" | "end"> {
+  const agent = make();
   let streaming: Agent | undefined;
   return {
-    agent: make(),
+    agent,
     streaming: () => {
       streaming ??= make();
       return streaming;
+    },
+    end: () => {
+      agent.destroy();
+      streaming?.destroy();
     },
   };
 }
