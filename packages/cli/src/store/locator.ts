@@ -20,6 +20,11 @@ export interface Locator {
   readonly isBare: boolean;
 }
 
+/** True for two locators of one image. */
+export function samePlace(a: Locator, b: Locator): boolean {
+  return a.scheme === b.scheme && a.location === b.location;
+}
+
 /** Schemes with a name behind them; with the others it is a path, which may begin with slashes. */
 const NAMES: ReadonlySet<string> = new Set(["docker", "podman", "registry"]);
 

@@ -6,7 +6,7 @@
 import type { ImagePlan, PlannedBlob } from "../image/plan.ts";
 import { isIndexType, isManifestType } from "../model/media-types.ts";
 import { parseReference } from "../model/reference.ts";
-import type { Locator } from "../store/locator.ts";
+import { type Locator, samePlace } from "../store/locator.ts";
 
 /** `write`: new. `skip`: where it is. `mount`: taken over within a registry. `link`: shared, where the file system can. `copy`: streamed. */
 export type Way = "write" | "skip" | "mount" | "link" | "copy";
@@ -59,10 +59,6 @@ function namingBytes({ plan, source, target, names, present }: Planned, moves: r
 /** Registries mount blobs, and no manifests. Source: distribution-spec, "Mounting a blob from another repository". */
 function isDocument({ descriptor: { mediaType } }: PlannedBlob): boolean {
   return isManifestType(mediaType) || isIndexType(mediaType);
-}
-
-function samePlace(a: Locator, b: Locator): boolean {
-  return a.scheme === b.scheme && a.location === b.location;
 }
 
 /** Media that write to a path of the file system. */

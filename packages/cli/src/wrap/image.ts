@@ -15,7 +15,7 @@ import { parseReference, referenceHint } from "../model/reference.ts";
 import type { Attachment, Root, Sink, Source, StoreContext } from "../store/contract.ts";
 import { besideInEngine, splitEngineLocation } from "../store/engine-location.ts";
 import { isSameFile, splitLocation } from "../store/location.ts";
-import { type Locator, parseLocator, withSchemeHint } from "../store/locator.ts";
+import { type Locator, parseLocator, samePlace, withSchemeHint } from "../store/locator.ts";
 import { mediumOf } from "../store/media.ts";
 import { ENGINES } from "../store/schemes.ts";
 import { type Cargo, type TransferOutcome, transfer } from "../store/transfer.ts";
@@ -510,10 +510,6 @@ async function futureDigest(
   const held = plan.platforms.filter(({ after }) => after.config !== null);
   const kept = held.find((one) => one.platform === platform || one.platform.startsWith(`${platform}/`));
   return (kept ?? held[0])?.after.config ?? plan.after.digest;
-}
-
-function samePlace(a: Locator, b: Locator): boolean {
-  return a.scheme === b.scheme && a.location === b.location;
 }
 
 /** True for two images of one OCI layout: the result lies beside the original, and its layers are there. */
